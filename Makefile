@@ -1,0 +1,101 @@
+# datawalfs - see README.md.  SAN=1: ASan and UBSan; TSAN=1: ThreadSanitizer.
+VERSION := 0.1.0
+MODE := $(if $(TSAN),tsan,$(if $(SAN),san,release))
+O := build/$(MODE)
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# V=1 shows the commands
+Q := $(if $(V),,@)
+PKGS := fuse3 libcrypto libxxhash jansson
+# the sanitizers' own options; -O1 keeps their stacks readable
+OPT_release := -O2
+OPT_san := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lisal -pthread
+override CPPFLAGS += -Iengine -I. -D_GNU_SOURCE -DDATAWALFS_VERSION='"$(VERSION)"'
+ALL_CFLAGS = -std=c11 -g $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(PKG_CFLAGS) -pthread $(CFLAGS)
+
+SRC_ENGINE := $(wildcard engine/*/*.c)
+SRC_FS := $(filter-out fs/main.c fs/ops.c,$(wildcard fs/*.c))
+SRC_SUPPORT := $(wildcard tests/support/*.c)
+TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c))
+objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
+
+.DEFAULT_GOAL := all
+.PHONY: all deps demo check check-fast check-mount check-crash lint format install uninstall clean tests man
+.DELETE_ON_ERROR:
+# make would otherwise take the objects of test programs for intermediate files
+.SECONDARY:
+
+all: $(O)/datawalfs $(O)/libdatawal.a
+
+deps:
+	tools/install-deps
+
+$(O)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/libdatawal.a: $(call objs,$(SRC_ENGINE))
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(O)/datawalfs: $(call objs,fs/main.c fs/ops.c $(SRC_FS)) $(O)/libdatawal.a
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+$(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/libdatawal.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
+
+tests: $(addprefix $(O)/tests/,$(TESTS))
+
+demo: deps
+	$(MAKE) all
+	tests/mount/demo.sh $(O)/datawalfs
+
+# Everything, in the modes that find something there; prints one closing line.
+check: deps
+	tests/run.sh
+
+# What needs no mount, in this mode: for the inner loop.
+check-fast: all tests
+	tests/run.sh --only "$(O)"
+
+check-mount: all
+	tests/run.sh --mount "$(O)"
+
+check-crash: tests
+	tests/run.sh --crash "$(O)"
+
+lint:
+	tests/lint.sh
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+man: $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
+
+build/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+install: all man
+	install -Dm755 $(O)/datawalfs $(DESTDIR)$(bindir)/datawalfs
+	for page in build/man/*; do install -Dm644 $$page $(DESTDIR)$(mandir)/man1/$${page##*/}; done
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/datawalfs
+	for page in docs/man/*.scd; do page=$${page##*/}; rm -f $(DESTDIR)$(mandir)/man1/$${page%.scd}; done
+
+clean:
+	rm -rf build
+
+-include $(shell find build/$(MODE)/obj -name '*.d' 2>/dev/null)

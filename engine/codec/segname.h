@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * segname.h - names in a store directory: segments and what belongs to them.
+ */
+#ifndef CODEC_SEGNAME_H
+#define CODEC_SEGNAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* `NNNNNNNN.dwal.torn-` and a 64-bit decimal, with the closing NUL. */
+enum { SEGNAME_SIZE = 48 };
+
+/* "00000042.dwal".  `id` is at most SEGMENT_ID_MAX. */
+void segname_format(uint32_t id, char ret[SEGNAME_SIZE]);
+
+/* "00000042.dwal.torn-1690000000000000000": bytes taken out of segment `id`. */
+void segname_format_torn(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZE]);
+
+/* "00000042.dwal.compact": segment `id` while compaction writes it. */
+void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE]);
+
+/* Whether `name` is that of a segment; `*ret` is its id, 0..SEGMENT_ID_MAX:
+ * writers start at SEGMENT_ID_MIN, yet a segment 0 is not left unread. */
+bool segname_parse(const char *name, uint32_t *ret);
+
+/* Whether `name` is one that segname_format_compact() makes. */
+bool segname_is_compact(const char *name);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * datawal.h - libdatawal, a DataWal store: append-only, CRC-framed log segments
+ * in a directory, with a last-write-wins key/value view over them.
+ *
+ * The on-disk format is wire version 1 of the Rust crate `datawal` 0.1.5
+ * (docs/FORMAT.md); stores move freely between the two.
+ *
+ * Conventions, unless a declaration says otherwise:
+ *   - Functions return 0 or a negative errno; outputs (`ret`, `*_ret`) are
+ *     untouched on failure.
+ *   - Any thread may make any call on an open store.
+ *   - Sizes and offsets are in bytes, times in nanoseconds since the epoch.
+ *   - The library never prints.  What it finds (damage, a lock held, bytes
+ *     quarantined) goes to `dw_options.on_finding`.
+ *
+ * Errors that every call may return besides its own: -ENOMEM, -EIO and what
+ * else the system calls below return.  -EROFS: the store is open for reading.
+ * A store whose writer is poisoned (a failed fdatasync, or a failed append that
+ * could not be undone) goes on reading; each write returns the first error.
+ */
+#ifndef DATAWAL_H
+#define DATAWAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define DW_KEY_SIZE_MAX         65536u    /* wire version 1 */
+#define DW_VALUE_SIZE_MAX       67108864u /* wire version 1; 64 MiB */
+#define DW_SEGMENT_SIZE_DEFAULT (256ull << 20)
+
+struct dw_store;
+struct dw_segment;
+
+/* Bytes somewhere else: never owned. */
+struct dw_bytes {
+	const void *data;
+	size_t size;
+};
+
+/* The type byte of a record. */
+enum dw_type { DW_RAW = 0, DW_PUT = 1, DW_DELETE = 2 };
+
+/* What is wrong with the bytes where a record should stand. */
+enum dw_damage {
+	DW_DAMAGE_NONE,
+	DW_DAMAGE_TRUNCATED, /* the record runs past the end of its segment */
+	DW_DAMAGE_CRC,
+	DW_DAMAGE_MAGIC,
+	DW_DAMAGE_VERSION,
+	DW_DAMAGE_TYPE,
+	DW_DAMAGE_FLAGS,
+	DW_DAMAGE_KEY_SIZE,
+	DW_DAMAGE_PAYLOAD_SIZE,
+	DW_DAMAGE_ZEROS, /* nothing but zero bytes up to the end of the segment */
+	DW_DAMAGE_KEY,   /* a sound record, but of another key than the one asked for */
+};
+
+/* "crc", "magic", "key_size" ...: a static string. */
+const char *dw_damage_name(enum dw_damage damage);
+
+enum dw_finding_kind {
+	DW_FINDING_TORN_TAIL, /* the last segment ends in bytes that are no record; read on without
+				 them */
+	DW_FINDING_QUARANTINED, /* those bytes were saved to `name` and cut off */
+	DW_FINDING_DAMAGE,      /* bytes that are no record where one must be */
+	DW_FINDING_LOCKED,      /* another process has the store open for writing */
+	DW_FINDING_IO,          /* a system call failed */
+	DW_FINDING_POISONED,    /* the writer stopped for good */
+};
+
+struct dw_finding {
+	enum dw_finding_kind kind;
+	enum dw_damage damage;   /* TORN_TAIL, DAMAGE */
+	int error;               /* IO, POISONED: a positive errno */
+	uint32_t segment;        /* id of the segment; 0 when none is meant */
+	uint64_t offset;         /* in the segment */
+	uint64_t size;           /* TORN_TAIL, QUARANTINED: bytes */
+	uint64_t records_behind; /* TORN_TAIL: whole valid records behind the damage */
+	pid_t pid;               /* LOCKED: who wrote the lock file; 0 when unknown */
+	const char *name; /* QUARANTINED: file name; IO, POISONED: what failed.  Valid during the
+			     call */
+};
+
+/* Called from whichever thread came upon it, at times with the store's locks
+ * held: it must return soon and must not call into the store. */
+typedef void dw_finding_fn(void *context, const struct dw_finding *finding);
+
+/* One line about a finding, ended by a NUL, cut to `size`.  Returns what snprintf would. */
+int dw_finding_text(const struct dw_finding *finding, char *ret, size_t size);
+
+struct dw_options {
+	bool read_only;        /* no lock, changes nothing: a snapshot of the segments at open */
+	bool create;           /* make the directory (not its parents) if it is missing */
+	uint64_t segment_size; /* rotate before a segment outgrows this; 0: the default */
+	uint32_t lock_wait_ms; /* how long to wait for the writer's lock; 0: not at all */
+	dw_finding_fn *on_finding; /* may be NULL */
+	void *context;             /* handed to on_finding */
+};
+
+/* What opening found. */
+struct dw_report {
+	uint32_t segments;
+	uint64_t records;        /* valid ones, Raw and Delete included */
+	uint64_t last_txid;      /* the highest seen; 0: none */
+	uint32_t segment;        /* the last segment; on -EBADMSG the damaged one */
+	uint64_t offset;         /* end of its valid prefix; on -EBADMSG where the damage is */
+	enum dw_damage damage;   /* the reason of a torn tail or of -EBADMSG */
+	uint64_t torn_bytes;     /* behind the valid prefix of the last segment */
+	uint64_t records_behind; /* whole valid records in there */
+};
+
+/* Open the store in directory `path`.
+ * -ENOENT, -ENOTDIR; -EBUSY: another process writes it (DW_FINDING_LOCKED);
+ * -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed; `datawal repair`);
+ * -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file.
+ * A writer quarantines a torn tail before this returns.
+ * `report_ret` may be NULL; it is also set on -EBADMSG. */
+int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
+	    struct dw_store **ret);
+
+/* Sync, let the lock go, free.  Waits for no one: no other call may be running
+ * and every dw_ref, dw_iter and dw_export given back.  NULL is fine.
+ * Returns the first error of the final sync; the store is gone in any case. */
+int dw_close(struct dw_store *store);
+
+/* --- writing ------------------------------------------------------------ */
+
+struct dw_op {
+	enum dw_type type;
+	struct dw_bytes key;
+	struct dw_bytes value; /* of a Delete: empty */
+	bool mtime_set;        /* false: the commit time is now */
+	int64_t mtime_ns;      /* else this */
+};
+
+/* Append the records of `ops` in order, in as few system calls as their number
+ * allows (one for up to 256 KiB, or a single record of any size), with
+ * consecutive txids.  When this returns 0 the records outlive the process;
+ * dw_sync() makes them outlive the machine.
+ * All or nothing while the process lives; a crash may leave a prefix of `ops`.
+ * -E2BIG: a key over DW_KEY_SIZE_MAX; -EFBIG: a value over DW_VALUE_SIZE_MAX;
+ * -EINVAL: a Delete with a value, an unknown type; -EOVERFLOW: txids are used up.
+ * None of these writes a byte. */
+int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count);
+
+int dw_put(struct dw_store *store, struct dw_bytes key, struct dw_bytes value);
+/* A tombstone is appended whether the key exists or not, as the reference does. */
+int dw_delete(struct dw_store *store, struct dw_bytes key);
+/* A Raw record: in the log, no part of the view. */
+int dw_append_raw(struct dw_store *store, struct dw_bytes key, struct dw_bytes payload);
+
+/* Return once everything appended before the call is on disk.  Callers that
+ * arrive together share one fdatasync.  A failure poisons the writer. */
+int dw_sync(struct dw_store *store);
+
+/* Seal the active segment and start the next one.  -EOVERFLOW: segment 99999999
+ * is in use; the store stays writable in it. */
+int dw_rotate(struct dw_store *store);
+
+/* --- reading ------------------------------------------------------------ */
+
+struct dw_value {
+	void *data; /* owned by the caller: free(3); never NULL */
+	size_t size;
+	int64_t mtime_ns;
+};
+
+/* Copy the newest value of `key`.
+ * -ENOENT, -EBADMSG (damaged bytes: DW_FINDING_DAMAGE), -ENOMEM. */
+int dw_get(struct dw_store *store, struct dw_bytes key, struct dw_value *ret);
+
+struct dw_stat {
+	uint32_t size;    /* of the value */
+	int64_t mtime_ns; /* when it was committed, as far as known */
+	uint32_t segment;
+	uint64_t offset; /* of its record */
+};
+
+/* -ENOENT.  No I/O. */
+int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret);
+bool dw_contains(struct dw_store *store, struct dw_bytes key);
+uint64_t dw_count(struct dw_store *store);
+
+/* A value pinned in the log: it stays readable until dw_ref_put(), whatever is
+ * overwritten, deleted or compacted meanwhile.  The fields are the library's;
+ * one thread at a time may use a ref. */
+struct dw_ref {
+	struct dw_segment *segment;
+	uint64_t offset;
+	int64_t mtime_ns;
+	uint32_t key_size;
+	uint32_t value_size; /* may be read by the caller */
+	bool verified;
+};
+
+/* Pin the newest value of `key`.  -ENOENT.  No I/O. */
+int dw_ref_get(struct dw_store *store, struct dw_bytes key, struct dw_ref *ret);
+
+/* Read up to `size` bytes from `offset` of the value.  Before the first byte is
+ * given out the whole record was checked against its CRC and its key against
+ * `key`, the one that dw_ref_get() was asked for.
+ * The number of bytes (0 at the end), or -EBADMSG. */
+ssize_t dw_ref_read(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key, void *ret,
+		    size_t size, uint64_t offset);
+
+/* Let go; `{0}` is fine and what is left behind. */
+void dw_ref_put(struct dw_store *store, struct dw_ref *ref);
+
+/* Call `visit` for each live key, in no particular order, at one moment of the
+ * store: writers wait, so it must not call into the store.  A non-zero result
+ * of `visit` ends the walk and is returned. */
+typedef int dw_visit_fn(void *context, struct dw_bytes key, const struct dw_stat *stat);
+int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context);
+
+/* One moment of the store, in byte order of the keys. */
+struct dw_iter;
+
+struct dw_item {
+	struct dw_bytes key; /* valid until dw_iter_close() */
+	struct dw_stat stat;
+};
+
+/* Takes memory for each key, none for values. */
+int dw_iter_open(struct dw_store *store, struct dw_iter **ret);
+uint64_t dw_iter_count(const struct dw_iter *iter);
+/* 1 and `*ret`, or 0 at the end.  One thread at a time. */
+int dw_iter_next(struct dw_iter *iter, struct dw_item *ret);
+/* Read from the value of the item that dw_iter_next() gave last, as dw_ref_read(). */
+ssize_t dw_iter_read(struct dw_iter *iter, void *ret, size_t size, uint64_t offset);
+void dw_iter_close(struct dw_iter *iter);
+
+/* --- the whole store ---------------------------------------------------- */
+
+/* The JSONL export of one moment of the store, as a stream: the same bytes that
+ * dw_export_file() writes.  Memory does not grow with values. */
+struct dw_export;
+
+int dw_export_open(struct dw_store *store, struct dw_export **ret);
+/* Up to `size` further bytes; 0 at the end.  One thread at a time. */
+ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size);
+void dw_export_close(struct dw_export *export);
+
+/* Write the export to `path` (temporary file, sync, rename, sync of the
+ * directory).  A file of that name is replaced; on failure it is as it was. */
+int dw_export_file(struct dw_store *store, const char *path);
+
+/* Write the live view to a fresh store in directory `path` (made if missing):
+ * keys in byte order, txids from 1.  -EEXIST: there are segments in it already. */
+int dw_compact_to(struct dw_store *store, const char *path);
+
+struct dw_compact_report {
+	uint32_t segments_before,
+		segments_after; /* sealed ones that took part, and their successors */
+	uint64_t bytes_before, bytes_after;
+};
+
+/* Compaction in place: drop what is dead.  Live Put records and Raw records are
+ * kept unchanged, txid included.  Reads and writes go on meanwhile.
+ * -EBUSY: a compaction is under way; -EBADMSG: a damaged record (nothing is
+ * lost: the segments stay); -EOVERFLOW: segment ids are used up; -ENOSPC.
+ * On failure the store is what it was, perhaps with some records twice.
+ * `ret` may be NULL. */
+int dw_compact(struct dw_store *store, struct dw_compact_report *ret);
+
+struct dw_verify_report {
+	uint64_t records, bytes; /* sound ones */
+	uint64_t damaged;        /* places where no record could be read */
+};
+
+/* Read everything and check it; each place of damage goes to on_finding.
+ * -EBADMSG if there was any; `*ret` is set then as well. */
+int dw_verify(struct dw_store *store, struct dw_verify_report *ret);
+
+struct dw_stats {
+	uint64_t keys;
+	uint32_t segments;
+	uint32_t active_segment;      /* id; 0: none */
+	uint64_t bytes;               /* of all segments */
+	uint64_t live_bytes;          /* of the records that the view points to */
+	uint64_t next_txid;           /* 0: used up */
+	uint64_t puts, deletes, raws; /* appended since open */
+	uint64_t bytes_appended;
+	uint64_t syncs_asked, syncs_done; /* dw_sync() calls, and fdatasync(2) calls they took */
+	uint64_t rotations, compactions;
+	uint64_t damage; /* damaged records met while reading */
+	int poisoned;    /* 0 or the errno that stopped the writer */
+};
+
+void dw_get_stats(struct dw_store *store, struct dw_stats *ret);
+
+/* A descriptor of the store's directory, for statvfs(3); the store's own. */
+int dw_directory_fd(const struct dw_store *store);
+
+#endif

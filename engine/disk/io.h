@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * io.h - the system calls of the engine, as a table that tests swap.
+ *
+ * Every access to a store's files goes through a `struct io`: the crash and
+ * fault tests put their own in its place.  Calls return a negative errno, never
+ * errno; EINTR is dealt with here and nowhere else.
+ */
+#ifndef DISK_IO_H
+#define DISK_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* A name in a directory.  Non-zero ends the listing and is returned. */
+typedef int io_name_fn(void *context, const char *name);
+
+struct io {
+	int (*open)(struct io *io, int dirfd, const char *name, int flags, mode_t mode);
+	int (*close)(struct io *io, int fd);
+	ssize_t (*preadv)(struct io *io, int fd, const struct iovec *iov, int count, off_t offset);
+	ssize_t (*pwritev)(struct io *io, int fd, const struct iovec *iov, int count, off_t offset);
+	int (*ftruncate)(struct io *io, int fd, off_t size);
+	int (*fdatasync)(struct io *io, int fd);
+	int (*fsync)(struct io *io, int fd);
+	int (*fstat)(struct io *io, int fd, struct stat *ret);
+	int (*rename)(struct io *io, int dirfd, const char *from, const char *to);
+	int (*unlink)(struct io *io, int dirfd, const char *name);
+	int (*mkdir)(struct io *io, int dirfd, const char *name, mode_t mode);
+	int (*flock)(struct io *io, int fd, int operation);
+	int (*list)(struct io *io, int dirfd, io_name_fn *visit, void *context);
+};
+
+/* The kernel.  Any thread. */
+extern struct io io_posix;
+
+/* Read exactly `size` bytes.  0, -ENODATA when the file ends before, or -errno. */
+int io_read_full(struct io *io, int fd, void *ret, size_t size, uint64_t offset);
+
+/* Read as much as there is, up to `size`.  The number of bytes or -errno. */
+ssize_t io_read_up_to(struct io *io, int fd, void *ret, size_t size, uint64_t offset);
+
+/* Fill all vectors from the file; they are used up.  0, -ENODATA or -errno. */
+int io_readv_full(struct io *io, int fd, struct iovec *iov, int count, uint64_t offset);
+
+/* Write all of the vectors; they are used up.  0 or -errno (some may be written). */
+int io_writev_full(struct io *io, int fd, struct iovec *iov, int count, uint64_t offset);
+
+/* Write exactly `size` bytes.  0 or -errno (some may be written). */
+int io_write_full(struct io *io, int fd, const void *data, size_t size, uint64_t offset);
+
+#endif

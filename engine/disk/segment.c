@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * segment.c - see segment.h.
+ */
+#include "disk/segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "codec/record.h"
+
+struct dw_segment *segment_new(struct fdpool *pool, uint32_t id)
+{
+	struct dw_segment *segment = calloc(1, sizeof *segment);
+
+	if (!segment)
+		return NULL;
+	segment->id = id;
+	segment->pool = pool;
+	atomic_init(&segment->refs, 1);
+	fdpool_file_init(&segment->file, id);
+	return segment;
+}
+
+struct dw_segment *segment_ref(struct dw_segment *segment)
+{
+	atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+	return segment;
+}
+
+void segment_unref(struct dw_segment *segment)
+{
+	if (!segment)
+		return;
+	if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	fdpool_forget(segment->pool, &segment->file);
+	free(segment);
+}
+
+static int64_t to_ns(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Make a segment of an open file; `fd` is taken over, on failure too. */
+static int adopt(struct fdpool *pool, uint32_t id, int fd, uint64_t *size_ret,
+		 struct dw_segment **ret)
+{
+	struct dw_segment *segment = NULL;
+	struct stat st;
+	int rc = pool->io->fstat(pool->io, fd, &st);
+
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = -EINVAL;
+	if (!rc && !(segment = segment_new(pool, id)))
+		rc = -ENOMEM;
+	if (rc < 0) {
+		(void)pool->io->close(pool->io, fd); /* nothing was written through it */
+		return rc;
+	}
+	segment->file.dev = st.st_dev;
+	segment->file.ino = st.st_ino;
+	segment->file.known = true;
+	segment->mtime_ns = to_ns(st.st_mtim);
+	fdpool_adopt(pool, &segment->file, fd);
+	*size_ret = (uint64_t)st.st_size;
+	*ret = segment;
+	return 0;
+}
+
+int segment_create(struct fdpool *pool, uint32_t id, struct dw_segment **ret)
+{
+	char name[SEGNAME_SIZE];
+	uint64_t size;
+
+	segname_format(id, name);
+	int fd = pool->io->open(pool->io, pool->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+				0644);
+	if (fd < 0)
+		return fd;
+	int rc = adopt(pool, id, fd, &size, ret);
+	if (rc < 0)
+		(void)pool->io->unlink(pool->io, pool->dirfd, name); /* empty, and refused anyway */
+	return rc;
+}
+
+int segment_open(struct fdpool *pool, uint32_t id, bool writable, uint64_t *size_ret,
+		 struct dw_segment **ret)
+{
+	char name[SEGNAME_SIZE];
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
+
+	segname_format(id, name);
+	int fd = pool->io->open(pool->io, pool->dirfd, name, flags, 0);
+	if (fd < 0)
+		return fd;
+	return adopt(pool, id, fd, size_ret, ret);
+}
+
+/* Whether a header on disk is that of the record the view believes in. */
+static enum dw_damage check_header(const uint8_t *bytes, struct dw_bytes key, uint32_t value_size)
+{
+	struct record_header header;
+	enum dw_damage damage = record_header_decode(bytes, &header);
+
+	if (damage)
+		return damage;
+	if (header.type != DW_PUT || header.key_size != key.size ||
+	    header.payload_size != value_size)
+		return DW_DAMAGE_KEY;
+	return memcmp(bytes + RECORD_HEADER_SIZE, key.data, key.size) ? DW_DAMAGE_KEY
+								      : DW_DAMAGE_NONE;
+}
+
+static int damaged(enum dw_damage damage, enum dw_damage *damage_ret)
+{
+	*damage_ret = damage;
+	return -EBADMSG;
+}
+
+enum { SMALL_HEAD = 512 };
+
+int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+			uint32_t value_size, void *value, enum dw_damage *damage_ret)
+{
+	uint8_t small[SMALL_HEAD], trailer[RECORD_TRAILER_SIZE];
+	size_t head_size = RECORD_HEADER_SIZE + key.size;
+	uint8_t *head = head_size <= sizeof small ? small : malloc(head_size);
+
+	if (!head)
+		return -ENOMEM;
+	struct iovec iov[3] = {{head, head_size}, {value, value_size}, {trailer, sizeof trailer}};
+	int rc = segment_pin(segment);
+	if (rc >= 0) {
+		rc = io_readv_full(segment->pool->io, rc, iov, 3, offset);
+		segment_unpin(segment);
+	}
+	if (rc == -ENODATA)
+		rc = damaged(DW_DAMAGE_TRUNCATED, damage_ret);
+	if (!rc) {
+		enum dw_damage damage = check_header(head, key, value_size);
+		uint32_t crc = crc32c(crc32c(0, head, head_size), value, value_size);
+		if (!damage && crc != bytes_get32(trailer))
+			damage = DW_DAMAGE_CRC;
+		if (damage)
+			rc = damaged(damage, damage_ret);
+	}
+	if (head != small)
+		free(head);
+	return rc;
+}
+
+enum { CHECK_WINDOW = 256 << 10 };
+_Static_assert(CHECK_WINDOW > RECORD_HEADER_SIZE + DW_KEY_SIZE_MAX,
+	       "the first window holds any key");
+
+/* The body of segment_check_record(), with the descriptor and a window at hand. */
+static int check_stream(struct io *io, int fd, uint64_t offset, struct dw_bytes key,
+			uint32_t value_size, uint8_t *window, enum dw_damage *damage_ret)
+{
+	uint64_t left = RECORD_HEADER_SIZE + key.size + value_size;
+	bool first = true;
+	uint32_t crc = 0;
+
+	for (size_t n; left; left -= n, offset += n) {
+		n = left < CHECK_WINDOW ? (size_t)left : CHECK_WINDOW;
+		int rc = io_read_full(io, fd, window, n, offset);
+		if (rc < 0)
+			return rc;
+		if (first) {
+			enum dw_damage damage = check_header(window, key, value_size);
+			if (damage)
+				return damaged(damage, damage_ret);
+			first = false;
+		}
+		crc = crc32c(crc, window, n);
+	}
+	int rc = io_read_full(io, fd, window, RECORD_TRAILER_SIZE, offset);
+	if (!rc && crc != bytes_get32(window))
+		rc = damaged(DW_DAMAGE_CRC, damage_ret);
+	return rc;
+}
+
+int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+			 uint32_t value_size, enum dw_damage *damage_ret)
+{
+	uint8_t *window = malloc(CHECK_WINDOW);
+
+	if (!window)
+		return -ENOMEM;
+	int rc = segment_pin(segment);
+	if (rc >= 0) {
+		rc = check_stream(segment->pool->io, rc, offset, key, value_size, window,
+				  damage_ret);
+		segment_unpin(segment);
+	}
+	free(window);
+	return rc == -ENODATA ? damaged(DW_DAMAGE_TRUNCATED, damage_ret) : rc;
+}

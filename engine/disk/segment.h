@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * segment.h - one segment file, shared by all who read from it.
+ *
+ * Counted: the store's list of segments holds a reference, and so does each
+ * pinned value and each snapshot.  A segment whose file was unlinked stays
+ * readable until the last of them lets go.
+ */
+#ifndef DISK_SEGMENT_H
+#define DISK_SEGMENT_H
+
+#include <stdatomic.h>
+
+#include "base/limits.h"
+#include "disk/fdpool.h"
+
+struct dw_segment {
+	uint32_t id;
+	atomic_uint refs;
+	struct fdpool *pool; /* outlives the segment */
+	struct fdpool_file file;
+	int64_t mtime_ns; /* of the file, when it was opened */
+	uint64_t size; /* bytes of valid records; the active one's grows.  Lock: the store's view */
+	uint64_t live_bytes; /* of records that the view points to.  Lock: the store's view */
+};
+
+/* A segment with one reference, its file not yet open.  NULL: no memory. */
+struct dw_segment *segment_new(struct fdpool *pool, uint32_t id);
+struct dw_segment *segment_ref(struct dw_segment *segment);
+/* Drop a reference; the last one closes and frees.  NULL is fine. */
+void segment_unref(struct dw_segment *segment);
+
+/* Create the file of `id` in the pool's directory, open for appending records
+ * (O_EXCL, O_NOFOLLOW), empty.  Neither it nor the directory is synced.
+ * -EEXIST ...; nothing is left behind on failure. */
+int segment_create(struct fdpool *pool, uint32_t id, struct dw_segment **ret);
+
+/* Open an existing segment for reading, for writing too if `writable`; sets mtime_ns.
+ * `*size_ret`: bytes of the file.  Errors as fdpool_pin(). */
+int segment_open(struct fdpool *pool, uint32_t id, bool writable, uint64_t *size_ret,
+		 struct dw_segment **ret);
+
+/* The descriptor, until segment_unpin(). */
+static inline int segment_pin(struct dw_segment *segment)
+{
+	return fdpool_pin(segment->pool, &segment->file);
+}
+
+static inline void segment_unpin(struct dw_segment *segment)
+{
+	fdpool_unpin(segment->pool, &segment->file);
+}
+
+/* What a record at `offset` holds, read with as few calls as it takes: checks
+ * header, key and CRC and copies `value_size` bytes to `value`.
+ * 0, -EBADMSG (`*damage_ret` says why) or another -errno. */
+int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+			uint32_t value_size, void *value, enum dw_damage *damage_ret);
+
+/* The same check without keeping the value; memory does not depend on its size. */
+int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+			 uint32_t value_size, enum dw_damage *damage_ret);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * log.h - the end of the log: appending, syncing, rotating.
+ *
+ * One writer at a time (`lock`), many who wait for the disk together (`sync_lock`).
+ * Invariants: below `end` of the active segment there are whole records only; the
+ * file ends at `end` unless an append is under way or the writer is poisoned; each
+ * sealed segment was synced before its successor existed.
+ */
+#ifndef STORE_LOG_H
+#define STORE_LOG_H
+
+#include "base/buf.h"
+#include "datawal.h"
+#include "disk/segment.h"
+
+struct log {
+	struct fdpool *pool;
+	uint64_t segment_size; /* bytes; rotate before exceeding them */
+	void (*poisoned)(void *context, int error, const char *what); /* told once */
+	void *context;
+
+	pthread_mutex_t lock; /* order: before the store's view lock */
+	/* under `lock`: */
+	struct dw_segment *active; /* referenced and pinned */
+	int fd;                    /* of `active` */
+	uint64_t end;              /* bytes of records in `active` */
+	uint64_t next_txid;        /* 0: used up */
+	struct buf scratch;        /* records being put together */
+	uint64_t bytes_appended, puts, deletes, raws, rotations;
+
+	atomic_int poison;             /* 0 or the negative errno of the first failure */
+	atomic_uint_fast64_t appended; /* counts appends; written under `lock` */
+
+	pthread_mutex_t sync_lock; /* order: never taken with `lock` held */
+	pthread_cond_t sync_done;
+	/* under `sync_lock`: */
+	uint64_t synced; /* of `appended`, how many are on disk */
+	bool syncing;    /* somebody is in fdatasync(2) */
+	uint64_t syncs_asked, syncs_done;
+};
+
+int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size);
+void log_release(struct log *log);
+
+/* Go on appending to `segment`, of which segment->size bytes are valid and nothing
+ * lies behind; takes a reference of its own. */
+int log_attach(struct log *log, struct dw_segment *segment, uint64_t next_txid);
+
+static inline void log_lock(struct log *log)
+{
+	(void)pthread_mutex_lock(&log->lock);
+}
+
+static inline void log_unlock(struct log *log)
+{
+	(void)pthread_mutex_unlock(&log->lock);
+}
+
+/* 0, or why nothing can be written any more. */
+static inline int log_check(struct log *log)
+{
+	return atomic_load(&log->poison);
+}
+
+/* Stop writing for good; the first error counts. */
+void log_poison(struct log *log, int error, const char *what);
+
+/* Bytes the records of `ops` take, or why they can't be written; nothing is. */
+int64_t log_size_of_locked(const struct log *log, const struct dw_op *ops, size_t count);
+
+/* Whether `size` more bytes belong into a new segment. */
+bool log_is_full_locked(const struct log *log, uint64_t size);
+
+/* Append; the first record lands at `*offset_ret` of the active segment, the others
+ * right behind.  On failure nothing is left of them, or the log is poisoned. */
+int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size,
+		      uint64_t *offset_ret);
+
+/* Seal the active segment and make segment `id`, above it, the active one.
+ * `*ret` is it, referenced for the caller.  On failure the old one stays active. */
+int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret);
+
+/* See dw_sync(). */
+int log_sync(struct log *log);
+
+#endif

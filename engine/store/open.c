@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * open.c - from a directory to a store: lock, list, replay, recover.
+ *
+ * A writer holds the lock and owns the directory.  A reader holds nothing: it
+ * opens every segment first and lists again, until both listings agree; what it
+ * has open by then is one moment of the log, whatever a writer's compaction
+ * unlinks afterwards.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk/dirlock.h"
+#include "store/replay.h"
+#include "store/store.h"
+
+enum { SNAPSHOT_TRIES = 1000 };
+
+static void close_fd(struct io *io, int fd)
+{
+	if (fd >= 0)
+		(void)io->close(io, fd); /* a directory or the lock file: nothing to lose */
+}
+
+static void store_free(struct dw_store *store)
+{
+	log_release(&store->log);
+	keydir_release(&store->keydir);
+	segset_release(&store->segments);
+	fdpool_release(&store->pool);
+	(void)pthread_rwlock_destroy(&store->view_lock); /* these fail only while in use */
+	(void)pthread_mutex_destroy(&store->compact_lock);
+	close_fd(store->io, store->lockfd);
+	close_fd(store->io, store->dirfd);
+	free(store);
+}
+
+static void on_poisoned(void *context, int error, const char *what)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_POISONED, .error = -error, .name = what};
+
+	store_report(context, &finding);
+}
+
+/* `dirfd` is taken over, on failure too. */
+static int store_new(struct io *io, int dirfd, const struct dw_options *options,
+		     struct dw_store **ret)
+{
+	struct dw_store *store = calloc(1, sizeof *store);
+	uint64_t segment_size =
+		options->segment_size ? options->segment_size : DW_SEGMENT_SIZE_DEFAULT;
+
+	if (!store) {
+		close_fd(io, dirfd);
+		return -ENOMEM;
+	}
+	store->io = io;
+	store->dirfd = dirfd;
+	store->lockfd = -1;
+	store->read_only = options->read_only;
+	store->on_finding = options->on_finding;
+	store->context = options->context;
+	/* A reader keeps every segment open: their names may go at any time. */
+	int rc = fdpool_init(&store->pool, io, dirfd, options->read_only ? UINT32_MAX : 0);
+	if (!rc)
+		rc = log_init(&store->log, &store->pool, segment_size);
+	if (!rc)
+		rc = -pthread_mutex_init(&store->compact_lock, NULL);
+	if (!rc)
+		rc = -pthread_rwlock_init(&store->view_lock, NULL);
+	if (rc < 0) {
+		store_free(store);
+		return rc;
+	}
+	store->log.poisoned = on_poisoned;
+	store->log.context = store;
+	*ret = store;
+	return 0;
+}
+
+/* Make the directory if asked to, durably. */
+static int make_directory(struct io *io, const char *path)
+{
+	char *parent = strdup(path);
+
+	if (!parent)
+		return -ENOMEM;
+	size_t size = strlen(parent);
+	while (size > 1 && parent[size - 1] == '/')
+		parent[--size] = '\0';
+	char *slash = strrchr(parent, '/');
+	int rc = io->mkdir(io, AT_FDCWD, parent, 0755);
+	if (!rc) {
+		/* else a crash could lose the store with all that was synced inside */
+		const char *above = !slash ? "." : slash == parent ? "/" : parent;
+		if (slash)
+			*slash = '\0';
+		int fd = io->open(io, AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);
+		rc = fd < 0 ? fd : io->fsync(io, fd);
+		close_fd(io, fd);
+	}
+	free(parent);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+static int take_lock(struct dw_store *store, uint32_t wait_ms)
+{
+	struct dw_finding finding = {.kind = DW_FINDING_LOCKED};
+	int fd = dirlock_take(store->io, store->dirfd, wait_ms, &finding.pid);
+
+	if (fd == -EBUSY)
+		store_report(store, &finding);
+	if (fd < 0)
+		return fd;
+	store->lockfd = fd;
+	return 0;
+}
+
+static void report_io(struct dw_store *store, int rc, uint32_t segment, const char *what)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_IO, .error = -rc, .segment = segment, .name = what};
+
+	store_report(store, &finding);
+}
+
+/* Open the segments of `ids`; `*sizes_ret` are their files' sizes, owned by the caller. */
+static int open_segments(struct dw_store *store, const struct segset_ids *ids, uint64_t **sizes_ret)
+{
+	uint64_t *sizes = calloc(ids->count + 1, sizeof *sizes);
+	int rc = sizes ? segset_reserve(&store->segments, ids->count + 1) : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < ids->count; i++) {
+		struct dw_segment *segment;
+		bool writable = !store->read_only && i + 1 == ids->count;
+		rc = segment_open(&store->pool, ids->items[i], writable, &sizes[i], &segment);
+		if (!rc)
+			segset_add(&store->segments, segment);
+		else if (rc != -ENOENT)
+			report_io(store, rc, ids->items[i], "opening a segment");
+	}
+	if (rc < 0) {
+		free(sizes);
+		segset_release(&store->segments);
+		return rc;
+	}
+	*sizes_ret = sizes;
+	return 0;
+}
+
+static bool same_ids(const struct segset_ids *a, const struct segset_ids *b)
+{
+	return a->count == b->count &&
+	       (!a->count || !memcmp(a->items, b->items, a->count * sizeof *a->items));
+}
+
+/* One try to have all segments open as of one moment: 0, -EAGAIN or -errno. */
+static int try_snapshot(struct dw_store *store, uint64_t **sizes_ret)
+{
+	struct segset_ids before, after = {0};
+	int rc = segset_list(store->io, store->dirfd, &before);
+
+	if (!rc)
+		rc = open_segments(store, &before, sizes_ret);
+	if (rc == -ENOENT)
+		rc = -EAGAIN; /* compacted away meanwhile */
+	if (!rc && store->read_only) {
+		rc = segset_list(store->io, store->dirfd, &after);
+		if (!rc && !same_ids(&before, &after))
+			rc = -EAGAIN;
+		if (rc < 0) {
+			free(*sizes_ret);
+			segset_release(&store->segments);
+		}
+	}
+	segset_ids_release(&before);
+	segset_ids_release(&after);
+	return rc;
+}
+
+static int open_all(struct dw_store *store, uint64_t **sizes_ret)
+{
+	int rc = -EAGAIN;
+
+	for (int i = 0; rc == -EAGAIN && i < SNAPSHOT_TRIES; i++)
+		rc = try_snapshot(store, sizes_ret);
+	return rc;
+}
+
+static void report_replay(struct dw_store *store, const struct dw_report *report, int rc)
+{
+	if (rc != -EBADMSG && !report->torn_bytes)
+		return;
+	const struct dw_finding finding = {
+		.kind = rc ? DW_FINDING_DAMAGE : DW_FINDING_TORN_TAIL,
+		.damage = report->damage,
+		.segment = report->segment,
+		.offset = report->offset,
+		.size = report->torn_bytes,
+		.records_behind = report->records_behind,
+	};
+	store_report(store, &finding);
+}
+
+static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_report *report)
+{
+	struct replay replay = {.report = {0}};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < store->segments.count; i++) {
+		bool last = i + 1 == store->segments.count;
+		rc = replay_segment(&replay, store->segments.items[i], sizes[i], last);
+		if (rc < 0 && rc != -EBADMSG)
+			report_io(store, rc, store->segments.items[i]->id, "reading a segment");
+	}
+	store->keydir = replay.keydir;
+	*report = replay.report;
+	report_replay(store, report, rc);
+	return rc;
+}
+
+/* Make a replayed store writable: a sound tail, an active segment. */
+static int start_writing(struct dw_store *store, const uint64_t *sizes,
+			 const struct dw_report *report)
+{
+	struct dw_segment *last = segset_last(&store->segments);
+	int rc = recover_leftovers(store);
+
+	if (!rc && report->torn_bytes)
+		rc = recover_tail(store, last, last->size, sizes[store->segments.count - 1]);
+	if (rc < 0)
+		return rc;
+	if (last)
+		return log_attach(&store->log, last, report->last_txid + 1);
+	store->log.next_txid = 1;
+	return store_rotate_locked(store, 0);
+}
+
+static int open_locked(struct dw_store *store, const struct dw_options *options,
+		       struct dw_report *report_ret)
+{
+	struct dw_report report = {0};
+	uint64_t *sizes = NULL;
+	int rc = store->read_only ? 0 : take_lock(store, options->lock_wait_ms);
+
+	if (!rc)
+		rc = open_all(store, &sizes);
+	if (!rc) {
+		rc = replay_all(store, sizes, &report);
+		if (report_ret)
+			*report_ret = report;
+	}
+	if (!rc && !store->read_only)
+		rc = start_writing(store, sizes, &report);
+	free(sizes);
+	return rc;
+}
+
+int store_open(struct io *io, const char *path, const struct dw_options *options,
+	       struct dw_report *report_ret, struct dw_store **ret)
+{
+	struct dw_store *store = NULL;
+	int rc = options->create && !options->read_only ? make_directory(io, path) : 0;
+
+	if (rc < 0)
+		return rc;
+	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (dirfd < 0)
+		return dirfd;
+	rc = store_new(io, dirfd, options, &store);
+	if (rc < 0)
+		return rc;
+	rc = open_locked(store, options, report_ret);
+	if (rc < 0) {
+		store_free(store);
+		return rc;
+	}
+	store_check(store);
+	*ret = store;
+	return 0;
+}
+
+int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
+	    struct dw_store **ret)
+{
+	static const struct dw_options defaults;
+
+	return store_open(&io_posix, path, options ? options : &defaults, report_ret, ret);
+}
+
+int dw_close(struct dw_store *store)
+{
+	if (!store)
+		return 0;
+	int rc = store->read_only ? 0 : log_sync(&store->log);
+	store_free(store);
+	return rc;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * store.c - the public calls on keys: thin wrappers that take the locks.
+ *
+ * The way of a put: log.lock; append; view_lock for writing; the keydir learns
+ * the place; both unlocked.  The order of the view is thus the order of the log.
+ * The way of a get: view_lock for reading; place found, segment referenced;
+ * unlocked; one preadv(2), checked; reference dropped.
+ */
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void store_report(struct dw_store *store, const struct dw_finding *finding)
+{
+	if (store->on_finding)
+		store->on_finding(store->context, finding);
+}
+
+int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint64_t offset,
+		  enum dw_damage damage)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_DAMAGE,
+		.damage = damage,
+		.segment = segment->id,
+		.offset = offset,
+	};
+
+	atomic_fetch_add(&store->damage, 1);
+	store_report(store, &finding);
+	return -EBADMSG;
+}
+
+void store_check(struct dw_store *store)
+{
+#ifndef NDEBUG
+	/* O(segments): cheap enough to run after each mutation */
+	const struct segset *set = &store->segments;
+	for (size_t i = 0; i < set->count; i++) {
+		assert(set->items[i]->live_bytes <= set->items[i]->size);
+		assert(!i || set->items[i - 1]->id < set->items[i]->id);
+	}
+	assert(store->read_only || store->log.active == segset_last(set));
+	assert(store->read_only || store->log.end == store->log.active->size);
+#else
+	(void)store;
+#endif
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t); /* cannot fail */
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* --- writing --- */
+
+int store_rotate_locked(struct dw_store *store, uint32_t gap)
+{
+	struct dw_segment *segment;
+	uint64_t id = (store->log.active ? store->log.active->id : 0) + (uint64_t)gap + 1;
+
+	if (id > SEGMENT_ID_MAX)
+		return -EOVERFLOW;
+	view_write_lock(store);
+	int rc = segset_reserve(&store->segments, 1);
+	view_unlock(store);
+	if (!rc)
+		rc = log_rotate_locked(&store->log, (uint32_t)id, &segment);
+	if (rc < 0)
+		return rc;
+	view_write_lock(store);
+	segset_add(&store->segments, segment);
+	view_unlock(store);
+	return 0;
+}
+
+/* Rotate when the segment is full.  Out of ids the segment just grows on: better
+ * a large segment than a store that takes nothing. */
+static int make_room_locked(struct dw_store *store, uint64_t size)
+{
+	if (!log_is_full_locked(&store->log, size))
+		return 0;
+	int rc = store_rotate_locked(store, 0);
+	return rc == -EOVERFLOW ? 0 : rc;
+}
+
+/* Entries for the keys of `ops`, so that nothing can fail once the log has them. */
+static int prepare(const struct dw_op *ops, size_t count, struct keydir_entry **entries)
+{
+	for (size_t i = 0; i < count; i++) {
+		entries[i] = NULL;
+		if (ops[i].type != DW_PUT)
+			continue;
+		entries[i] = keydir_entry_new(ops[i].key);
+		if (!entries[i]) {
+			while (i--)
+				keydir_entry_free(entries[i]);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int publish_locked(struct dw_store *store, const struct dw_op *ops, size_t count,
+			  struct keydir_entry **entries, uint64_t offset)
+{
+	struct dw_segment *segment = store->log.active;
+	int64_t now = now_ns();
+	int rc = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t size = RECORD_OVERHEAD + ops[i].key.size + ops[i].value.size;
+		const struct keydir_place place = {
+			.segment = segment,
+			.offset = offset,
+			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now,
+			.value_size = (uint32_t)ops[i].value.size,
+		};
+		segment->size = offset + size;
+		if (ops[i].type == DW_PUT) {
+			int set = keydir_set(&store->keydir, entries[i], &place);
+			rc = rc ? rc : set;
+		} else if (ops[i].type == DW_DELETE) {
+			keydir_remove(&store->keydir, ops[i].key);
+		}
+		offset += size;
+	}
+	return rc;
+}
+
+static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t count,
+			 struct keydir_entry **entries)
+{
+	uint64_t offset = 0;
+	int64_t size = log_size_of_locked(&store->log, ops, count);
+	int rc = size < 0 ? (int)size : log_check(&store->log);
+
+	if (!rc)
+		rc = make_room_locked(store, (uint64_t)size);
+	if (!rc)
+		rc = prepare(ops, count, entries);
+	if (rc < 0)
+		return rc;
+	rc = log_append_locked(&store->log, ops, count, (uint64_t)size, &offset);
+	if (rc < 0) {
+		for (size_t i = 0; i < count; i++)
+			keydir_entry_free(entries[i]);
+		return rc;
+	}
+	view_write_lock(store);
+	rc = publish_locked(store, ops, count, entries, offset);
+	store_check(store);
+	view_unlock(store);
+	if (rc < 0) /* the log holds a record that the view could not take */
+		log_poison(&store->log, rc, "key directory");
+	return rc;
+}
+
+enum { FEW = 8 };
+
+int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
+{
+	struct keydir_entry *few[FEW], **entries = few;
+
+	if (store->read_only)
+		return -EROFS;
+	if (!count)
+		return 0;
+	if (count > FEW) {
+		entries = calloc(count, sizeof(struct keydir_entry *));
+		if (!entries)
+			return -ENOMEM;
+	}
+	log_lock(&store->log);
+	int rc = append_locked(store, ops, count, entries);
+	log_unlock(&store->log);
+	if (entries != few)
+		free(entries);
+	return rc;
+}
+
+int dw_put(struct dw_store *store, struct dw_bytes key, struct dw_bytes value)
+{
+	const struct dw_op op = {.type = DW_PUT, .key = key, .value = value};
+
+	return dw_batch(store, &op, 1);
+}
+
+int dw_delete(struct dw_store *store, struct dw_bytes key)
+{
+	const struct dw_op op = {.type = DW_DELETE, .key = key};
+
+	return dw_batch(store, &op, 1);
+}
+
+int dw_append_raw(struct dw_store *store, struct dw_bytes key, struct dw_bytes payload)
+{
+	const struct dw_op op = {.type = DW_RAW, .key = key, .value = payload};
+
+	return dw_batch(store, &op, 1);
+}
+
+int dw_sync(struct dw_store *store)
+{
+	return store->read_only ? 0 : log_sync(&store->log);
+}
+
+int dw_rotate(struct dw_store *store)
+{
+	if (store->read_only)
+		return -EROFS;
+	log_lock(&store->log);
+	int rc = store_rotate_locked(store, 0);
+	log_unlock(&store->log);
+	return rc;
+}
+
+/* --- reading --- */
+
+/* A key as memcmp(3) may have it: never NULL. */
+static struct dw_bytes sane(struct dw_bytes key)
+{
+	return (struct dw_bytes){key.data ? key.data : "", key.size};
+}
+
+int dw_ref_get(struct dw_store *store, struct dw_bytes key, struct dw_ref *ret)
+{
+	int rc = -ENOENT;
+
+	view_read_lock(store);
+	struct keydir_entry *entry = keydir_find(&store->keydir, key);
+	if (entry) {
+		const struct keydir_place *place = keydir_entry_place(entry);
+		*ret = (struct dw_ref){
+			.segment = segment_ref(place->segment),
+			.offset = place->offset,
+			.mtime_ns = place->mtime_ns,
+			.key_size = (uint32_t)key.size,
+			.value_size = place->value_size,
+		};
+		rc = 0;
+	}
+	view_unlock(store);
+	return rc;
+}
+
+void dw_ref_put(struct dw_store *store, struct dw_ref *ref)
+{
+	(void)store;
+	segment_unref(ref->segment);
+	*ref = (struct dw_ref){0};
+}
+
+static int ref_verify(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key)
+{
+	enum dw_damage damage;
+	int rc = segment_check_record(ref->segment, ref->offset, key, ref->value_size, &damage);
+
+	if (rc == -EBADMSG)
+		return store_damaged(store, ref->segment, ref->offset, damage);
+	ref->verified = !rc;
+	return rc;
+}
+
+/* All of the value with one call, checked. */
+static int ref_load(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key, void *ret)
+{
+	enum dw_damage damage;
+	int rc = segment_read_record(ref->segment, ref->offset, key, ref->value_size, ret, &damage);
+
+	if (rc == -EBADMSG)
+		return store_damaged(store, ref->segment, ref->offset, damage);
+	ref->verified = !rc;
+	return rc;
+}
+
+ssize_t dw_ref_read(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key, void *ret,
+		    size_t size, uint64_t offset)
+{
+	int rc = 0;
+
+	key = sane(key);
+	if (!offset && size >= ref->value_size && !ref->verified) {
+		rc = ref_load(store, ref, key, ret);
+		return rc ? rc : (ssize_t)ref->value_size;
+	}
+	if (!ref->verified)
+		rc = ref_verify(store, ref, key);
+	if (rc < 0 || offset >= ref->value_size)
+		return rc;
+	if (size > ref->value_size - offset)
+		size = (size_t)(ref->value_size - offset);
+	int fd = segment_pin(ref->segment);
+	if (fd < 0)
+		return fd;
+	rc = io_read_full(store->io, fd, ret, size,
+			  ref->offset + RECORD_HEADER_SIZE + ref->key_size + offset);
+	segment_unpin(ref->segment);
+	return rc ? rc : (ssize_t)size;
+}
+
+int dw_get(struct dw_store *store, struct dw_bytes key, struct dw_value *ret)
+{
+	struct dw_ref ref;
+	int rc = dw_ref_get(store, key, &ref);
+
+	if (rc < 0)
+		return rc;
+	void *data = malloc(ref.value_size ? ref.value_size : 1);
+	rc = data ? ref_load(store, &ref, sane(key), data) : -ENOMEM;
+	if (rc < 0)
+		free(data);
+	else
+		*ret = (struct dw_value){data, ref.value_size, ref.mtime_ns};
+	dw_ref_put(store, &ref);
+	return rc;
+}
+
+static struct dw_stat stat_of(const struct keydir_place *place)
+{
+	return (struct dw_stat){
+		.size = place->value_size,
+		.mtime_ns = place->mtime_ns,
+		.segment = place->segment->id,
+		.offset = place->offset,
+	};
+}
+
+int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret)
+{
+	int rc = -ENOENT;
+
+	view_read_lock(store);
+	struct keydir_entry *entry = keydir_find(&store->keydir, key);
+	if (entry) {
+		*ret = stat_of(keydir_entry_place(entry));
+		rc = 0;
+	}
+	view_unlock(store);
+	return rc;
+}
+
+bool dw_contains(struct dw_store *store, struct dw_bytes key)
+{
+	struct dw_stat stat;
+
+	return !dw_stat(store, key, &stat);
+}
+
+uint64_t dw_count(struct dw_store *store)
+{
+	view_read_lock(store);
+	uint64_t count = keydir_count(&store->keydir);
+	view_unlock(store);
+	return count;
+}
+
+int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context)
+{
+	int rc = 0;
+
+	view_read_lock(store);
+	for (struct keydir_entry *entry = keydir_first(&store->keydir); entry && !rc;
+	     entry = keydir_after(entry)) {
+		const struct dw_stat stat = stat_of(keydir_entry_place(entry));
+		rc = visit(context, keydir_entry_key(entry), &stat);
+	}
+	view_unlock(store);
+	return rc;
+}
+
+void dw_get_stats(struct dw_store *store, struct dw_stats *ret)
+{
+	struct dw_stats stats = {
+		.damage = atomic_load(&store->damage),
+		.compactions = atomic_load(&store->compactions),
+		.poisoned = -log_check(&store->log),
+	};
+	struct log *log = &store->log;
+
+	log_lock(log);
+	stats.active_segment = log->active ? log->active->id : 0;
+	stats.next_txid = log->next_txid;
+	stats.puts = log->puts;
+	stats.deletes = log->deletes;
+	stats.raws = log->raws;
+	stats.bytes_appended = log->bytes_appended;
+	stats.rotations = log->rotations;
+	view_read_lock(store);
+	stats.keys = keydir_count(&store->keydir);
+	stats.segments = (uint32_t)store->segments.count;
+	for (size_t i = 0; i < store->segments.count; i++) {
+		stats.bytes += store->segments.items[i]->size;
+		stats.live_bytes += store->segments.items[i]->live_bytes;
+	}
+	view_unlock(store);
+	log_unlock(log);
+	(void)pthread_mutex_lock(&log->sync_lock);
+	stats.syncs_asked = log->syncs_asked;
+	stats.syncs_done = log->syncs_done;
+	(void)pthread_mutex_unlock(&log->sync_lock);
+	*ret = stats;
+}
+
+int dw_directory_fd(const struct dw_store *store)
+{
+	return store->dirfd;
+}

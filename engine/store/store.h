@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * store.h - what the files of this layer share: the store itself.
+ *
+ * Lock order: compact_lock, log.lock, view_lock, then the pool's.  log.sync_lock
+ * is taken with none of them held.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/keydir.h"
+#include "store/log.h"
+#include "store/segset.h"
+
+struct dw_store {
+	struct io *io;
+	int dirfd;
+	int lockfd; /* holds the writer's lock; -1: read only */
+	bool read_only;
+	dw_finding_fn *on_finding;
+	void *context;
+	struct fdpool pool;
+
+	pthread_mutex_t compact_lock; /* one compaction at a time */
+	struct log log;
+
+	pthread_rwlock_t view_lock;
+	/* under `view_lock`; changed with log.lock held as well: */
+	struct keydir keydir;
+	struct segset segments;
+	/* --- */
+
+	atomic_uint_fast64_t damage, compactions;
+};
+
+/* dw_open() with system calls of the caller's choice. */
+int store_open(struct io *io, const char *path, const struct dw_options *options,
+	       struct dw_report *report_ret, struct dw_store **ret);
+
+void store_report(struct dw_store *store, const struct dw_finding *finding);
+
+/* Count and report a damaged record; returns -EBADMSG. */
+int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint64_t offset,
+		  enum dw_damage damage);
+
+static inline void view_read_lock(struct dw_store *store)
+{
+	(void)pthread_rwlock_rdlock(&store->view_lock);
+}
+
+static inline void view_write_lock(struct dw_store *store)
+{
+	(void)pthread_rwlock_wrlock(&store->view_lock);
+}
+
+static inline void view_unlock(struct dw_store *store)
+{
+	(void)pthread_rwlock_unlock(&store->view_lock);
+}
+
+/* Seal the active segment; the new one has `gap` free ids below it. */
+int store_rotate_locked(struct dw_store *store, uint32_t gap);
+
+/* Invariants of a store, asserted in debug builds: live bytes add up, places lie
+ * within their segments, segments ascend.  Both locks held. */
+void store_check(struct dw_store *store);
+
+/* Bring back to work what a crash left: quarantine, leftovers (store/recover.c). */
+int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t valid,
+		 uint64_t file_size);
+int recover_leftovers(struct dw_store *store);
+
+#endif
