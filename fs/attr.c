@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * attr.c - see attr.h.
+ */
+#include "fs/attr.h"
+
+#include <time.h>
+
+enum { NS = 1000000000 };
+
+int64_t attr_ns(struct timespec t)
+{
+	return (int64_t)t.tv_sec * NS + t.tv_nsec;
+}
+
+struct timespec attr_timespec(int64_t ns)
+{
+	int64_t rest = ns % NS;
+
+	if (rest < 0)
+		rest += NS;
+	return (struct timespec){.tv_sec = (ns - rest) / NS, .tv_nsec = rest};
+}
+
+int64_t attr_now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	return attr_ns(now);
+}
+
+void attr_kill_privileges(struct attrs *attrs)
+{
+	attrs->mode &= ~(mode_t)S_ISUID;
+	/* without the execute bit it marks mandatory locking, no privilege */
+	if (attrs->mode & S_IXGRP)
+		attrs->mode &= ~(mode_t)S_ISGID;
+}
+
+void attr_fill(const struct attr_defaults *defaults, const struct attrs *attrs, int64_t mtime_ns,
+	       struct stat *st)
+{
+	static const struct attrs none;
+	const struct attrs *a = attrs ? attrs : &none;
+	mode_t mode = (S_ISDIR(st->st_mode) ? 0777 : 0666) & ~defaults->umask;
+
+	st->st_mode |= a->set & ATTR_MODE ? a->mode : mode;
+	st->st_uid = a->set & ATTR_UID ? a->uid : defaults->uid;
+	st->st_gid = a->set & ATTR_GID ? a->gid : defaults->gid;
+	if (a->set & ATTR_MTIME)
+		st->st_mtim = attr_timespec(a->mtime_ns);
+	else
+		st->st_mtim = attr_timespec(mtime_ns);
+	/* reading is not recorded: the time of the value stands in */
+	st->st_atim = a->set & ATTR_ATIME ? attr_timespec(a->atime_ns) : st->st_mtim;
+	bool changed_later = a->set & ATTR_CTIME && a->ctime_ns > mtime_ns;
+	st->st_ctim = attr_timespec(changed_later ? a->ctime_ns : mtime_ns);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * content.h - the value of a file that is being written, or that only open files keep.
+ *
+ * A file has one while it has bytes that are not in the log yet, while it is open
+ * and was written (so that a small write does not read the value again), and when
+ * it is open but gone from the tree.  All openers share it.  It holds either the
+ * bytes or a pin on a record in the log.  The volume's lock for the node covers it.
+ */
+#ifndef FS_CONTENT_H
+#define FS_CONTENT_H
+
+#include "fs/node.h"
+
+struct content {
+	struct node *node; /* not counted, but while `dirty` */
+	uint8_t *data;     /* owned; the first node->size bytes count */
+	size_t capacity;
+	bool loaded;       /* `data` is the value; else it is in the log */
+	bool dirty;        /* the log does not have it yet */
+	bool complained;   /* a failed commit was logged already */
+	struct dw_ref ref; /* segment NULL: nothing pinned */
+	char *ref_key;     /* the key that `ref` was pinned under; owned */
+	size_t ref_key_size;
+	/* Lock of these: the volume's for the list */
+	int64_t due_ms;              /* CLOCK_MONOTONIC: when to commit at the latest */
+	struct content *prev, *next; /* of the dirty ones */
+	struct content *prev_all, *next_all;
+};
+
+/* Nothing loaded, nothing pinned.  NULL: no memory. */
+struct content *content_new(struct node *node);
+
+/* Give back what it holds. */
+void content_free(struct content *content, struct dw_store *store);
+
+/* Have room for `size` bytes, those beyond node->size zero.  0 or -ENOMEM. */
+int content_reserve(struct content *content, size_t size);
+
+/* Pin the newest record of `key`, unless one is pinned.  0 or -errno. */
+int content_pin(struct content *content, struct dw_store *store, struct dw_bytes key);
+
+/* Have the bytes in memory: those of the pinned record, or of `key`'s newest one.
+ * 0 or -errno (nothing changed). */
+int content_load(struct content *content, struct dw_store *store, struct dw_bytes key);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * load.c - from the keys of a store to the tree of names.
+ *
+ * A key that is also a directory can only be told when all keys were seen: such
+ * files are put aside and get their %= at the end.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "fs/volume_internal.h"
+
+struct conflict {
+	struct node *dir;  /* the directory that has the name */
+	struct node *file; /* in no tree; counted here */
+};
+
+struct load {
+	struct volume *volume;
+	struct conflict *conflicts; /* owned */
+	size_t count;
+};
+
+static int put_aside(struct load *load, struct node *dir, struct node *file)
+{
+	struct conflict *grown = reallocarray(load->conflicts, load->count + 1, sizeof *grown);
+
+	if (!grown)
+		return -ENOMEM;
+	load->conflicts = grown;
+	grown[load->count++] = (struct conflict){dir, node_ref(file)};
+	return 0;
+}
+
+/* Later is newer: the times of what lies in a directory are all it has to go by. */
+static void age(struct node *dir, int64_t mtime_ns)
+{
+	if (mtime_ns > atomic_load(&dir->mtime_ns))
+		atomic_store(&dir->mtime_ns, mtime_ns);
+}
+
+static struct node *new_node(struct load *load, struct node *parent, struct dw_bytes component,
+			     bool is_dir, struct name *name)
+{
+	struct tree *tree = &load->volume->tree;
+
+	(void)name_encode(&tree->rules, parent == tree->root, component.data, component.size, name);
+	return node_new(name->text, name->size, &component, is_dir);
+}
+
+/* The directory `component` below `*dir`, made if it is not there. */
+static int enter(struct load *load, struct node **dir, struct dw_bytes component)
+{
+	struct tree *tree = &load->volume->tree;
+	struct name name;
+	int rc = 0;
+
+	(void)name_encode(&tree->rules, *dir == tree->root, component.data, component.size, &name);
+	struct node *there = tree_find(tree, *dir, name.text, name.size);
+	if (there && node_is_dir(there)) {
+		*dir = there;
+		return 0;
+	}
+	struct node *node = new_node(load, *dir, component, true, &name);
+	if (!node)
+		return -ENOMEM;
+	if (there) {
+		rc = put_aside(load, node, there);
+		if (!rc)
+			tree_unlink(tree, there);
+	}
+	if (!rc)
+		rc = tree_link(tree, *dir, node, 0);
+	node_unref(node, 1);
+	if (!rc)
+		*dir = node;
+	return rc;
+}
+
+static int add_file(struct load *load, struct node *dir, struct dw_bytes component,
+		    const struct dw_stat *stat)
+{
+	struct tree *tree = &load->volume->tree;
+	struct name name;
+	struct node *node = new_node(load, dir, component, false, &name);
+	int rc;
+
+	if (!node)
+		return -ENOMEM;
+	atomic_store(&node->size, stat->size);
+	atomic_store(&node->mtime_ns, stat->mtime_ns);
+	atomic_store(&node->logged, true);
+	age(dir, stat->mtime_ns);
+	struct node *there = tree_find(tree, dir, name.text, name.size);
+	rc = there ? put_aside(load, there, node) : tree_link(tree, dir, node, 0);
+	node_unref(node, 1);
+	return rc;
+}
+
+static int add_key(void *context, struct dw_bytes key, const struct dw_stat *stat)
+{
+	struct load *load = context;
+	struct node *dir = load->volume->tree.root;
+	const char *at = key.data, *end = at + key.size, *slash;
+
+	while (!load->volume->options.flat && (slash = memchr(at, '/', (size_t)(end - at)))) {
+		int rc = enter(load, &dir, (struct dw_bytes){at, (size_t)(slash - at)});
+		if (rc < 0)
+			return rc;
+		at = slash + 1;
+	}
+	if (at == end && dir != load->volume->tree.root && !stat->size) {
+		dir->flags |= NODE_MARKER;
+		age(dir, stat->mtime_ns);
+		return 0;
+	}
+	return add_file(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, stat);
+}
+
+/* --- keys that are also directories --- */
+
+/* `base` and `count` times %=; false: it fits no name. */
+static bool with_suffixes(const struct node *dir, size_t count, struct name *ret)
+{
+	ret->size = dir->name_size + 2 * count;
+	if (ret->size > NAME_SIZE_MAX)
+		return false;
+	memcpy(ret->text, dir->key->name, dir->name_size);
+	for (size_t i = 0; i < count; i++)
+		memcpy(ret->text + dir->name_size + 2 * i, "%=", 2);
+	ret->text[ret->size] = '\0';
+	return true;
+}
+
+/* One %= more for names beside `dir` that read as if they had some already. */
+static int quote_suffixes(struct tree *tree, struct node *dir)
+{
+	struct node *parent = dir->key->parent;
+	struct name name, quoted;
+
+	for (size_t count = (NAME_SIZE_MAX - dir->name_size) / 2; count; count--) {
+		if (!with_suffixes(dir, count, &name))
+			continue;
+		struct node *node = tree_find(tree, parent, name.text, name.size);
+		if (!node)
+			continue;
+		struct dw_bytes component = node_component(node);
+		char *copy = malloc(component.size + 1);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, component.data, component.size);
+		component.data = copy;
+		if (!with_suffixes(dir, count + 1, &quoted))
+			name_abbreviate(name.text, name.size, copy, component.size, &quoted);
+		int rc = tree_move(tree, node, parent, quoted.text, quoted.size, &component, 0);
+		free(copy);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int settle(struct load *load, const struct conflict *conflict)
+{
+	struct tree *tree = &load->volume->tree;
+	struct node *dir = conflict->dir, *file = conflict->file;
+	struct dw_bytes component = node_component(file);
+	struct name name;
+	int rc = quote_suffixes(tree, dir);
+
+	if (rc < 0)
+		return rc;
+	if (!with_suffixes(dir, 1, &name)) {
+		/* the form for long ones, of what would have been shown */
+		char shown[NAME_SIZE_MAX + 2];
+		memcpy(shown, dir->key->name, dir->name_size);
+		memcpy(shown + dir->name_size, "%=", 2);
+		name_abbreviate(shown, dir->name_size + 2u, shown, dir->name_size + 2u, &name);
+	}
+	struct node *node = node_new(name.text, name.size, &component, false);
+	if (!node)
+		return -ENOMEM;
+	atomic_store(&node->size, atomic_load(&file->size));
+	atomic_store(&node->mtime_ns, atomic_load(&file->mtime_ns));
+	atomic_store(&node->logged, true);
+	node->flags |= NODE_BESIDE;
+	dir->flags |= NODE_CONFLICT;
+	rc = tree_link(tree, dir->key->parent, node, 0);
+	node_unref(node, 1);
+	return rc;
+}
+
+int volume_load(struct volume *volume)
+{
+	struct load load = {.volume = volume};
+	int rc = dw_for_each(volume->store, add_key, &load);
+
+	for (size_t i = 0; i < load.count; i++) {
+		if (!rc)
+			rc = settle(&load, &load.conflicts[i]);
+		node_unref(load.conflicts[i].file, 1);
+	}
+	free(load.conflicts);
+	return rc;
+}

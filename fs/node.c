@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * node.c - see node.h.
+ */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* uthash reads these when it is included: before fs/node.h includes it */
+#define HASH_NONFATAL_OOM             1
+#define HASH_FUNCTION(key, size, ret) ((ret) = (unsigned)XXH3_64bits((key), (size)))
+
+#include "fs/children.h"
+#include "fs/node.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- nodes --- */
+
+struct node *node_ref(struct node *node)
+{
+	atomic_fetch_add_explicit(&node->refs, 1, memory_order_relaxed);
+	return node;
+}
+
+static void node_free(struct node *node)
+{
+	if (node_is_dir(node))
+		free(node->children);
+	if (node->flags & NODE_EXTERNAL)
+		free(node->key);
+	free(node->attrs);
+	free(node);
+}
+
+void node_unref(struct node *node, uint64_t count)
+{
+	uint64_t before = atomic_fetch_sub_explicit(&node->refs, count, memory_order_acq_rel);
+
+	assert(before >= count);
+	if (before > count)
+		return;
+	assert(!node_is_linked(node));
+	assert(node_is_dir(node) || !node->content);
+	node_free(node);
+}
+
+static void set_name(struct node *node, const char *name, size_t name_size,
+		     const struct dw_bytes *component)
+{
+	memmove(node->key->name, name, name_size);
+	node->name_size = (uint16_t)name_size;
+	node->flags &= (uint8_t)~NODE_STORED;
+	node->component_size = 0;
+	if (!component)
+		return;
+	node->flags |= NODE_STORED;
+	node->component_size = (uint32_t)component->size;
+	if (component->size)
+		memcpy(node->key->name + name_size, component->data, component->size);
+}
+
+/* A component that reads as the name needs no place of its own. */
+static const struct dw_bytes *unless_same(const struct dw_bytes *component, const char *name,
+					  size_t size)
+{
+	bool same = component && component->size == size && !memcmp(component->data, name, size);
+
+	return same ? NULL : component;
+}
+
+static size_t key_struct_size(size_t name_size, const struct dw_bytes *component)
+{
+	return sizeof(struct node_key) + name_size + (component ? component->size : 0);
+}
+
+struct node *node_new(const char *name, size_t name_size, const struct dw_bytes *component,
+		      bool is_dir)
+{
+	component = unless_same(component, name, name_size);
+	size_t key_size = key_struct_size(name_size, component);
+	bool external = key_size > UINT16_MAX;
+	struct node *node = malloc(sizeof *node + (external ? 0 : key_size));
+
+	assert(name_size <= NAME_SIZE_MAX);
+	if (!node)
+		return NULL;
+	memset(node, 0, sizeof *node);
+	atomic_init(&node->refs, 1);
+	node->flags = is_dir ? NODE_DIR : 0;
+	if (external) {
+		node->flags |= NODE_EXTERNAL;
+		node->key = malloc(key_size);
+		if (!node->key) {
+			free(node);
+			return NULL;
+		}
+	} else {
+		node->inline_size = (uint16_t)key_size;
+		node->key = (struct node_key *)(node + 1);
+	}
+	node->key->parent = NULL;
+	set_name(node, name, name_size, component);
+	return node;
+}
+
+struct dw_bytes node_component(const struct node *node)
+{
+	if (node->flags & NODE_STORED)
+		return (struct dw_bytes){node->key->name + node->name_size, node->component_size};
+	return (struct dw_bytes){node->key->name, node->name_size};
+}
+
+size_t node_key_size(const struct node *node)
+{
+	size_t size = 0;
+
+	for (const struct node *n = node; n->key->parent; n = n->key->parent)
+		size += node_component(n).size + 1; /* the slash behind */
+	return size - (size && !node_is_dir(node));
+}
+
+void node_key_write(const struct node *node, char *ret)
+{
+	char *at = ret + node_key_size(node);
+
+	for (const struct node *n = node; n->key->parent; n = n->key->parent) {
+		struct dw_bytes component = node_component(n);
+		if (n != node || node_is_dir(n))
+			*--at = '/';
+		at -= component.size;
+		if (component.size)
+			memcpy(at, component.data, component.size);
+	}
+	assert(at == ret);
+}
+
+void node_update_ino(struct node *node)
+{
+	char small[512];
+	size_t size = node_key_size(node);
+	char *key = size <= sizeof small ? small : malloc(size);
+
+	if (!key)
+		return; /* the old number is as good as any */
+	node_key_write(node, key);
+	/* 63 bits: some tools keep it in a signed number; 0 and 1 mean things to others */
+	node->ino = (XXH3_64bits(key, size) >> 1) | 2;
+	if (key != small)
+		free(key);
+}
+
+/* --- the tree --- */
+
+int tree_init(struct tree *tree, const struct name_rules *rules)
+{
+	*tree = (struct tree){.rules = *rules, .count = 1};
+	tree->root = node_new("", 0, NULL, true);
+	if (!tree->root)
+		return -ENOMEM;
+	tree->root->flags |= NODE_LINKED | NODE_MARKER; /* needs none */
+	tree->root->ino = 1;
+	return 0;
+}
+
+void tree_release(struct tree *tree)
+{
+	struct node *node = tree->table;
+
+	HASH_CLEAR(hh, tree->table);
+	while (node) {
+		struct node *next = node->hh.next;
+		node_free(node);
+		node = next;
+	}
+	if (tree->root)
+		node_free(tree->root);
+	*tree = (struct tree){0};
+}
+
+struct node *tree_find(const struct tree *tree, const struct node *parent, const char *name,
+		       size_t size)
+{
+	union {
+		struct node_key key;
+		char bytes[sizeof(struct node_key) + NAME_SIZE_MAX];
+	} probe;
+	struct node *node;
+	unsigned hash, key_size = (unsigned)(sizeof(struct node_key) + size);
+
+	if (size > NAME_SIZE_MAX)
+		return NULL;
+	probe.key.parent = (struct node *)parent; /* only compared */
+	memcpy(probe.bytes + sizeof(struct node_key), name, size);
+	HASH_FUNCTION(&probe, key_size, hash);
+	HASH_FIND_BYHASHVALUE(hh, tree->table, &probe, key_size, hash, node);
+	return node;
+}
+
+static int add_to_table(struct tree *tree, struct node *node)
+{
+	unsigned hash, key_size = (unsigned)(sizeof(struct node_key) + node->name_size);
+
+	HASH_FUNCTION(node->key, key_size, hash);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, tree->table, node->key, key_size, hash, node);
+	return node->hh.tbl ? 0 : -ENOMEM;
+}
+
+static void count_logged(struct node *parent, const struct node *node, int delta)
+{
+	if (node_is_dir(node) || atomic_load(&node->logged))
+		children_count_logged(parent->children, delta);
+}
+
+int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_t cookie)
+{
+	assert(!node_is_linked(node));
+	int rc = children_add(&parent->children, node, cookie);
+	if (rc < 0)
+		return rc;
+	node->key->parent = parent;
+	rc = add_to_table(tree, node);
+	if (rc < 0) {
+		children_remove(parent->children, node);
+		node->key->parent = NULL;
+		return rc;
+	}
+	node->flags |= NODE_LINKED;
+	count_logged(parent, node, 1);
+	node_update_ino(node);
+	node_ref(node);
+	tree->count++;
+	return 0;
+}
+
+void tree_unlink(struct tree *tree, struct node *node)
+{
+	struct node *parent = node->key->parent;
+
+	assert(node_is_linked(node) && parent);
+	count_logged(parent, node, -1);
+	HASH_DELETE(hh, tree->table, node);
+	children_remove(parent->children, node);
+	node->flags &= (uint8_t)~NODE_LINKED;
+	node->key->parent = NULL;
+	tree->count--;
+	node_unref(node, 1);
+}
+
+/* A place for a new name: the node's own, or the heap. */
+static struct node_key *key_for(struct node *node, size_t size)
+{
+	if (size <= node->inline_size)
+		return (struct node_key *)(node + 1);
+	return malloc(size);
+}
+
+static void replace_key(struct node *node, struct node_key *key)
+{
+	struct node_key *own = (struct node_key *)(node + 1);
+
+	if (node->flags & NODE_EXTERNAL)
+		free(node->key);
+	node->flags &= (uint8_t)~NODE_EXTERNAL;
+	if (key != own)
+		node->flags |= NODE_EXTERNAL;
+	node->key = key;
+}
+
+int tree_move(struct tree *tree, struct node *node, struct node *parent, const char *name,
+	      size_t name_size, const struct dw_bytes *component, uint64_t cookie)
+{
+	struct node *old_parent = node->key->parent;
+
+	component = unless_same(component, name, name_size);
+	struct node_key *key = key_for(node, key_struct_size(name_size, component));
+	int rc = key ? children_reserve(&parent->children) : -ENOMEM;
+	if (rc < 0) {
+		if (key && key != (struct node_key *)(node + 1))
+			free(key);
+		return rc;
+	}
+	count_logged(old_parent, node, -1);
+	HASH_DELETE(hh, tree->table, node);
+	children_remove(old_parent->children, node);
+	replace_key(node, key);
+	set_name(node, name, name_size, component);
+	node->key->parent = parent;
+	rc = children_add(&parent->children, node, cookie);
+	assert(!rc); /* reserved */
+	rc = add_to_table(tree, node);
+	assert(!rc); /* one left the table just before */
+	(void)rc;
+	count_logged(parent, node, 1);
+	node_update_ino(node);
+	return 0;
+}
+
+uint32_t node_child_count(const struct node *dir)
+{
+	return dir->children ? dir->children->live : 0;
+}
+
+uint32_t node_logged_count(const struct node *dir)
+{
+	return dir->children ? atomic_load(&dir->children->logged) : 0;
+}
+
+void node_set_logged(struct node *node, bool logged)
+{
+	if (atomic_exchange(&node->logged, logged) != logged && node_is_linked(node))
+		children_count_logged(node->key->parent->children, logged ? 1 : -1);
+}
+
+uint32_t node_child_seek(const struct node *dir, uint64_t cookie)
+{
+	return dir->children ? children_seek(dir->children, cookie + 1) : 0;
+}
+
+struct node *node_child_at(const struct node *dir, uint32_t *at)
+{
+	return dir->children ? children_at(dir->children, at) : NULL;
+}

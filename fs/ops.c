@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * ops.c - see ops.h.  No policy here: what a file system does is the volume's.
+ *
+ * A node id is the address of its node, but for the root and the control files.
+ * The daemon is the only writer, so the kernel may keep names, attributes and pages
+ * for as long as it likes; the control files change by themselves and are not kept.
+ */
+#include "fs/ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEEP_SECONDS (365.0 * 86400)
+
+enum { REQUEST_MAX = 1 << 20 };
+
+static struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static struct volume *volume_of(fuse_req_t req)
+{
+	return mount_of(req)->volume;
+}
+
+static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? volume_root(volume_of(req)) : (struct node *)ino;
+}
+
+static fuse_ino_t ino_of(fuse_req_t req, struct node *node)
+{
+	return node == volume_root(volume_of(req)) ? FUSE_ROOT_ID : (fuse_ino_t)node;
+}
+
+static struct volume_cred cred_of(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct volume_cred){ctx->uid, ctx->gid};
+}
+
+/* The kernel's errno for ours: what a file system does not say is an I/O error. */
+static int fs_errno(int rc)
+{
+	switch (-rc) {
+	case EBADMSG: /* damaged bytes */
+	case ENODATA: return EIO;
+	case E2BIG: /* a key over the limit */ return ENAMETOOLONG;
+	default: return -rc;
+	}
+}
+
+static void reply_err(fuse_req_t req, int rc)
+{
+	(void)fuse_reply_err(req, fs_errno(rc));
+}
+
+static struct fuse_entry_param entry_param(fuse_req_t req, const struct volume_entry *entry)
+{
+	return (struct fuse_entry_param){
+		.ino = ino_of(req, entry->node),
+		.attr = entry->st,
+		.attr_timeout = KEEP_SECONDS,
+		.entry_timeout = KEEP_SECONDS,
+	};
+}
+
+/* A reply that the kernel did not take (the request was interrupted) took no count. */
+static void reply_entry(fuse_req_t req, int rc, const struct volume_entry *entry)
+{
+	struct volume *volume = volume_of(req);
+
+	if (rc < 0) {
+		reply_err(req, rc);
+		return;
+	}
+	struct fuse_entry_param param = entry_param(req, entry);
+	if (fuse_reply_entry(req, &param) == -ENOENT)
+		volume_forget(volume, entry->node, 1);
+}
+
+/* --- the control directory --- */
+
+static void control_reply_entry(fuse_req_t req, uint64_t id)
+{
+	struct fuse_entry_param param = {.ino = id};
+
+	if (!id) {
+		reply_err(req, -ENOENT);
+		return;
+	}
+	(void)control_getattr(mount_of(req)->control, id, &param.attr); /* cannot fail */
+	(void)fuse_reply_entry(req, &param);                            /* nothing is counted */
+}
+
+/* Whether a lookup is for the control directory or in it; then it was answered. */
+static bool control_answers_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct control *control = mount_of(req)->control;
+
+	if (!control)
+		return false;
+	if (parent == CONTROL_DIR)
+		control_reply_entry(req, control_find(name));
+	else if (parent == FUSE_ROOT_ID && !strcmp(name, control_name(control)))
+		control_reply_entry(req, CONTROL_DIR);
+	else
+		return false;
+	return true;
+}
+
+static void control_op_getattr(fuse_req_t req, fuse_ino_t ino)
+{
+	struct stat st;
+
+	(void)control_getattr(mount_of(req)->control, ino, &st); /* cannot fail */
+	(void)fuse_reply_attr(req, &st, 0);
+}
+
+static void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	const struct volume_cred cred = cred_of(req);
+	struct control_file *file = NULL;
+	int rc = control_open(mount_of(req)->control, ino, fi->flags, &cred, &file);
+
+	if (rc < 0) {
+		reply_err(req, rc);
+		return;
+	}
+	fi->fh = (uintptr_t)file;
+	fi->direct_io = 1; /* the size is not known before */
+	fi->nonseekable = ino == CONTROL_EXPORT;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		control_close(file);
+}
+
+static void control_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
+{
+	char *buf = malloc(size);
+	size_t used = 0;
+
+	if (!buf) {
+		reply_err(req, -ENOMEM);
+		return;
+	}
+	for (size_t i = (size_t)offset;; i++) {
+		uint64_t id = CONTROL_DIR;
+		const char *name = i == 0 ? "." : i == 1 ? ".." : control_entry(i - 2, &id);
+		/* an id of 0: the name only, nothing to be counted or kept */
+		struct fuse_entry_param param = {.ino = 0};
+		size_t need;
+		if (!name)
+			break;
+		(void)control_getattr(mount_of(req)->control, id, &param.attr); /* cannot fail */
+		if (plus)
+			need = fuse_add_direntry_plus(req, buf + used, size - used, name, &param,
+						      (off_t)i + 1);
+		else
+			need = fuse_add_direntry(req, buf + used, size - used, name, &param.attr,
+						 (off_t)i + 1);
+		if (need > size - used)
+			break;
+		used += need;
+	}
+	(void)fuse_reply_buf(req, buf, used);
+	free(buf);
+}
+
+static struct control_file *control_file_of(const struct fuse_file_info *fi)
+{
+	return (struct control_file *)(uintptr_t)fi->fh;
+}
+
+/* --- names --- */
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct volume_entry entry;
+
+	if (control_answers_lookup(req, parent, name))
+		return;
+	int rc = volume_lookup(volume_of(req), node_of(req, parent), name, &entry);
+	if (rc == -ENOENT) {
+		/* that there is no such name may be kept as well */
+		const struct fuse_entry_param none = {.entry_timeout = KEEP_SECONDS};
+		(void)fuse_reply_entry(req, &none);
+		return;
+	}
+	reply_entry(req, rc, &entry);
+}
+
+static void forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+	if (ino != FUSE_ROOT_ID && !control_owns(ino))
+		volume_forget(volume_of(req), node_of(req, ino), count);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+	forget(req, ino, count);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		forget(req, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void set_open_flags(struct fuse_file_info *fi)
+{
+	fi->keep_cache = 1;
+	/* nothing to flush where nothing can be written */
+	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	const struct volume_cred cred = cred_of(req);
+	struct volume *volume = volume_of(req);
+	struct volume_entry entry;
+
+	if (control_owns(parent)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	int rc = volume_create(volume, &cred, node_of(req, parent), name, mode, fi->flags, &entry);
+	if (rc < 0) {
+		reply_err(req, rc);
+		return;
+	}
+	struct fuse_entry_param param = entry_param(req, &entry);
+	fi->keep_cache = 1;
+	if (fuse_reply_create(req, &param, fi) == -ENOENT) {
+		volume_release(volume, entry.node);
+		volume_forget(volume, entry.node, 1);
+	}
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	const struct volume_cred cred = cred_of(req);
+	struct volume_entry entry;
+
+	(void)rdev;
+	if (control_owns(parent)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	int rc = volume_mknod(volume_of(req), &cred, node_of(req, parent), name, mode, &entry);
+	reply_entry(req, rc, &entry);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	const struct volume_cred cred = cred_of(req);
+	struct volume_entry entry;
+
+	if (control_owns(parent)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	int rc = volume_mkdir(volume_of(req), &cred, node_of(req, parent), name, mode, &entry);
+	reply_entry(req, rc, &entry);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	int rc = control_owns(parent) ? -EPERM
+				      : volume_unlink(volume_of(req), node_of(req, parent), name);
+
+	reply_err(req, rc);
+}
+
+/* The control directory stays, whoever removes everything. */
+static bool is_control_dir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct control *control = mount_of(req)->control;
+
+	return control && parent == FUSE_ROOT_ID && !strcmp(name, control_name(control));
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	bool control = control_owns(parent) || is_control_dir(req, parent, name);
+	int rc = control ? -EPERM : volume_rmdir(volume_of(req), node_of(req, parent), name);
+
+	reply_err(req, rc);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+		      const char *new_name, unsigned flags)
+{
+	if (control_owns(parent) || control_owns(new_parent) || is_control_dir(req, parent, name) ||
+	    is_control_dir(req, new_parent, new_name)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	reply_err(req, volume_rename(volume_of(req), node_of(req, parent), name,
+				     node_of(req, new_parent), new_name, flags));
+}
+
+/* Links of both kinds have no place in the log. */
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target;
+	(void)parent;
+	(void)name;
+	reply_err(req, -EPERM);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	(void)ino;
+	(void)parent;
+	(void)name;
+	reply_err(req, -EPERM);
+}
+
+/* --- listing --- */
+
+struct listing {
+	fuse_req_t req;
+	char *buf;
+	size_t size, used;
+	bool plus;
+};
+
+static int add_entry(void *context, const char *name, struct node *node, const struct stat *st,
+		     uint64_t next)
+{
+	struct listing *l = context;
+	char *at = l->buf + l->used;
+	size_t left = l->size - l->used, need;
+
+	if (l->plus) {
+		/* an id of 0 tells the kernel not to count "." and ".." */
+		struct fuse_entry_param param = {
+			.ino = node ? ino_of(l->req, node) : 0,
+			.attr = *st,
+			.attr_timeout = node ? KEEP_SECONDS : 0,
+			.entry_timeout = node ? KEEP_SECONDS : 0,
+		};
+		need = fuse_add_direntry_plus(l->req, at, left, name, &param, (off_t)next);
+	} else {
+		need = fuse_add_direntry(l->req, at, left, name, st, (off_t)next);
+	}
+	if (need > left)
+		return 1;
+	l->used += need;
+	return 0;
+}
+
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
+{
+	struct listing l = {.req = req, .buf = malloc(size), .size = size, .plus = plus};
+
+	if (!l.buf) {
+		reply_err(req, -ENOMEM);
+		return;
+	}
+	int rc = volume_readdir(volume_of(req), node_of(req, ino), (uint64_t)offset, plus,
+				add_entry, &l);
+	if (rc < 0)
+		reply_err(req, rc);
+	else
+		(void)fuse_reply_buf(req, l.buf, l.used); /* counts of a lost reply: till unmount */
+	free(l.buf);
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)fuse_reply_open(req, fi); /* nothing is held for it */
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	(void)fi;
+	if (control_owns(ino))
+		control_op_readdir(req, size, offset, false);
+	else
+		list(req, ino, size, offset, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi)
+{
+	(void)fi;
+	if (control_owns(ino))
+		control_op_readdir(req, size, offset, true);
+	else
+		list(req, ino, size, offset, true);
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)datasync;
+	(void)fi;
+	reply_err(req, control_owns(ino) ? 0 : volume_fsyncdir(volume_of(req)));
+}
+
+/* --- attributes --- */
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	(void)fi;
+	if (control_owns(ino)) {
+		control_op_getattr(req, ino);
+		return;
+	}
+	int rc = volume_getattr(volume_of(req), node_of(req, ino), &st);
+	if (rc < 0)
+		reply_err(req, rc);
+	else
+		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
+}
+
+static unsigned attr_bits(int to_set)
+{
+	static const struct {
+		int fuse;
+		unsigned bit;
+	} map[] = {
+		{FUSE_SET_ATTR_MODE, ATTR_MODE},
+		{FUSE_SET_ATTR_UID, ATTR_UID},
+		{FUSE_SET_ATTR_GID, ATTR_GID},
+		{FUSE_SET_ATTR_SIZE, ATTR_SIZE},
+		{FUSE_SET_ATTR_MTIME, ATTR_MTIME},
+		{FUSE_SET_ATTR_ATIME, ATTR_ATIME},
+		{FUSE_SET_ATTR_MTIME_NOW, ATTR_MTIME | ATTR_MTIME_NOW},
+		{FUSE_SET_ATTR_ATIME_NOW, ATTR_ATIME | ATTR_ATIME_NOW},
+	};
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+		if (to_set & map[i].fuse)
+			bits |= map[i].bit;
+	return bits;
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		       struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	if (control_owns(ino)) {
+		/* `echo compact > control` truncates first */
+		if (to_set & ~(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_CTIME | FUSE_SET_ATTR_MTIME_NOW))
+			reply_err(req, -EPERM);
+		else
+			control_op_getattr(req, ino);
+		return;
+	}
+	int rc = volume_setattr(volume_of(req), node_of(req, ino), attr, attr_bits(to_set),
+				fi != NULL, &st);
+	if (rc < 0)
+		reply_err(req, rc);
+	else
+		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+	int rc = volume_statfs(volume_of(req), &st);
+
+	(void)ino;
+	if (rc < 0)
+		reply_err(req, rc);
+	else
+		(void)fuse_reply_statfs(req, &st); /* nothing is held for it */
+}
+
+/* --- files --- */
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct volume *volume = volume_of(req);
+
+	if (control_owns(ino)) {
+		control_op_open(req, ino, fi);
+		return;
+	}
+	struct node *node = node_of(req, ino);
+	int rc = volume_open_file(volume, node, fi->flags);
+	if (rc < 0) {
+		reply_err(req, rc);
+		return;
+	}
+	set_open_flags(fi);
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		volume_release(volume, node);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	if (control_owns(ino))
+		control_close(control_file_of(fi));
+	else
+		volume_release(volume_of(req), node_of(req, ino));
+	reply_err(req, 0);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	char *buf = malloc(size ? size : 1);
+	ssize_t n = -ENOMEM;
+
+	if (buf && control_owns(ino))
+		n = control_read(mount_of(req)->control, control_file_of(fi), buf, size,
+				 (uint64_t)offset);
+	else if (buf)
+		n = volume_read(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
+	if (n < 0)
+		reply_err(req, (int)n);
+	else
+		(void)fuse_reply_buf(req, buf, (size_t)n); /* nothing is held for it */
+	free(buf);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	ssize_t n;
+
+	if (control_owns(ino))
+		n = control_write(mount_of(req)->control, control_file_of(fi), buf, size);
+	else
+		n = volume_write(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
+	if (n < 0)
+		reply_err(req, (int)n);
+	else
+		(void)fuse_reply_write(req, (size_t)n); /* nothing is held for it */
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	reply_err(req, control_owns(ino) ? 0 : volume_flush(volume_of(req), node_of(req, ino)));
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)datasync;
+	(void)fi;
+	reply_err(req, control_owns(ino) ? 0 : volume_fsync(volume_of(req), node_of(req, ino)));
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t size,
+			 struct fuse_file_info *fi)
+{
+	(void)fi;
+	if (control_owns(ino))
+		reply_err(req, -EOPNOTSUPP);
+	else
+		reply_err(req, volume_fallocate(volume_of(req), node_of(req, ino), mode,
+						(uint64_t)offset, (uint64_t)size));
+}
+
+/* --- the session --- */
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *mount = userdata;
+
+	conn->max_write = REQUEST_MAX;
+	conn->max_readahead = REQUEST_MAX;
+	conn->want |= conn->capable &
+		      (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV |
+		       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS);
+	/* pages change through the kernel only, so a new mtime drops none; and a listing
+	 * always comes with attributes */
+	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
+	if (mount->ready)
+		mount->ready(mount->context);
+}
+
+const struct fuse_lowlevel_ops ops_table = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.link = op_link,
+	.rename = op_rename,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.fsyncdir = op_fsyncdir,
+	.statfs = op_statfs,
+	.create = op_create,
+	.fallocate = op_fallocate,
+};

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * volume.c - a volume's life, its attributes, and the thread that commits what
+ * stays open.
+ */
+#include "fs/volume_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <utlist.h>
+
+enum { COMMIT_MS_DEFAULT = 5000, BLOCK_SIZE = 4096 };
+
+void volume_log(struct volume *volume, int priority, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (!volume->options.log)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args); /* cut is good enough */
+	va_end(args);
+	volume->options.log(volume->options.context, priority, text);
+}
+
+pthread_mutex_t *volume_node_lock(struct volume *volume, const struct node *node)
+{
+	uint64_t mixed = (uint64_t)(uintptr_t)node * 0x9e3779b97f4a7c15u;
+
+	return &volume->node_locks[mixed >> 56];
+}
+_Static_assert(NODE_LOCKS == 1 << 8, "eight bits choose the lock");
+
+/* --- keys --- */
+
+static int key_reserve(struct key *key, size_t size)
+{
+	key->size = size;
+	key->data = size <= sizeof key->small ? key->small : malloc(size);
+	return key->data ? 0 : -ENOMEM;
+}
+
+int key_of_node(const struct node *node, struct key *ret)
+{
+	int rc = key_reserve(ret, node_key_size(node));
+
+	if (!rc)
+		node_key_write(node, ret->data);
+	return rc;
+}
+
+int key_of_child(const struct node *parent, struct dw_bytes component, bool is_dir, struct key *ret)
+{
+	size_t above = node_key_size(parent), size = above + component.size + is_dir;
+
+	ret->data = ret->small;
+	if (size > DW_KEY_SIZE_MAX)
+		return -ENAMETOOLONG;
+	int rc = key_reserve(ret, size);
+	if (rc < 0)
+		return rc;
+	node_key_write(parent, ret->data);
+	if (component.size)
+		memcpy(ret->data + above, component.data, component.size);
+	if (is_dir)
+		ret->data[size - 1] = '/';
+	return 0;
+}
+
+void key_release(struct key *key)
+{
+	if (key->data != key->small)
+		free(key->data);
+	key->data = key->small;
+}
+
+/* --- life --- */
+
+static int init_locks(struct volume *volume)
+{
+	pthread_condattr_t clock;
+	pthread_rwlockattr_t fair;
+	int rc = 0;
+
+	/* else a stream of readers would keep every create and unlink waiting */
+	(void)pthread_rwlockattr_init(&fair);
+	(void)pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	rc = -pthread_rwlock_init(&volume->names, &fair);
+	(void)pthread_rwlockattr_destroy(&fair);
+	for (size_t i = 0; !rc && i < NODE_LOCKS; i++)
+		rc = -pthread_mutex_init(&volume->node_locks[i], NULL);
+	if (!rc)
+		rc = -pthread_mutex_init(&volume->dirty_lock, NULL);
+	(void)pthread_condattr_init(&clock);
+	(void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	if (!rc)
+		rc = -pthread_cond_init(&volume->wake, &clock);
+	(void)pthread_condattr_destroy(&clock);
+	return rc;
+}
+
+static void volume_free(struct volume *volume)
+{
+	tree_release(&volume->tree);
+	free((void *)volume->options.reserved);
+	free(volume);
+}
+
+int volume_open(struct dw_store *store, const struct volume_options *options, struct volume **ret)
+{
+	struct volume *volume = calloc(1, sizeof *volume);
+
+	if (!volume)
+		return -ENOMEM;
+	volume->options = *options;
+	volume->options.reserved = strdup(options->reserved ? options->reserved : "");
+	if (!volume->options.commit_ms)
+		volume->options.commit_ms = COMMIT_MS_DEFAULT;
+	volume->store = store;
+	volume->defaults = (struct attr_defaults){options->uid, options->gid, options->umask};
+	const struct name_rules rules = {options->flat, volume->options.reserved};
+	int rc = rules.reserved ? init_locks(volume) : -ENOMEM;
+	if (!rc)
+		rc = tree_init(&volume->tree, &rules);
+	if (!rc)
+		rc = volume_load(volume);
+	if (rc < 0) {
+		volume_free(volume);
+		return rc;
+	}
+	*ret = volume;
+	return 0;
+}
+
+struct dw_store *volume_store(struct volume *volume)
+{
+	return volume->store;
+}
+
+const struct volume_options *volume_get_options(const struct volume *volume)
+{
+	return &volume->options;
+}
+
+struct node *volume_root(struct volume *volume)
+{
+	return volume->tree.root;
+}
+
+/* --- committing in the background --- */
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void volume_mark_dirty(struct volume *volume, struct content *content)
+{
+	if (content->dirty)
+		return;
+	content->dirty = true;
+	node_ref(content->node);
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	content->due_ms = monotonic_ms() + volume->options.commit_ms;
+	if (!volume->dirty)
+		(void)pthread_cond_signal(&volume->wake);
+	DL_APPEND(volume->dirty, content);
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+}
+
+void volume_mark_clean(struct volume *volume, struct content *content)
+{
+	struct node *node = content->node;
+
+	if (!content->dirty)
+		return;
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	DL_DELETE(volume->dirty, content);
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	content->dirty = false;
+	content->complained = false;
+	node_unref(node, 1);
+}
+
+/* Put off what could not be committed, behind all others. */
+static void postpone(struct volume *volume, struct content *content)
+{
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	DL_DELETE(volume->dirty, content);
+	DL_APPEND(volume->dirty, content);
+	content->due_ms = monotonic_ms() + volume->options.commit_ms;
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+}
+
+static int commit_node(struct volume *volume, struct node *node)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+	int rc = volume_commit_locked(volume, node);
+	if (rc < 0 && node->content && node->content->dirty) {
+		postpone(volume, node->content);
+		if (!node->content->complained)
+			volume_log(volume, LOG_ERR,
+				   "a written file could not be committed (%s); trying again every "
+				   "%u ms",
+				   strerror(-rc), volume->options.commit_ms);
+		node->content->complained = true;
+	}
+	volume_drop_content(volume, node);
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	(void)pthread_rwlock_unlock(&volume->names);
+	return rc;
+}
+
+/* The oldest dirty node due by `now_ms`, counted; NULL: none. */
+static struct node *take_due(struct volume *volume, int64_t now_ms)
+{
+	struct node *node = NULL;
+
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	if (volume->dirty && volume->dirty->due_ms <= now_ms)
+		node = node_ref(volume->dirty->node);
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	return node;
+}
+
+/* Wait until something is due; false: stop. */
+static bool wait_due(struct volume *volume)
+{
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	while (!volume->stopping) {
+		int64_t now = monotonic_ms();
+		if (!volume->dirty) {
+			(void)pthread_cond_wait(&volume->wake, &volume->dirty_lock);
+			continue;
+		}
+		int64_t due = volume->dirty->due_ms;
+		if (due <= now)
+			break;
+		const struct timespec until = {due / 1000, due % 1000 * 1000000};
+		(void)pthread_cond_timedwait(&volume->wake, &volume->dirty_lock, &until);
+	}
+	bool go_on = !volume->stopping;
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	return go_on;
+}
+
+static void *committer(void *context)
+{
+	struct volume *volume = context;
+	struct node *node;
+
+	while (wait_due(volume))
+		while ((node = take_due(volume, monotonic_ms()))) {
+			(void)commit_node(volume, node); /* logged there, and tried again */
+			node_unref(node, 1);
+		}
+	return NULL;
+}
+
+int volume_start(struct volume *volume)
+{
+	int rc = -pthread_create(&volume->committer, NULL, committer, volume);
+
+	volume->running = !rc;
+	return rc;
+}
+
+int volume_commit_all(struct volume *volume)
+{
+	int64_t started = monotonic_ms();
+	struct node *node;
+	int rc = 0;
+
+	/* what fails is put off beyond the limit, so this ends */
+	while ((node = take_due(volume, started + volume->options.commit_ms))) {
+		int one = commit_node(volume, node);
+		rc = rc ? rc : one;
+		node_unref(node, 1);
+		if (one < 0 && monotonic_ms() == started)
+			break; /* put off within the same millisecond */
+	}
+	return rc;
+}
+
+static void stop_committer(struct volume *volume)
+{
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	volume->stopping = true;
+	(void)pthread_cond_signal(&volume->wake);
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	if (volume->running)
+		(void)pthread_join(volume->committer, NULL); /* fails only if there is none */
+	volume->running = false;
+}
+
+/* Files may still be open, also some that are in no tree: what they pin in the log
+ * must be let go before the store is. */
+static void release_contents(struct volume *volume)
+{
+	struct content *content, *next;
+
+	DL_FOREACH_SAFE2(volume->contents, content, next, next_all)
+	{
+		if (content->dirty)
+			volume_log(volume, LOG_CRIT,
+				   "a written file is lost: it could not be committed");
+		content->node->opens = 0;
+		volume_mark_clean(volume, content);
+		volume_drop_content(volume, content->node);
+	}
+}
+
+int volume_close(struct volume *volume)
+{
+	if (!volume)
+		return 0;
+	stop_committer(volume);
+	int rc = volume_commit_all(volume);
+	release_contents(volume);
+	int closed = dw_close(volume->store);
+	volume_free(volume);
+	return rc ? rc : closed;
+}
+
+/* --- attributes --- */
+
+void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret)
+{
+	uint32_t size = node_is_dir(node) ? 0 : atomic_load(&node->size);
+
+	*ret = (struct stat){
+		.st_ino = node->ino,
+		.st_mode = node_is_dir(node) ? S_IFDIR : S_IFREG,
+		.st_nlink = node_is_linked(node) ? 1 : 0,
+		.st_size = size,
+		.st_blksize = BLOCK_SIZE,
+		.st_blocks = ((blkcnt_t)size + 511) / 512,
+	};
+	attr_fill(&volume->defaults, node->attrs, atomic_load(&node->mtime_ns), ret);
+}
+
+struct attrs *volume_own_attrs(struct node *node)
+{
+	if (!node->attrs)
+		node->attrs = calloc(1, sizeof *node->attrs);
+	return node->attrs;
+}
+
+int volume_getattr(struct volume *volume, struct node *node, struct stat *ret)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+	volume_fill_stat(volume, node, ret);
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	(void)pthread_rwlock_unlock(&volume->names);
+	return 0;
+}
+
+static int64_t requested_ns(struct timespec t, bool now)
+{
+	return now ? attr_now_ns() : attr_ns(t);
+}
+
+static int set_attrs(struct node *node, const struct stat *st, unsigned which)
+{
+	struct attrs *attrs = volume_own_attrs(node);
+
+	if (!attrs)
+		return -ENOMEM;
+	if (which & (ATTR_UID | ATTR_GID) && !node_is_dir(node))
+		attr_kill_privileges(attrs);
+	if (which & ATTR_MODE)
+		attrs->mode = st->st_mode & 07777;
+	if (which & ATTR_UID)
+		attrs->uid = st->st_uid;
+	if (which & ATTR_GID)
+		attrs->gid = st->st_gid;
+	if (which & ATTR_MTIME)
+		attrs->mtime_ns = requested_ns(st->st_mtim, which & ATTR_MTIME_NOW);
+	if (which & ATTR_ATIME)
+		attrs->atime_ns = requested_ns(st->st_atim, which & ATTR_ATIME_NOW);
+	attrs->ctime_ns = attr_now_ns();
+	attrs->set |=
+		(which & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_MTIME | ATTR_ATIME)) | ATTR_CTIME;
+	/* Bytes not yet in the log can take the time with them: then it lasts. */
+	if (which & ATTR_MTIME && !node_is_dir(node) && node->content && node->content->dirty) {
+		atomic_store(&node->mtime_ns, attrs->mtime_ns);
+		attrs->set &= ~(unsigned)ATTR_MTIME;
+	}
+	return 0;
+}
+
+static int setattr_locked(struct volume *volume, struct node *node, const struct stat *st,
+			  unsigned which, bool open)
+{
+	int rc = 0;
+
+	if (which & ATTR_SIZE) {
+		if (node_is_dir(node))
+			return -EISDIR;
+		rc = volume_resize_locked(volume, node, (uint64_t)st->st_size);
+		/* no close will follow that could commit it */
+		if (!rc && !open)
+			rc = volume_commit_locked(volume, node);
+	}
+	if (!rc && which & ~(unsigned)ATTR_SIZE)
+		rc = set_attrs(node, st, which);
+	return rc;
+}
+
+int volume_setattr(struct volume *volume, struct node *node, const struct stat *st, unsigned which,
+		   bool open, struct stat *ret)
+{
+	if (volume->options.read_only)
+		return -EROFS;
+	if (which & ATTR_SIZE && (st->st_size < 0 || (uint64_t)st->st_size > DW_VALUE_SIZE_MAX))
+		return st->st_size < 0 ? -EINVAL : -EFBIG;
+	(void)pthread_rwlock_rdlock(&volume->names);
+	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+	int rc = setattr_locked(volume, node, st, which, open);
+	if (!node_is_dir(node))
+		volume_drop_content(volume, node);
+	if (!rc)
+		volume_fill_stat(volume, node, ret);
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	(void)pthread_rwlock_unlock(&volume->names);
+	return rc;
+}
+
+int volume_statfs(struct volume *volume, struct statvfs *ret)
+{
+	struct statvfs below;
+
+	if (fstatvfs(dw_directory_fd(volume->store), &below) < 0)
+		return -errno;
+	below.f_namemax = NAME_SIZE_MAX;
+	*ret = below;
+	return 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * volume.h - a mounted store: all semantics of the file system, without FUSE.
+ *
+ * Calls return 0 (or a count) or -errno as a file system would; outputs are
+ * untouched on failure.  Any thread may make any call.  Nodes handed out in a
+ * volume_entry are counted for the caller, who gives them back by volume_forget();
+ * a node passed in is one that the caller holds.
+ */
+#ifndef FS_VOLUME_H
+#define FS_VOLUME_H
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "datawal.h"
+#include "fs/attr.h"
+
+struct volume;
+struct node;
+
+/* Told of what no caller can be told, e.g. a commit that failed in the background.
+ * `priority` is one of syslog's. */
+typedef void volume_log_fn(void *context, int priority, const char *text);
+
+struct volume_options {
+	bool read_only;
+	bool flat; /* every key a file of the root */
+	uid_t uid; /* owner where nothing else was set */
+	gid_t gid;
+	mode_t umask;              /* taken from 0666 and 0777 where no mode was set */
+	bool fixed_uid, fixed_gid; /* what is created belongs to them, whoever creates it */
+	uint32_t commit_ms;        /* commit what stays open after so long; 0: 5000 */
+	const char *reserved;      /* name in the root that is no key's; NULL: none */
+	volume_log_fn *log;        /* may be NULL */
+	void *context;             /* handed to log */
+};
+
+/* Who asks. */
+struct volume_cred {
+	uid_t uid;
+	gid_t gid;
+};
+
+struct volume_entry {
+	struct node *node;
+	struct stat st;
+};
+
+/* Take a store over (on success) and read its names. */
+int volume_open(struct dw_store *store, const struct volume_options *options, struct volume **ret);
+
+/* Start committing what stays open in the background; a thread of this process. */
+int volume_start(struct volume *volume);
+
+/* Commit everything, close the store, free.  All nodes are given back thereby.
+ * Returns the first error; the volume is gone in any case.  NULL is fine. */
+int volume_close(struct volume *volume);
+
+struct dw_store *volume_store(struct volume *volume);
+const struct volume_options *volume_get_options(const struct volume *volume);
+/* The root; not counted. */
+struct node *volume_root(struct volume *volume);
+
+/* --- names --- */
+
+int volume_lookup(struct volume *volume, struct node *parent, const char *name,
+		  struct volume_entry *ret);
+void volume_forget(struct volume *volume, struct node *node, uint64_t count);
+
+/* Create a regular file and open it; O_EXCL and O_TRUNC of `flags` count.
+ * -EINVAL also for names that can be read and removed, but not created. */
+int volume_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		  const char *name, mode_t mode, int flags, struct volume_entry *ret);
+/* Create an empty regular file without opening it.  Other types: -EPERM. */
+int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		 const char *name, mode_t mode, struct volume_entry *ret);
+int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		 const char *name, mode_t mode, struct volume_entry *ret);
+int volume_unlink(struct volume *volume, struct node *parent, const char *name);
+int volume_rmdir(struct volume *volume, struct node *parent, const char *name);
+/* `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE.  The value stands under the new
+ * name in the log before the old name is taken back. */
+int volume_rename(struct volume *volume, struct node *parent, const char *name,
+		  struct node *new_parent, const char *new_name, unsigned flags);
+
+/* An entry of a directory: `next` is where a listing goes on behind it.  0: taken;
+ * else the listing ends before it.  `node` is NULL for "." and "..". */
+typedef int volume_dirent_fn(void *context, const char *name, struct node *node,
+			     const struct stat *st, uint64_t next);
+
+/* Call `visit` for each entry behind `offset` (0: from the start) until it declines.
+ * With `counted` each node taken is counted for the caller. */
+int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, bool counted,
+		   volume_dirent_fn *visit, void *context);
+
+/* --- attributes --- */
+
+int volume_getattr(struct volume *volume, struct node *node, struct stat *ret);
+/* `which`: of enum attr_bit.  A size set without an open file (`open` false) is
+ * committed at once. */
+int volume_setattr(struct volume *volume, struct node *node, const struct stat *st, unsigned which,
+		   bool open, struct stat *ret);
+int volume_statfs(struct volume *volume, struct statvfs *ret);
+
+/* --- files --- */
+
+/* Every success is followed by one volume_release(). */
+int volume_open_file(struct volume *volume, struct node *node, int flags);
+void volume_release(struct volume *volume, struct node *node);
+ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
+		    uint64_t offset);
+/* May write less than `size`, up to DW_VALUE_SIZE_MAX; from there on -EFBIG. */
+ssize_t volume_write(struct volume *volume, struct node *node, const void *data, size_t size,
+		     uint64_t offset);
+/* Commit what was written: after this the value outlives the process. */
+int volume_flush(struct volume *volume, struct node *node);
+/* And the machine. */
+int volume_fsync(struct volume *volume, struct node *node);
+int volume_fsyncdir(struct volume *volume);
+/* fallocate(2): mode 0, KEEP_SIZE, and with it PUNCH_HOLE; ZERO_RANGE. */
+int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_t offset,
+		     uint64_t size);
+
+/* Commit all that is open and written.  The first error. */
+int volume_commit_all(struct volume *volume);
+
+#endif

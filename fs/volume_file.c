@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * volume_file.c - reading, writing and committing values.
+ *
+ * A file that nobody writes has no state here: a read asks the store.  The first
+ * write takes the value into memory, where all openers see it; close, fsync and
+ * the committer put it into the log whole.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <utlist.h>
+
+#include "fs/volume_internal.h"
+
+/* Values up to this size are read and checked with one call at every read; larger
+ * ones are pinned and checked once while their file is open. */
+enum { SMALL_VALUE = 128 << 10 };
+
+static void lock_file(struct volume *volume, struct node *node)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+}
+
+static void unlock_file(struct volume *volume, struct node *node)
+{
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	(void)pthread_rwlock_unlock(&volume->names);
+}
+
+/* --- contents --- */
+
+int volume_get_content(struct volume *volume, struct node *node, struct content **ret)
+{
+	if (!node->content) {
+		node->content = content_new(node);
+		if (!node->content)
+			return -ENOMEM;
+		(void)pthread_mutex_lock(&volume->dirty_lock);
+		DL_APPEND2(volume->contents, node->content, prev_all, next_all);
+		(void)pthread_mutex_unlock(&volume->dirty_lock);
+	}
+	*ret = node->content;
+	return 0;
+}
+
+void volume_drop_content(struct volume *volume, struct node *node)
+{
+	struct content *content = node->content;
+
+	if (!content || content->dirty || node->opens)
+		return;
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	DL_DELETE2(volume->contents, content, prev_all, next_all);
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	content_free(content, volume->store);
+	node->content = NULL;
+}
+
+int volume_load_content(struct volume *volume, struct node *node, struct content **ret)
+{
+	struct key key;
+	int rc = volume_get_content(volume, node, ret);
+
+	if (rc < 0 || (*ret)->loaded)
+		return rc;
+	rc = key_of_node(node, &key);
+	if (!rc)
+		rc = content_load(*ret, volume->store, key_bytes(&key));
+	key_release(&key);
+	return rc;
+}
+
+bool volume_is_marker_name(const struct volume *volume, const struct node *node)
+{
+	return !volume->options.flat && node_is_linked(node) && !node_component(node).size &&
+	       node->key->parent != volume->tree.root;
+}
+
+static void touch(struct volume *volume, struct node *node, struct content *content)
+{
+	atomic_store(&node->mtime_ns, attr_now_ns());
+	if (node->attrs) {
+		node->attrs->set &= ~(unsigned)ATTR_MTIME; /* a new value, a new time */
+		attr_kill_privileges(node->attrs);
+	}
+	if (node_is_linked(node))
+		volume_mark_dirty(volume, content);
+}
+
+int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size)
+{
+	struct content *content;
+	int rc = 0;
+
+	if (size > DW_VALUE_SIZE_MAX)
+		return -EFBIG;
+	if (!size && volume_is_marker_name(volume, node))
+		return -EINVAL;
+	if (size)
+		rc = volume_load_content(volume, node, &content);
+	else if (!(rc = volume_get_content(volume, node, &content)))
+		content->loaded = true; /* whatever was there counts no more */
+	if (!rc && size > atomic_load(&node->size))
+		rc = content_reserve(content, (size_t)size);
+	if (rc < 0)
+		return rc;
+	atomic_store(&node->size, (uint32_t)size);
+	touch(volume, node, content);
+	return 0;
+}
+
+int volume_commit_locked(struct volume *volume, struct node *node)
+{
+	struct content *content = node->content;
+	struct key key;
+
+	if (!content || !content->dirty)
+		return 0;
+	assert(node_is_linked(node) && content->loaded);
+	int rc = key_of_node(node, &key);
+	if (!rc) {
+		const struct dw_op op = {
+			.type = DW_PUT,
+			.key = key_bytes(&key),
+			.value = {content->data, atomic_load(&node->size)},
+			.mtime_set = true,
+			.mtime_ns = atomic_load(&node->mtime_ns),
+		};
+		rc = dw_batch(volume->store, &op, 1);
+	}
+	key_release(&key);
+	if (rc < 0)
+		return rc;
+	node_set_logged(node, true);
+	volume_mark_clean(volume, content);
+	return 0;
+}
+
+/* --- leaving the tree --- */
+
+int volume_preserve(struct volume *volume, struct node *node)
+{
+	struct content *content;
+	struct key key;
+
+	if (!node->opens || (node->content && node->content->loaded))
+		return 0;
+	int rc = volume_get_content(volume, node, &content);
+	if (rc < 0)
+		return rc;
+	rc = key_of_node(node, &key);
+	if (!rc)
+		rc = content_pin(content, volume->store, key_bytes(&key));
+	key_release(&key);
+	return rc;
+}
+
+void volume_detach(struct volume *volume, struct node *node)
+{
+	tree_unlink(&volume->tree, node);
+	atomic_store(&node->logged, false);
+	if (node->content)
+		volume_mark_clean(volume, node->content);
+	volume_drop_content(volume, node);
+}
+
+/* --- open and close --- */
+
+int volume_open_file(struct volume *volume, struct node *node, int flags)
+{
+	bool writes = (flags & O_ACCMODE) != O_RDONLY;
+	int rc = 0;
+
+	if (node_is_dir(node))
+		return -EISDIR;
+	if (volume->options.read_only && (writes || flags & O_TRUNC))
+		return -EROFS;
+	lock_file(volume, node);
+	node->opens++;
+	if (flags & O_TRUNC && atomic_load(&node->size))
+		rc = volume_resize_locked(volume, node, 0);
+	if (rc < 0) {
+		node->opens--;
+		volume_drop_content(volume, node);
+	} else {
+		node_ref(node);
+	}
+	unlock_file(volume, node);
+	return rc;
+}
+
+void volume_release(struct volume *volume, struct node *node)
+{
+	lock_file(volume, node);
+	/* Pages written through a mapping arrive after the last close. */
+	int rc = volume_commit_locked(volume, node);
+	if (rc < 0)
+		volume_log(volume, LOG_ERR,
+			   "a file written through a mapping was not committed: %s", strerror(-rc));
+	assert(node->opens);
+	node->opens--;
+	volume_drop_content(volume, node);
+	unlock_file(volume, node);
+	node_unref(node, 1);
+}
+
+/* --- reading --- */
+
+static ssize_t copy_out(const struct content *content, size_t have, void *ret, size_t size,
+			uint64_t offset)
+{
+	if (offset >= have)
+		return 0;
+	if (size > have - offset)
+		size = (size_t)(have - offset);
+	memcpy(ret, content->data + offset, size);
+	return (ssize_t)size;
+}
+
+/* From the record that the content pins; the node's lock is held. */
+static ssize_t read_pinned(struct volume *volume, struct content *content, void *ret, size_t size,
+			   uint64_t offset)
+{
+	struct dw_bytes key = {content->ref_key, content->ref_key_size};
+
+	return dw_ref_read(volume->store, &content->ref, key, ret, size, offset);
+}
+
+/* A large value of a file in the tree: pinned at the first read. */
+static ssize_t read_large(struct volume *volume, struct node *node, const struct key *key,
+			  void *ret, size_t size, uint64_t offset)
+{
+	struct content *content;
+	int rc = volume_get_content(volume, node, &content);
+
+	if (!rc)
+		rc = content_pin(content, volume->store, key_bytes(key));
+	return rc < 0 ? rc : read_pinned(volume, content, ret, size, offset);
+}
+
+/* A small value: one call to the store, with no lock held. */
+static ssize_t read_small(struct volume *volume, struct dw_ref *ref, const struct key *key,
+			  void *ret, size_t size, uint64_t offset)
+{
+	ssize_t n = dw_ref_read(volume->store, ref, key_bytes(key), ret, size, offset);
+
+	dw_ref_put(volume->store, ref);
+	return n;
+}
+
+ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
+		    uint64_t offset)
+{
+	struct dw_ref ref;
+	struct key key = {.data = key.small};
+	ssize_t n = 0;
+	bool small = false;
+
+	if (node_is_dir(node))
+		return -EISDIR;
+	lock_file(volume, node);
+	bool linked = node_is_linked(node);
+	int rc = linked ? key_of_node(node, &key) : 0;
+	/* the node's lock is enough from here on: no name waits for the disk */
+	(void)pthread_rwlock_unlock(&volume->names);
+	struct content *content = node->content;
+	if (rc < 0)
+		n = rc;
+	else if (content && content->loaded)
+		n = copy_out(content, atomic_load(&node->size), ret, size, offset);
+	else if (content && content->ref.segment)
+		n = read_pinned(volume, content, ret, size, offset);
+	else if (!linked)
+		n = -ESTALE;
+	else if (atomic_load(&node->size) > SMALL_VALUE)
+		n = read_large(volume, node, &key, ret, size, offset);
+	else if (!(n = dw_ref_get(volume->store, key_bytes(&key), &ref)))
+		small = true;
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	if (small)
+		n = read_small(volume, &ref, &key, ret, size, offset);
+	key_release(&key);
+	return n;
+}
+
+/* --- writing --- */
+
+static int write_locked(struct volume *volume, struct node *node, const void *data, size_t size,
+			uint64_t offset)
+{
+	struct content *content;
+	size_t end = (size_t)offset + size;
+	int rc = volume_load_content(volume, node, &content);
+
+	if (!rc && end > atomic_load(&node->size))
+		rc = content_reserve(content, end);
+	if (rc < 0)
+		return rc;
+	if (size)
+		memcpy(content->data + offset, data, size);
+	if (end > atomic_load(&node->size))
+		atomic_store(&node->size, (uint32_t)end);
+	touch(volume, node, content);
+	return 0;
+}
+
+ssize_t volume_write(struct volume *volume, struct node *node, const void *data, size_t size,
+		     uint64_t offset)
+{
+	if (volume->options.read_only)
+		return -EROFS;
+	if (node_is_dir(node))
+		return -EISDIR;
+	if (!size)
+		return 0;
+	if (offset >= DW_VALUE_SIZE_MAX)
+		return -EFBIG;
+	if (size > DW_VALUE_SIZE_MAX - offset)
+		size = (size_t)(DW_VALUE_SIZE_MAX - offset);
+	lock_file(volume, node);
+	int rc = write_locked(volume, node, data, size, offset);
+	volume_drop_content(volume, node);
+	unlock_file(volume, node);
+	return rc < 0 ? rc : (ssize_t)size;
+}
+
+static int zero_range(struct volume *volume, struct node *node, uint64_t offset, uint64_t size)
+{
+	struct content *content;
+	uint64_t have = atomic_load(&node->size);
+
+	if (offset >= have)
+		return 0;
+	int rc = volume_load_content(volume, node, &content);
+	if (rc < 0)
+		return rc;
+	memset(content->data + offset, 0, (size_t)(size < have - offset ? size : have - offset));
+	touch(volume, node, content);
+	return 0;
+}
+
+int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_t offset,
+		     uint64_t size)
+{
+	bool zeroes = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+	bool keeps = mode & FALLOC_FL_KEEP_SIZE;
+	int rc = 0;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	if (volume->options.read_only)
+		return -EROFS;
+	if (offset > DW_VALUE_SIZE_MAX || size > DW_VALUE_SIZE_MAX - offset)
+		return -EFBIG;
+	lock_file(volume, node);
+	if (zeroes)
+		rc = zero_range(volume, node, offset, size);
+	if (!rc && !keeps && offset + size > atomic_load(&node->size))
+		rc = volume_resize_locked(volume, node, offset + size);
+	volume_drop_content(volume, node);
+	unlock_file(volume, node);
+	return rc;
+}
+
+/* --- committing --- */
+
+int volume_flush(struct volume *volume, struct node *node)
+{
+	if (node_is_dir(node) || volume->options.read_only)
+		return 0;
+	lock_file(volume, node);
+	int rc = volume_commit_locked(volume, node);
+	volume_drop_content(volume, node);
+	unlock_file(volume, node);
+	return rc;
+}
+
+int volume_fsync(struct volume *volume, struct node *node)
+{
+	int rc = volume_flush(volume, node);
+
+	return rc < 0 ? rc : dw_sync(volume->store);
+}
+
+int volume_fsyncdir(struct volume *volume)
+{
+	return dw_sync(volume->store);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * volume_internal.h - what the files of the volume share.
+ *
+ * Lock order: `names`, then the lock of a node (of two: the one with the lower
+ * address first), then `dirty_lock`, then the store's.  A call that only needs to
+ * know which key a node has may drop `names` before it reads from the disk.
+ */
+#ifndef FS_VOLUME_INTERNAL_H
+#define FS_VOLUME_INTERNAL_H
+
+#include <pthread.h>
+
+#include "fs/content.h"
+#include "fs/volume.h"
+
+enum { NODE_LOCKS = 256 };
+
+struct volume {
+	struct dw_store *store; /* owned */
+	struct volume_options options;
+	struct attr_defaults defaults;
+
+	pthread_rwlock_t names; /* covers `tree` */
+	struct tree tree;
+
+	/* Each node has one of these for its content, attributes and count of opens. */
+	pthread_mutex_t node_locks[NODE_LOCKS];
+
+	pthread_mutex_t dirty_lock; /* covers the rest */
+	struct content *dirty;      /* oldest first */
+	struct content *contents;   /* all there are */
+	pthread_cond_t wake;
+	pthread_t committer;
+	bool running, stopping;
+};
+
+/* The key of a node in memory of its own size. */
+struct key {
+	char *data;
+	size_t size;
+	char small[512];
+};
+
+/* 0 or -ENOMEM; key_release() in any case.  `names` held. */
+int key_of_node(const struct node *node, struct key *ret);
+/* The key of a component below `parent`; -ENAMETOOLONG. */
+int key_of_child(const struct node *parent, struct dw_bytes component, bool is_dir,
+		 struct key *ret);
+void key_release(struct key *key);
+
+static inline struct dw_bytes key_bytes(const struct key *key)
+{
+	return (struct dw_bytes){key->data, key->size};
+}
+
+pthread_mutex_t *volume_node_lock(struct volume *volume, const struct node *node);
+void volume_log(struct volume *volume, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Read all keys into the tree (fs/load.c). */
+int volume_load(struct volume *volume);
+
+/* st of a node; its lock is held. */
+void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
+/* Attributes of its own for a node; NULL: no memory.  Its lock is held. */
+struct attrs *volume_own_attrs(struct node *node);
+
+/* Of a file; `names` (at least for reading) and the node's lock are held. */
+int volume_get_content(struct volume *volume, struct node *node, struct content **ret);
+int volume_load_content(struct volume *volume, struct node *node, struct content **ret);
+void volume_mark_dirty(struct volume *volume, struct content *content);
+void volume_mark_clean(struct volume *volume, struct content *content);
+int volume_commit_locked(struct volume *volume, struct node *node);
+int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
+/* Let the content go if nobody needs it. */
+void volume_drop_content(struct volume *volume, struct node *node);
+
+/* Keep what open files read of a file that is about to leave the tree. */
+int volume_preserve(struct volume *volume, struct node *node);
+/* Take a file out of the tree; the caller counts on it.  Bytes not yet committed are
+ * nobody's but its openers'.  `names` is held for writing. */
+void volume_detach(struct volume *volume, struct node *node);
+
+/* Check a name that shall be created below `parent`, and tell its component: `beside`
+ * says that it is the key of a file whose name a directory has.  `names` held. */
+int volume_new_component(struct volume *volume, struct node *parent, const char *name, bool is_dir,
+			 struct name *ret, bool *beside_ret);
+/* Whether a file has the key already, under whatever name. */
+bool volume_key_is_taken(struct volume *volume, struct node *parent, const struct name *component);
+/* The names of a directory changed. */
+void volume_touch_dir(struct node *dir);
+
+/* Whether an empty value of this file would read as its directory's marker. */
+bool volume_is_marker_name(const struct volume *volume, const struct node *node);
+
+#endif

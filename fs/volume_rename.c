@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * volume_rename.c - giving a file or a directory another name.
+ *
+ * A key cannot be renamed: its value is put under the new key, then the old key
+ * gets its tombstone.  For a file both go into one append.  For a directory first
+ * all values below it are put, then all tombstones written: whatever moment a
+ * crash picks, each key is there under the old name, the new one, or both.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "fs/change.h"
+#include "fs/volume_internal.h"
+
+/* What a rename is about.  `names` is held for writing throughout. */
+struct renaming {
+	struct volume *volume;
+	struct node *node, *parent; /* what moves, and from where */
+	struct node *target;        /* what has the name already; NULL: nothing */
+	struct node *new_parent;
+	const char *new_name;
+	struct name component; /* unless there is a target */
+	bool beside;
+};
+
+/* The locks of two nodes may be one. */
+static void lock_both(struct renaming *r)
+{
+	pthread_mutex_t *a = volume_node_lock(r->volume, r->node), *b = a;
+
+	if (r->target)
+		b = volume_node_lock(r->volume, r->target);
+	(void)pthread_mutex_lock(a < b ? a : b);
+	if (a != b)
+		(void)pthread_mutex_lock(a < b ? b : a);
+}
+
+static void unlock_both(struct renaming *r)
+{
+	pthread_mutex_t *a = volume_node_lock(r->volume, r->node), *b = a;
+
+	if (r->target)
+		b = volume_node_lock(r->volume, r->target);
+	(void)pthread_mutex_unlock(a);
+	if (a != b)
+		(void)pthread_mutex_unlock(b);
+}
+
+static int new_key(struct renaming *r, struct key *ret)
+{
+	const struct dw_bytes component = {r->component.text, r->component.size};
+
+	if (r->target)
+		return key_of_node(r->target, ret);
+	return key_of_child(r->new_parent, component, node_is_dir(r->node), ret);
+}
+
+/* Put the node where the target was, or behind all others. */
+static int move_in_tree(struct renaming *r)
+{
+	struct tree *tree = &r->volume->tree;
+	struct node *target = r->target;
+	struct name name;
+	int rc;
+
+	if (!target) {
+		const struct dw_bytes component = {r->component.text, r->component.size};
+		rc = tree_move(tree, r->node, r->new_parent, r->new_name, strlen(r->new_name),
+			       &component, 0);
+	} else {
+		struct dw_bytes component = node_component(target);
+		uint64_t cookie = target->cookie;
+		memcpy(name.text, target->key->name, target->name_size);
+		name.size = target->name_size;
+		r->beside = target->flags & NODE_BESIDE;
+		node_ref(target); /* its component is read below */
+		if (node_is_dir(target))
+			tree_unlink(tree, target);
+		else
+			volume_detach(r->volume, target);
+		rc = tree_move(tree, r->node, r->new_parent, name.text, name.size, &component,
+			       cookie);
+		node_unref(target, 1);
+	}
+	if (!rc) {
+		r->node->flags &= (uint8_t)~NODE_BESIDE;
+		r->node->flags |= r->beside ? NODE_BESIDE : 0;
+		volume_touch_dir(r->parent);
+		volume_touch_dir(r->new_parent);
+	}
+	return rc;
+}
+
+/* --- files --- */
+
+/* The value of a file as its openers see it.  The lock of the node is held. */
+static int current_value(struct renaming *r, struct dw_value *owned, struct dw_bytes *ret)
+{
+	struct node *node = r->node;
+	struct key key;
+
+	if (node->content && node->content->loaded) {
+		*ret = (struct dw_bytes){node->content->data, atomic_load(&node->size)};
+		return 0;
+	}
+	int rc = key_of_node(node, &key);
+	if (!rc)
+		rc = dw_get(r->volume->store, key_bytes(&key), owned);
+	key_release(&key);
+	if (!rc)
+		*ret = (struct dw_bytes){owned->data, owned->size};
+	return rc;
+}
+
+static int64_t current_mtime(const struct node *node)
+{
+	if (node->attrs && node->attrs->set & ATTR_MTIME)
+		return node->attrs->mtime_ns;
+	return atomic_load(&node->mtime_ns);
+}
+
+/* The new value and the old tombstone, in one append. */
+static int append_move(struct renaming *r, const struct dw_op *put)
+{
+	struct change change = {.count = 1, .ops = {*put}, .keys = {{.data = NULL}}};
+
+	change.keys[0].data = change.keys[0].small; /* the key is the caller's */
+	int rc = change_remove(&change, r->node, r->new_parent == r->parent);
+	if (!rc)
+		rc = change_append(&change, r->volume, r->parent);
+	change_release(&change);
+	return rc;
+}
+
+static int rename_file(struct renaming *r)
+{
+	struct dw_value owned = {.data = NULL};
+	struct dw_op put = {.type = DW_PUT, .mtime_set = true};
+	struct key key;
+	int rc = current_value(r, &owned, &put.value);
+
+	if (rc < 0)
+		return rc;
+	rc = new_key(r, &key);
+	put.key = key_bytes(&key);
+	put.mtime_ns = current_mtime(r->node);
+	if (!rc && r->target)
+		rc = volume_preserve(r->volume, r->target);
+	if (!rc && !put.value.size && r->target && volume_is_marker_name(r->volume, r->target))
+		rc = -EINVAL;
+	if (!rc)
+		rc = append_move(r, &put);
+	key_release(&key);
+	free(owned.data);
+	if (rc < 0)
+		return rc;
+	if (r->node->content)
+		volume_mark_clean(r->volume, r->node->content);
+	node_set_logged(r->node, true);
+	atomic_store(&r->node->mtime_ns, put.mtime_ns);
+	rc = move_in_tree(r);
+	if (!rc && r->node->attrs)
+		r->node->attrs->ctime_ns = attr_now_ns();
+	volume_drop_content(r->volume, r->node);
+	return rc;
+}
+
+/* --- directories --- */
+
+/* The node behind `node` below `top`, parents first; NULL: no more. */
+static struct node *next_below(const struct node *top, struct node *node)
+{
+	uint32_t at = 0;
+	struct node *next = node_is_dir(node) ? node_child_at(node, &at) : NULL;
+
+	while (!next && node != top) {
+		struct node *parent = node->key->parent;
+		at = node_child_seek(parent, node->cookie);
+		next = node_child_at(parent, &at);
+		node = parent;
+	}
+	return next;
+}
+
+static bool is_logged(const struct node *node)
+{
+	return node_is_dir(node) ? node->flags & NODE_MARKER : atomic_load(&node->logged);
+}
+
+/* One record for a key below the directory: its value under the new name, or the
+ * tombstone of either name. */
+static int move_key(struct renaming *r, const struct key *prefix, struct node *node,
+		    enum dw_type type, bool under_new_name)
+{
+	size_t skipped = node_key_size(r->node);
+	struct dw_value value = {.data = NULL};
+	struct dw_op op = {.type = type, .mtime_set = true, .mtime_ns = current_mtime(node)};
+	struct key old;
+	char *moved = NULL;
+	int rc = key_of_node(node, &old);
+
+	if (!rc) {
+		size_t rest = old.size - skipped;
+		moved = malloc(prefix->size + rest);
+		rc = moved ? 0 : -ENOMEM;
+		if (!rc) {
+			memcpy(moved, prefix->data, prefix->size);
+			memcpy(moved + prefix->size, old.data + skipped, rest);
+			op.key = under_new_name ? (struct dw_bytes){moved, prefix->size + rest}
+						: key_bytes(&old);
+		}
+	}
+	if (!rc && type == DW_PUT)
+		rc = dw_get(r->volume->store, key_bytes(&old), &value);
+	op.value = (struct dw_bytes){value.data, value.size};
+	if (!rc)
+		rc = dw_batch(r->volume->store, &op, 1);
+	free(value.data);
+	free(moved);
+	key_release(&old);
+	return rc;
+}
+
+/* Do it for every key below, the directory's own marker included, up to `end`. */
+static int move_keys(struct renaming *r, const struct key *prefix, enum dw_type type,
+		     bool under_new_name, const struct node *end, struct node **reached_ret)
+{
+	int rc = 0;
+
+	for (struct node *node = r->node; node && node != end; node = next_below(r->node, node)) {
+		*reached_ret = node;
+		if (is_logged(node))
+			rc = move_key(r, prefix, node, type, under_new_name);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+static int check_sizes(struct renaming *r, const struct key *prefix)
+{
+	size_t skipped = node_key_size(r->node);
+
+	for (struct node *node = r->node; node; node = next_below(r->node, node))
+		if (node_key_size(node) - skipped + prefix->size > DW_KEY_SIZE_MAX)
+			return -ENAMETOOLONG;
+	return 0;
+}
+
+/* The keys in the log, from the old prefix to the new one. */
+static int move_prefix(struct renaming *r, const struct key *prefix)
+{
+	struct node *reached = NULL;
+	int rc = check_sizes(r, prefix);
+
+	if (rc < 0)
+		return rc;
+	rc = move_keys(r, prefix, DW_PUT, true, NULL, &reached);
+	if (rc < 0) {
+		/* take back what was put; the old names were never touched */
+		if (move_keys(r, prefix, DW_DELETE, true, reached, &reached) < 0)
+			volume_log(r->volume, LOG_ERR,
+				   "a directory could not be renamed, and copies of some of its "
+				   "files will show under the new name at the next mount");
+		return rc;
+	}
+	rc = move_keys(r, prefix, DW_DELETE, false, NULL, &reached);
+	if (rc < 0)
+		volume_log(r->volume, LOG_ERR,
+			   "a directory was renamed, but some of its old names could not be "
+			   "removed (%s) and will show again at the next mount",
+			   strerror(-rc));
+	return 0;
+}
+
+static bool is_below(const struct node *node, const struct node *top)
+{
+	for (; node; node = node->key->parent)
+		if (node == top)
+			return true;
+	return false;
+}
+
+static int rename_dir(struct renaming *r)
+{
+	struct change change = {.count = 0};
+	struct key prefix;
+	int rc = 0;
+
+	if (is_below(r->new_parent, r->node))
+		return -EINVAL;
+	if (r->target && node_child_count(r->target))
+		return -ENOTEMPTY;
+	/* the directory that it leaves must stay, even if nothing else keeps it */
+	bool last = !(r->parent->flags & NODE_MARKER) && node_logged_count(r->parent) == 1;
+	if (last && r->parent != r->new_parent) {
+		change.marks = true;
+		rc = change_add(&change, DW_PUT, r->parent);
+		if (!rc)
+			rc = change_append(&change, r->volume, r->parent);
+		change_release(&change);
+		if (rc < 0)
+			return rc;
+	}
+	rc = new_key(r, &prefix);
+	if (!rc)
+		rc = move_prefix(r, &prefix);
+	key_release(&prefix);
+	return rc ? rc : move_in_tree(r);
+}
+
+/* --- */
+
+static int rename_found(struct renaming *r, unsigned flags)
+{
+	if (r->target && flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	if (r->target == r->node)
+		return 0;
+	if (r->target && node_is_dir(r->node) != node_is_dir(r->target))
+		return node_is_dir(r->target) ? -EISDIR : -ENOTDIR;
+	if (!r->target) {
+		bool is_dir = node_is_dir(r->node);
+		int rc = volume_new_component(r->volume, r->new_parent, r->new_name, is_dir,
+					      &r->component, &r->beside);
+		if (rc < 0)
+			return rc;
+		if (!is_dir && volume_key_is_taken(r->volume, r->new_parent, &r->component))
+			return -EEXIST;
+	}
+	return node_is_dir(r->node) ? rename_dir(r) : rename_file(r);
+}
+
+int volume_rename(struct volume *volume, struct node *parent, const char *name,
+		  struct node *new_parent, const char *new_name, unsigned flags)
+{
+	struct renaming r = {
+		.volume = volume, .parent = parent, .new_parent = new_parent, .new_name = new_name};
+	int rc = -ENOENT;
+
+	if (volume->options.read_only)
+		return -EROFS;
+	if (flags & ~(unsigned)RENAME_NOREPLACE)
+		return -EINVAL;
+	if (!node_is_dir(parent) || !node_is_dir(new_parent))
+		return -ENOTDIR;
+	(void)pthread_rwlock_wrlock(&volume->names);
+	r.node = tree_find(&volume->tree, parent, name, strlen(name));
+	r.target = tree_find(&volume->tree, new_parent, new_name, strlen(new_name));
+	if (r.node) {
+		struct node *target = r.target;
+		if (target)
+			node_ref(target); /* its lock is let go after it left the tree */
+		lock_both(&r);
+		rc = rename_found(&r, flags);
+		unlock_both(&r);
+		if (target)
+			node_unref(target, 1);
+	}
+	(void)pthread_rwlock_unlock(&volume->names);
+	return rc;
+}
