@@ -67,7 +67,6 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("group", KEY_IGNORED),
 	FUSE_OPT_KEY("defaults", KEY_IGNORED),
 	FUSE_OPT_KEY("comment=", KEY_IGNORED),
-	FUSE_OPT_KEY("x-", KEY_IGNORED),
 	FUSE_OPT_END,
 };
 
@@ -87,6 +86,7 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *out
 			return 1; /* the mount point, or one too many: libfuse says so */
 		settings->store = strdup(arg);
 		return settings->store ? 0 : -1;
+	case FUSE_OPT_KEY_OPT: return strncmp(arg, "x-", 2) && strncmp(arg, "X-", 2);
 	default: return 1;
 	}
 }
@@ -276,6 +276,7 @@ static int open_volume(const struct settings *settings, struct volume **ret)
 		.fixed_uid = settings->uid_set,
 		.fixed_gid = settings->gid_set,
 		.umask = settings->umask & 0777,
+		.fixed_umask = settings->umask_set,
 		.commit_ms = settings->commit_ms,
 		.reserved = control_directory,
 		.log = log_text,
@@ -394,8 +395,10 @@ static int resolve(struct settings *settings, const char *mountpoint)
 		return fail(
 			"store '%s': %s; make the directory first (an empty one becomes a store)",
 			settings->store, strerror(errno));
+	struct statvfs st;
 	settings->mountpoint = realpath(mountpoint, NULL);
-	if (!settings->mountpoint && errno == ENOTCONN)
+	/* the kernel may still know the attributes of a dead mount, but not its disk */
+	if (statvfs(mountpoint, &st) < 0 && errno == ENOTCONN)
 		return fail("'%s' is the stale mount of a daemon that died; clear it with "
 			    "'umount %s'",
 			    mountpoint, mountpoint);

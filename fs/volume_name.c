@@ -152,7 +152,7 @@ static int set_initial_attrs(struct volume *volume, const struct volume_cred *cr
 		if (node_is_dir(node))
 			mode |= S_ISGID;
 	}
-	mode &= 07777;
+	mode &= options->fixed_umask ? 07777 & ~options->umask : 07777;
 	if (mode != plain && (attrs = attrs_for(node, ATTR_MODE)))
 		attrs->mode = mode;
 	if (uid != options->uid && (attrs = attrs_for(node, ATTR_UID)))

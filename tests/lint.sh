@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# lint.sh - layout, static analysis, and the other compiler.  Silent when all is well.
+set -u
+cd "$(dirname "$0")/.." || exit
+bad=0
+sources=$(git ls-files '*.c' '*.h')
+code=$(git ls-files 'engine/*.c' 'fs/*.c' 'tools/*.c')
+
+fault() { echo "lint: $*"; bad=1; }
+
+# shellcheck disable=SC2086 # lists of names
+{
+	clang-format --dry-run -Werror $sources 2>&1 | grep error: && fault "run 'make format'"
+	make -s -j"$(nproc)" CC=clang CI=1 MODE=clang all tests || fault "clang warns"
+	make -s -j"$(nproc)" CI=1 all tests || fault "gcc warns"
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 -Iengine -I. -D_GNU_SOURCE \
+		-j"$(nproc)" $code || fault "cppcheck complains"
+	clang-tidy --quiet $code -- -std=c11 -Iengine -I. -D_GNU_SOURCE \
+		-DDATAWALFS_VERSION='"0"' $(pkg-config --cflags fuse3) 2>/dev/null |
+		grep -E 'warning:|error:' && fault "clang-tidy complains"
+}
+
+# The layers: nobody includes a later one.
+layer() # FILES FORBIDDEN
+{
+	# shellcheck disable=SC2086 # a list of names
+	grep -nE "#include \"($2)/" $1 && fault "an include goes up the layers"
+}
+layer "$(git ls-files 'engine/base/*')" 'codec|disk|store|fs|tools|tests'
+layer "$(git ls-files 'engine/codec/*')" 'disk|store|fs|tools|tests'
+layer "$(git ls-files 'engine/disk/*')" 'store|fs|tools|tests'
+layer "$(git ls-files 'engine/store/*')" 'fs|tools|tests'
+layer "$(git ls-files 'fs/*')" 'base|codec|disk|store|tools|tests'
+grep -nE 'fuse' $(git ls-files 'fs/volume*' 'engine/*' | grep '\.[ch]$') | grep -iE '#include' &&
+	fault "FUSE outside of fs/ops and fs/main"
+exit $bad

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# lib.sh - what mount tests share.  Sourced; then the script defines functions named
+# test_* and calls run_tests.
+#
+# Each test runs in a shell of its own with `set -e`, in a fresh directory with an empty
+# store "$S" and a mount point "$M", under a time limit; whatever happens, what it
+# mounted is unmounted and the directory removed.  DATAWALFS names the binary.
+
+set -u
+DATAWALFS=$(readlink -f "${DATAWALFS:-build/release/datawalfs}")
+TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+LIMIT=${LIMIT:-240}
+
+# leaks: nodes that only the kernel still counted on when a session ended by a signal
+export LSAN_OPTIONS="suppressions=$TOP/tests/mount/lsan.supp:print_suppressions=0"
+
+# mount_store [OPTIONS...]: mount "$S" at "$M"
+mount_store()
+{
+	"$DATAWALFS" "$S" "$M" "$@"
+}
+
+# pid of the daemon that serves "$S"
+daemon_pid()
+{
+	cat "$S/.lock"
+}
+
+# Wait until no process holds the store's lock.
+wait_released()
+{
+	flock -w 60 "$S/.lock" true
+}
+
+unmount_store()
+{
+	umount "$M" 2>/dev/null || fusermount3 -u "$M"
+	wait_released
+}
+
+remount_store()
+{
+	unmount_store
+	mount_store "$@"
+}
+
+command_file()
+{
+	echo "$1" > "$M/.datawal/control"
+}
+
+# fails COMMAND...: must fail
+fails()
+{
+	if "$@" 2>"$W/stderr"; then
+		echo "should have failed: $*" >&2
+		return 1
+	fi
+}
+
+skip()
+{
+	echo "$*" > "$W/skip"
+	exit 0
+}
+
+clean_up()
+{
+	local m
+	for m in $(awk -v w="$W/" 'index($2, w) == 1 { print $2 }' /proc/mounts | tac); do
+		umount -l "$m" 2>/dev/null || fusermount3 -uz "$m" 2>/dev/null
+	done
+	[ ! -e "$S/.lock" ] || flock -w 30 "$S/.lock" true
+	rm -rf "$W"
+}
+
+run_one()
+{
+	local name=$1 rc=0
+	W=$(mktemp -d "${TMPDIR:-/tmp}/datawalfs-test-XXXXXX")
+	S=$W/store M=$W/mnt
+	mkdir "$S" "$M"
+	export -f mount_store daemon_pid wait_released unmount_store remount_store command_file \
+		fails skip "$name"
+	export DATAWALFS TOP W S M
+	timeout -k 10 "$LIMIT" bash -exc "cd \"$W\"; set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?
+	if [ $rc != 0 ]; then
+		echo "not ok $name"
+		[ $rc != 124 ] || echo "  took longer than $LIMIT s"
+		sed 's/^/  /' "$W/log" | tail -12
+	elif [ -e "$W/skip" ]; then
+		echo "skip $name: $(cat "$W/skip")"
+	else
+		echo "ok $name"
+	fi
+	clean_up
+	return $rc
+}
+
+run_tests()
+{
+	local failed=0 name
+	if [ ! -c /dev/fuse ] || ! command -v fusermount3 >/dev/null; then
+		for name in $(declare -F | awk '$3 ~ /^test_/ { print $3 }'); do
+			echo "skip $name: no /dev/fuse or no fusermount3"
+		done
+		return 0
+	fi
+	for name in ${1:-$(declare -F | awk '$3 ~ /^test_/ { print $3 }')}; do
+		run_one "$name" || failed=1
+	done
+	return $failed
+}

@@ -1,0 +1,218 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test_life.sh - mounting, unmounting, dying; options and messages.
+. "$(dirname "$0")/lib.sh"
+
+test_life_help_and_version()
+{
+	"$DATAWALFS" --help | grep -q '^usage: datawalfs STORE MOUNTPOINT'
+	"$DATAWALFS" --version | grep -q '^datawalfs [0-9]'
+	fails "$DATAWALFS"
+	fails "$DATAWALFS" "$S"
+	fails "$DATAWALFS" "$S" "$M" -o nonsense_option
+}
+
+test_life_errors_reach_the_terminal()
+{
+	fails "$DATAWALFS" "$W/missing" "$M"
+	grep -q "missing" "$W/stderr"
+	fails "$DATAWALFS" "$S" "$W/nowhere"
+	grep -q "nowhere" "$W/stderr"
+	fails mount_store -o segment_size=banana
+	grep -q "banana" "$W/stderr"
+	cp -r "$TOP/tests/golden/read/d05_closed_magic/store/." "$S"
+	fails mount_store
+	grep -q 'segment 00000001 is damaged at offset 44 (magic)' "$W/stderr"
+	grep -q 'datawal repair' "$W/stderr"
+	fails mountpoint -q "$M"
+}
+
+test_life_store_in_use()
+{
+	mount_store
+	echo 1 > "$M/a"
+	mkdir "$W/second"
+	fails "$DATAWALFS" "$S" "$W/second"
+	grep -q "process $(daemon_pid)" "$W/stderr"
+	grep -q "mounted at '$M'" "$W/stderr"
+	# reading needs no lock
+	"$DATAWALFS" "$S" "$W/second" -o ro
+	[ "$(cat "$W/second/a")" = 1 ]
+	fails touch "$W/second/b"
+	umount "$W/second"
+	unmount_store
+}
+
+test_life_fstab_options()
+{
+	mount_store -o rw,nofail,_netdev,noauto,dev,suid,user,x-systemd.automount,comment=hi
+	mountpoint -q "$M"
+	touch "$M/a"
+	unmount_store
+	mount_store -o ro
+	fails touch "$M/b"
+	grep -q 'Read-only' "$W/stderr"
+	umount "$M"
+}
+
+test_life_owner_options()
+{
+	mount_store -o uid=1234,gid=4321,umask=077
+	touch "$M/a"
+	[ "$(stat -c '%u %g %a' "$M/a")" = "1234 4321 600" ]
+	unmount_store
+}
+
+test_life_foreground()
+{
+	"$DATAWALFS" -f "$S" "$M" 2> "$W/log2" &
+	local pid=$!
+	for _ in $(seq 100); do mountpoint -q "$M" && break; read -rt 0.05 <> <(:) || true; done
+	mountpoint -q "$M"
+	echo x > "$M/a"
+	kill -TERM $pid
+	wait $pid
+	fails mountpoint -q "$M"
+}
+
+test_life_single_thread()
+{
+	mount_store -s
+	cp -r "$TOP/engine" "$M/"
+	diff -r "$TOP/engine" "$M/engine"
+	command_file compact
+	unmount_store
+}
+
+# Bytes of files still open at the end are kept, by SIGTERM as by unmounting.
+test_life_sigterm_keeps_open_files()
+{
+	mount_store
+	exec 3> "$M/open"
+	echo "not closed" >&3
+	kill -TERM "$(daemon_pid)"
+	wait_released
+	exec 3>&- || true
+	mount_store
+	[ "$(cat "$M/open")" = "not closed" ]
+	unmount_store
+}
+
+test_life_lazy_unmount_keeps_open_files()
+{
+	mount_store
+	exec 3> "$M/open"
+	echo "not closed" >&3
+	umount -l "$M"
+	exec 3>&-
+	wait_released
+	mount_store
+	[ "$(cat "$M/open")" = "not closed" ]
+	unmount_store
+}
+
+test_life_umount_then_mount()
+{
+	local i
+	for i in 1 2 3 4 5; do
+		mount_store
+		echo "$i" > "$M/f$i"
+		umount "$M"
+	done
+	mount_store
+	[ "$(cat "$M"/f? | tr -d '\n')" = 12345 ]
+	unmount_store
+}
+
+# Every file closed before a kill is there, whole.
+test_life_kill_while_writing()
+{
+	local round n
+	for round in 1 2 3; do
+		mount_store -o segment_size=256K
+		(
+			exec 2>/dev/null
+			for n in $(seq 1 100000); do
+				seq "$n" $((n + 500)) > "$M/r$round-$n" || break
+				echo "$n" >> "$W/closed$round"
+			done
+		) &
+		while [ "$(cat "$W/closed$round" 2>/dev/null | wc -l)" -lt 150 ]; do
+			kill -0 $!
+		done
+		[ $round != 2 ] || command_file compact &
+		kill -KILL "$(daemon_pid)"
+		wait %1 || true
+		wait || true
+		fails ls "$M"
+		fails mount_store
+		grep -q 'stale mount' "$W/stderr"
+		umount "$M" || umount -l "$M"
+		mount_store
+		while read -r n; do
+			seq "$n" $((n + 500)) | cmp - "$M/r$round-$n"
+		done < "$W/closed$round"
+		unmount_store
+	done
+	[ "$(wc -l < "$W/closed3")" -ge 150 ]
+}
+
+test_life_replayed_by_hand()
+{
+	mount_store -o segment_size=64K
+	cp -r "$TOP/engine" "$M/"
+	rm "$M/engine/datawal.h"
+	echo changed > "$M/engine/base/buf.c"
+	unmount_store
+	perl "$TOP/tests/golden/replay.pl" "$S" > "$W/replayed"
+	grep -q "^$(printf engine/base/buf.c | od -An -tx1 | tr -d ' \n') 8 " "$W/replayed"
+	fails grep -q "^$(printf engine/datawal.h | od -An -tx1 | tr -d ' \n') " "$W/replayed"
+	mount_store
+	# as many keys with bytes as files, and each of its file's size
+	local hex size path
+	while read -r hex size _; do
+		path=$(printf '%b' "$(echo "$hex" | sed 's/../\\x&/g')")
+		case $path in
+		*/) [ -d "$M/$path" ] ;;
+		*) [ "$(stat -c %s "$M/$path")" = "$size" ] ;;
+		esac
+	done < "$W/replayed"
+	[ "$(grep -c . "$W/replayed")" = "$(find "$M" -mindepth 1 | wc -l)" ]
+	unmount_store
+}
+
+test_life_torn_tail()
+{
+	mount_store
+	echo whole > "$M/a"
+	unmount_store
+	printf 'DWAL\1\0\1\0torn' >> "$S/00000001.dwal"
+	mount_store
+	[ "$(cat "$M/a")" = whole ]
+	echo later > "$M/b"
+	unmount_store
+	[ "$(cat "$S"/00000001.dwal.torn-* | wc -c)" = 12 ]
+	mount_store
+	[ "$(cat "$M/b")" = later ]
+	unmount_store
+}
+
+# A damaged value is an I/O error, never data; all others are read.
+test_life_damaged_value()
+{
+	mount_store
+	echo damaged-value > "$M/a"
+	echo sound > "$M/b"
+	unmount_store
+	mount_store
+	printf X | dd of="$S/00000001.dwal" bs=1 seek=30 conv=notrunc status=none
+	fails cat "$M/a"
+	grep -q 'Input/output' "$W/stderr"
+	[ "$(cat "$M/b")" = sound ]
+	fails command_file verify
+	grep -q 'damaged' "$M/.datawal/control"
+	unmount_store
+}
+
+run_tests "$@"
