@@ -18,6 +18,8 @@ OPT_san := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno
 OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
+# a macro of libfuse's option parser puts -1U into a long
+EXTRA_main.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lisal -pthread
 override CPPFLAGS += -Iengine -I. -D_GNU_SOURCE -DDATAWALFS_VERSION='"$(VERSION)"'
@@ -42,7 +44,7 @@ deps:
 
 $(O)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_$(@F)) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
 $(O)/libdatawal.a: $(call objs,$(SRC_ENGINE))
 	$(Q)rm -f $@

@@ -309,7 +309,7 @@ static void stop_committer(struct volume *volume)
  * must be let go before the store is. */
 static void release_contents(struct volume *volume)
 {
-	struct content *content, *next;
+	struct content *content = NULL, *next = NULL;
 
 	DL_FOREACH_SAFE2(volume->contents, content, next, next_all)
 	{

@@ -102,7 +102,7 @@ int volume_new_component(struct volume *volume, struct node *parent, const char 
 	int rc = name_decode(&volume->tree.rules, parent == volume->tree.root, name, ret);
 	if (!rc)
 		rc = decode_beside(volume, parent, ret, beside_ret);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	/* its directory's marker would have the same key */
 	if (!is_dir && !ret->size && parent != volume->tree.root && !volume->options.flat)
@@ -205,7 +205,7 @@ static int create_locked(struct volume *volume, const struct volume_cred *cred, 
 	bool beside;
 	int rc = volume_new_component(volume, parent, name, false, &component, &beside);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	/* a file of that key may be shown under another name */
 	if (volume_key_is_taken(volume, parent, &component))
@@ -297,7 +297,7 @@ static int mkdir_locked(struct volume *volume, const struct volume_cred *cred, s
 	int rc = volume_new_component(volume, parent, name, true, &component, &beside);
 	if (!rc)
 		rc = link_new(volume, cred, parent, name, &component, mode, true, &node);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	rc = put_marker(volume, node);
 	if (rc < 0) {

@@ -60,7 +60,7 @@ static int adopt(struct fdpool *pool, uint32_t id, int fd, uint64_t *size_ret,
 		rc = -EINVAL;
 	if (!rc && !(segment = segment_new(pool, id)))
 		rc = -ENOMEM;
-	if (rc < 0) {
+	if (rc) {
 		(void)pool->io->close(pool->io, fd); /* nothing was written through it */
 		return rc;
 	}

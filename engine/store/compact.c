@@ -10,7 +10,8 @@
  *   4. Unlink the inputs in ascending order, the directory synced between.  What
  *      is left of them is a suffix of the old log, so a tombstone never goes
  *      before the put that it hides; the copies lie behind it, newer writes
- *      behind the copies.
+ *      behind the copies.  What was appended meanwhile is synced first: it hides
+ *      records that were not copied for its sake.
  *
  * Raw records are kept: they are no part of the view, but nobody deleted them.
  * A tombstone that carries the highest txid is kept, so that txids never come
@@ -332,11 +333,15 @@ static void set_listed(struct dw_store *store, struct dw_segment *segment, bool 
 {
 	log_lock(&store->log);
 	view_write_lock(store);
-	if (listed)
-		segset_add(&store->segments, segment_ref(segment)); /* its place is still there */
-	else
+	/* a rotation may have taken the place that it left: room is needed again */
+	int rc = listed ? segset_reserve(&store->segments, 1) : 0;
+	if (!listed)
 		segset_remove(&store->segments, segment);
+	else if (!rc)
+		segset_add(&store->segments, segment_ref(segment));
 	view_unlock(store);
+	if (rc < 0) /* else the next compaction would unlink others before this one */
+		log_poison(&store->log, rc, "list of segments");
 	log_unlock(&store->log);
 }
 
@@ -388,6 +393,10 @@ static int run(struct compaction *c, struct dw_compact_report *report)
 		rc = publish_all(c);
 	if (!rc)
 		rc = move_all(c);
+	/* A record that was not copied because a newer one hides it: that one must be on
+	 * disk before the inputs go, or a crash would leave neither. */
+	if (!rc)
+		rc = log_sync(&c->store->log);
 	if (!rc)
 		rc = unlink_all(c);
 	for (size_t i = 0; i < c->count; i++)

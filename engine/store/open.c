@@ -174,6 +174,7 @@ static int try_snapshot(struct dw_store *store, uint64_t **sizes_ret)
 			rc = -EAGAIN;
 		if (rc < 0) {
 			free(*sizes_ret);
+			*sizes_ret = NULL;
 			segset_release(&store->segments);
 		}
 	}
@@ -232,8 +233,16 @@ static int start_writing(struct dw_store *store, const uint64_t *sizes,
 
 	if (!rc && report->torn_bytes)
 		rc = recover_tail(store, last, last->size, sizes[store->segments.count - 1]);
+	/* A writer that was killed may not have come to sync the name of its last segment:
+	 * a sync of the file alone would then keep nothing. */
+	if (!rc && last)
+		rc = store->io->fsync(store->io, store->dirfd);
 	if (rc < 0)
 		return rc;
+	/* Nor its bytes: they count as one append, so that the first dw_sync() puts them
+	 * on disk. */
+	if (last && last->size)
+		atomic_store(&store->log.appended, 1);
 	if (last)
 		return log_attach(&store->log, last, report->last_txid + 1);
 	store->log.next_txid = 1;
@@ -272,7 +281,7 @@ int store_open(struct io *io, const char *path, const struct dw_options *options
 	if (dirfd < 0)
 		return dirfd;
 	rc = store_new(io, dirfd, options, &store);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	rc = open_locked(store, options, report_ret);
 	if (rc < 0) {

@@ -44,7 +44,7 @@ static int count_behind(struct scan *scan, uint64_t *ret)
 	int rc;
 
 	while ((rc = scan_resync(scan, &budget)) == 1)
-		while ((rc = scan_next(scan, &record)) == 1)
+		while (scan_next(scan, &record) == 1)
 			count++;
 	if (!rc)
 		*ret = count;

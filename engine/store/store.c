@@ -74,7 +74,7 @@ int store_rotate_locked(struct dw_store *store, uint32_t gap)
 	view_unlock(store);
 	if (!rc)
 		rc = log_rotate_locked(&store->log, (uint32_t)id, &segment);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	view_write_lock(store);
 	segset_add(&store->segments, segment);
@@ -147,10 +147,10 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 		rc = make_room_locked(store, (uint64_t)size);
 	if (!rc)
 		rc = prepare(ops, count, entries);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	rc = log_append_locked(&store->log, ops, count, (uint64_t)size, &offset);
-	if (rc < 0) {
+	if (rc) {
 		for (size_t i = 0; i < count; i++)
 			keydir_entry_free(entries[i]);
 		return rc;
