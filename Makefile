@@ -27,8 +27,11 @@ ALL_CFLAGS = -std=c11 -g $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(PKG_CF
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
 SRC_FS := $(filter-out fs/main.c fs/ops.c,$(wildcard fs/*.c))
+# a program of tools/ is NAME.c and, if it needs more, NAME_*.c; what they share is tools/common_*.c
+TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))
+SRC_TOOLS_COMMON := $(wildcard tools/common_*.c)
 SRC_SUPPORT := $(wildcard tests/support/*.c)
-TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c))
+TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c))
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
@@ -37,7 +40,7 @@ objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
 
-all: $(O)/datawalfs $(O)/libdatawal.a
+all: $(O)/datawalfs $(O)/libdatawal.a $(addprefix $(O)/,$(TOOLS))
 
 deps:
 	tools/install-deps
@@ -52,6 +55,13 @@ $(O)/libdatawal.a: $(call objs,$(SRC_ENGINE))
 
 $(O)/datawalfs: $(call objs,fs/main.c fs/ops.c $(SRC_FS)) $(O)/libdatawal.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+# datawal-soak comes from datawal-soak.c, datawal-soak_*.c
+define tool_rule
+$(O)/$(1): $(call objs,tools/$(1).c $(wildcard tools/$(1)_*.c) $(SRC_TOOLS_COMMON)) $(O)/libdatawal.a
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) $$^ $$(PKG_LIBS) -o $$@
+endef
+$(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
 $(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/libdatawal.a
 	@mkdir -p $(@D)

@@ -174,11 +174,12 @@ static int settle(struct load *load, const struct conflict *conflict)
 	if (rc < 0)
 		return rc;
 	if (!with_suffixes(dir, 1, &name)) {
-		/* the form for long ones, of what would have been shown */
-		char shown[NAME_SIZE_MAX + 2];
+		/* the form for long ones, of what would have been shown; the slash, which is
+		 * in no component, tells it from a key that reads so */
+		char shown[NAME_SIZE_MAX + 3];
 		memcpy(shown, dir->key->name, dir->name_size);
-		memcpy(shown + dir->name_size, "%=", 2);
-		name_abbreviate(shown, dir->name_size + 2u, shown, dir->name_size + 2u, &name);
+		memcpy(shown + dir->name_size, "%=/", 3);
+		name_abbreviate(shown, dir->name_size + 2u, shown, dir->name_size + 3u, &name);
 	}
 	struct node *node = node_new(name.text, name.size, &component, false);
 	if (!node)

@@ -297,6 +297,17 @@ static int open_volume(const struct settings *settings, struct volume **ret)
 
 /* --- serving --- */
 
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	/* a large store has many segments, and each may be open */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* else with what there is */
+}
+
 static int run_session(struct fuse_session *session, const struct fuse_cmdline_opts *opts)
 {
 	if (opts->singlethread)
@@ -315,56 +326,69 @@ static int run_session(struct fuse_session *session, const struct fuse_cmdline_o
 	return rc;
 }
 
-/* From a volume to an unmounted session. */
-static int serve(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
+/* From mounting to unmounting. */
+static int serve(struct fuse_session *session, const struct fuse_cmdline_opts *opts,
 		 const struct settings *settings, struct mount *mount)
 {
-	struct fuse_session *session = fuse_session_new(args, &ops_table, sizeof ops_table, mount);
-	int rc = 1;
+	int rc;
 
-	if (!session)
-		return 1; /* libfuse said why */
-	if (fuse_set_signal_handlers(session) < 0) {
-		(void)fail("cannot catch signals%s%s", "", "");
-	} else if (fuse_session_mount(session, settings->mountpoint) < 0) {
-		(void)fail("cannot mount at '%s'%s", settings->mountpoint, "");
+	if (fuse_set_signal_handlers(session) < 0)
+		return fail("cannot catch signals%s%s", "", "");
+	if (fuse_session_mount(session, settings->mountpoint) < 0) {
+		rc = fail("cannot mount at '%s'%s", settings->mountpoint, "");
 	} else {
 		rc = volume_start(mount->volume);
 		if (rc < 0)
 			(void)fail("cannot start a thread: %s%s", strerror(-rc), "");
 		else
-			rc = run_session(session, opts);
+			/* the number of a signal that asked for the end is no failure */
+			rc = run_session(session, opts) < 0;
 		fuse_session_unmount(session);
 	}
 	fuse_remove_signal_handlers(session);
-	fuse_session_destroy(session);
-	/* a signal that asked for the end is no failure */
-	return rc < 0;
+	return rc;
 }
 
-static int run(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
-	       const struct settings *settings)
+static int run(struct fuse_session *session, const struct fuse_cmdline_opts *opts,
+	       const struct settings *settings, struct mount *mount)
 {
 	struct readiness readiness = {.fd = -1};
-	struct mount mount = {.ready = on_ready, .context = &readiness};
 
+	mount->ready = on_ready;
+	mount->context = &readiness;
 	if (!opts->foreground && (readiness.fd = go_background()) < 0)
 		return fail("cannot go to the background: %s%s", strerror(errno), "");
 	if (chdir("/") < 0)
 		return fail("cannot change to '/': %s%s", strerror(errno), "");
 	openlog("datawalfs", LOG_PID, LOG_DAEMON);
-	if (open_volume(settings, &mount.volume))
+	if (open_volume(settings, &mount->volume))
 		return 1;
-	int rc = control_new(mount.volume, control_directory, settings->mountpoint, &mount.control);
+	int rc = control_new(mount->volume, control_directory, settings->mountpoint,
+			     &mount->control);
 	if (rc < 0)
 		(void)fail("starting: %s%s", strerror(-rc), "");
 	else
-		rc = serve(args, opts, settings, &mount);
-	control_free(mount.control);
-	int closed = volume_close(mount.volume);
+		rc = serve(session, opts, settings, mount);
+	control_free(mount->control);
+	int closed = volume_close(mount->volume);
 	if (closed < 0)
 		log_text(NULL, LOG_CRIT, strerror(-closed));
 	return rc || closed;
+}
+
+/* A session first: what is wrong with the options is said before the store is touched. */
+static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
+			const struct settings *settings)
+{
+	struct mount mount = {.volume = NULL};
+	struct fuse_session *session = fuse_session_new(args, &ops_table, sizeof ops_table, &mount);
+
+	if (!session)
+		return 2; /* libfuse said why */
+	raise_limits();
+	int rc = run(session, opts, settings, &mount);
+	fuse_session_destroy(session);
+	return rc;
 }
 
 /* --- options --- */
@@ -417,17 +441,6 @@ static int check(const struct settings *settings, const struct fuse_cmdline_opts
 	return 0;
 }
 
-static void raise_limits(void)
-{
-	struct rlimit limit;
-
-	/* a large store has many segments, and each may be open */
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* else with what there is */
-}
-
 int main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
@@ -451,8 +464,7 @@ int main(int argc, char **argv)
 		rc = 2;
 	} else if (!resolve(&settings, opts.mountpoint) &&
 		   add_mount_options(&args, &settings) >= 0) {
-		raise_limits();
-		rc = run(&args, &opts, &settings);
+		rc = make_session(&args, &opts, &settings);
 	}
 	fuse_opt_free_args(&args);
 	free(opts.mountpoint);

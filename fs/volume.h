@@ -28,14 +28,14 @@ struct volume_options {
 	bool flat; /* every key a file of the root */
 	uid_t uid; /* owner where nothing else was set */
 	gid_t gid;
-	mode_t umask;              /* taken from 0666 and 0777 where no mode was set */
+	mode_t umask; /* taken from 0666 and 0777 where no mode was set */
 	/* What is created belongs to them, whoever creates it; and takes these bits off
 	 * the mode that it is created with. */
 	bool fixed_uid, fixed_gid, fixed_umask;
-	uint32_t commit_ms;        /* commit what stays open after so long; 0: 5000 */
-	const char *reserved;      /* name in the root that is no key's; NULL: none */
-	volume_log_fn *log;        /* may be NULL */
-	void *context;             /* handed to log */
+	uint32_t commit_ms;   /* commit what stays open after so long; 0: 5000 */
+	const char *reserved; /* name in the root that is no key's; NULL: none */
+	volume_log_fn *log;   /* may be NULL */
+	void *context;        /* handed to log */
 };
 
 /* Who asks. */

@@ -69,24 +69,31 @@ void volume_forget(struct volume *volume, struct node *node, uint64_t count)
 
 /* --- names that are to be --- */
 
-/* The component that a new name stands for, where a directory shares its key. */
-static int decode_beside(struct volume *volume, struct node *parent, struct name *component,
-			 bool *beside_ret)
+/* The component that a new name stands for.  Behind the name of a directory that
+ * shares its key with a file, one %= is that file's or quotes the others; such
+ * directories are undone from the longest name to the shortest. */
+static int decode_new(struct volume *volume, struct node *parent, const char *name,
+		      struct name *ret, bool *beside_ret)
 {
-	size_t size = component->size;
+	const struct tree *tree = &volume->tree;
+	size_t size = strlen(name), left = size;
+	char text[NAME_SIZE_MAX + 1];
+	bool beside = false;
 
-	*beside_ret = false;
-	for (size_t count = 1; size >= 2 && !memcmp(component->text + size - 2, "%=", 2); count++) {
-		size -= 2;
-		const struct node *dir = tree_find(&volume->tree, parent, component->text, size);
+	if (size > NAME_SIZE_MAX)
+		return -ENAMETOOLONG;
+	for (size_t base = size; base >= 2 && !memcmp(name + base - 2, "%=", 2);) {
+		base -= 2;
+		const struct node *dir = tree_find(tree, parent, name, base);
 		if (!dir || !node_is_dir(dir) || !(dir->flags & NODE_CONFLICT))
 			continue;
-		*beside_ret = count == 1;
-		component->size -= 2; /* one level of quoting, or all there is */
-		component->text[component->size] = '\0';
-		return 0;
+		beside = beside || base + 2 == size;
+		left -= 2;
 	}
-	return 0;
+	memcpy(text, name, left);
+	text[left] = '\0';
+	*beside_ret = beside;
+	return name_decode(&tree->rules, parent == tree->root, text, ret);
 }
 
 /* Check a name that shall be created below `parent`; its component. */
@@ -99,9 +106,7 @@ int volume_new_component(struct volume *volume, struct node *parent, const char 
 		return -ENOTDIR;
 	if (!node_is_linked(parent))
 		return -ENOENT;
-	int rc = name_decode(&volume->tree.rules, parent == volume->tree.root, name, ret);
-	if (!rc)
-		rc = decode_beside(volume, parent, ret, beside_ret);
+	int rc = decode_new(volume, parent, name, ret, beside_ret);
 	if (rc)
 		return rc;
 	/* its directory's marker would have the same key */

@@ -51,9 +51,21 @@ bool segname_parse(const char *name, uint32_t *ret)
 	return parse(name, suffix, ret);
 }
 
-bool segname_is_compact(const char *name)
+/* "00000042.dwal.torn-1690000000000000000.tmp" */
+static bool is_unfinished_copy(const char *name)
+{
+	static const char torn[] = ".dwal.torn-";
+	size_t digits = strspn(name, "0123456789"), at = digits + sizeof torn - 1;
+
+	if (digits != DIGITS || strncmp(name + digits, torn, sizeof torn - 1))
+		return false;
+	size_t time_digits = strspn(name + at, "0123456789");
+	return time_digits && !strcmp(name + at + time_digits, ".tmp");
+}
+
+bool segname_is_unfinished(const char *name)
 {
 	uint32_t id;
 
-	return parse(name, compact_suffix, &id);
+	return parse(name, compact_suffix, &id) || is_unfinished_copy(name);
 }

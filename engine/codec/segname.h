@@ -24,7 +24,8 @@ void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE]);
  * writers start at SEGMENT_ID_MIN, yet a segment 0 is not left unread. */
 bool segname_parse(const char *name, uint32_t *ret);
 
-/* Whether `name` is one that segname_format_compact() makes. */
-bool segname_is_compact(const char *name);
+/* Whether `name` is that of a file that was never finished: a segment that compaction
+ * writes, or the copy of a torn tail (`.torn-....tmp`).  Nothing refers to those. */
+bool segname_is_unfinished(const char *name);
 
 #endif

@@ -46,6 +46,20 @@ static void on_poisoned(void *context, int error, const char *what)
 	store_report(context, &finding);
 }
 
+/* Writers first: else a stream of readers would keep every put waiting. */
+static int init_view_lock(struct dw_store *store)
+{
+	pthread_rwlockattr_t fair;
+	int rc = -pthread_rwlockattr_init(&fair);
+
+	if (rc)
+		return rc;
+	(void)pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	rc = -pthread_rwlock_init(&store->view_lock, &fair);
+	(void)pthread_rwlockattr_destroy(&fair);
+	return rc;
+}
+
 /* `dirfd` is taken over, on failure too. */
 static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 		     struct dw_store **ret)
@@ -71,7 +85,7 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 	if (!rc)
 		rc = -pthread_mutex_init(&store->compact_lock, NULL);
 	if (!rc)
-		rc = -pthread_rwlock_init(&store->view_lock, NULL);
+		rc = init_view_lock(store);
 	if (rc < 0) {
 		store_free(store);
 		return rc;

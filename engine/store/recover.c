@@ -4,7 +4,8 @@
  *
  * A torn tail is saved to a file of its own, synced, and only then cut off: at
  * no instant are its bytes in neither place.  Output files of a compaction that
- * never got their final name are removed; nothing refers to them.
+ * never got their final name, and unfinished copies of torn bytes, are removed;
+ * nothing refers to them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -83,7 +84,7 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t va
 }
 
 struct leftovers {
-	char (*names)[SEGNAME_SIZE];
+	char (*names)[SEGNAME_SIZE + 8];
 	size_t count;
 };
 
@@ -91,13 +92,13 @@ static int note_leftover(void *context, const char *name)
 {
 	struct leftovers *left = context;
 
-	if (!segname_is_compact(name))
+	if (!segname_is_unfinished(name))
 		return 0;
-	char(*names)[SEGNAME_SIZE] = reallocarray(left->names, left->count + 1, sizeof *names);
+	char(*names)[SEGNAME_SIZE + 8] = reallocarray(left->names, left->count + 1, sizeof *names);
 	if (!names)
 		return -ENOMEM;
 	left->names = names;
-	(void)snprintf(names[left->count++], SEGNAME_SIZE, "%s", name); /* its form fits */
+	(void)snprintf(names[left->count++], sizeof *names, "%s", name); /* its form fits */
 	return 0;
 }
 
