@@ -35,15 +35,12 @@ TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo check check-fast check-mount check-crash lint format install uninstall clean tests man
+.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall clean tests man
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
 
 all: $(O)/datawalfs $(O)/libdatawal.a $(addprefix $(O)/,$(TOOLS))
-
-deps:
-	tools/install-deps
 
 $(O)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -69,12 +66,14 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/libd
 
 tests: $(addprefix $(O)/tests/,$(TESTS))
 
-demo: deps
+demo:
+	tools/install-deps build
 	$(MAKE) all
-	tests/mount/demo.sh $(O)/datawalfs
+	tools/demo $(O)/datawalfs
 
 # Everything, in the modes that find something there; prints one closing line.
-check: deps
+check:
+	tools/install-deps check
 	tests/run.sh
 
 # What needs no mount, in this mode: for the inner loop.
