@@ -4,7 +4,12 @@ MODE := $(if $(TSAN),tsan,$(if $(SAN),san,release))
 O := build/$(MODE)
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
+# where Debian looks: below /usr by architecture, elsewhere plainly
+libdir ?= $(prefix)/lib$(if $(filter /usr,$(prefix)),/$(shell $(CC) -print-multiarch))
+includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+bashdir ?= $(prefix)/share/bash-completion/completions
+zshdir ?= $(prefix)/share/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -14,33 +19,35 @@ Q := $(if $(V),,@)
 PKGS := fuse3 libcrypto libxxhash jansson
 # the sanitizers' own options; -O1 keeps their stacks readable
 OPT_release := -O2
-OPT_san := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
+OPT_san := -O1 -DSTORE_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan := -O1 -DSTORE_CHECKS -fsanitize=thread -fno-omit-frame-pointer
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
 # a macro of libfuse's option parser puts -1U into a long
 EXTRA_main.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS_ENGINE = $(shell pkg-config --libs libcrypto libxxhash) -lisal -pthread
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lisal -pthread
 override CPPFLAGS += -Iengine -I. -D_GNU_SOURCE -DDATAWALFS_VERSION='"$(VERSION)"'
-ALL_CFLAGS = -std=c11 -g $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(PKG_CFLAGS) -pthread $(CFLAGS)
+ALL_CFLAGS = -std=c11 -g -fPIC $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(PKG_CFLAGS) -pthread $(CFLAGS)
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
 SRC_FS := $(filter-out fs/main.c fs/ops.c,$(wildcard fs/*.c))
 # a program of tools/ is NAME.c and, if it needs more, NAME_*.c; what they share is tools/common_*.c
 TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))
 SRC_TOOLS_COMMON := $(wildcard tools/common_*.c)
+MAN := $(basename $(notdir $(wildcard docs/man/*.scd)))
 SRC_SUPPORT := $(wildcard tests/support/*.c)
 TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c))
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall clean tests man
+.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb bench clean tests man
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
 
-all: $(O)/datawalfs $(O)/libdatawal.a $(addprefix $(O)/,$(TOOLS))
+all: $(O)/datawalfs $(O)/libdatawal.a $(O)/libdatawal.so.0 $(addprefix $(O)/,$(TOOLS))
 
 $(O)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -49,6 +56,11 @@ $(O)/obj/%.o: %.c Makefile
 $(O)/libdatawal.a: $(call objs,$(SRC_ENGINE))
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
+
+# only what datawal.h declares is visible outside
+$(O)/libdatawal.so.0: $(call objs,$(SRC_ENGINE)) engine/libdatawal.map
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libdatawal.so.0 \
+		-Wl,--version-script=engine/libdatawal.map $(filter %.o,$^) $(PKG_LIBS_ENGINE) -o $@
 
 $(O)/datawalfs: $(call objs,fs/main.c fs/ops.c $(SRC_FS)) $(O)/libdatawal.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
@@ -92,19 +104,36 @@ lint:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-man: $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
+man: $(addprefix build/man/,$(MAN))
 
 build/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
 
+PROGRAMS := datawalfs $(TOOLS)
+
 install: all man
-	install -Dm755 $(O)/datawalfs $(DESTDIR)$(bindir)/datawalfs
-	for page in build/man/*; do install -Dm644 $$page $(DESTDIR)$(mandir)/man1/$${page##*/}; done
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
+		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir)
+	install -m755 $(addprefix $(O)/,$(PROGRAMS)) $(DESTDIR)$(bindir)
+	install -m644 $(O)/libdatawal.a $(O)/libdatawal.so.0 $(DESTDIR)$(libdir)
+	ln -sf libdatawal.so.0 $(DESTDIR)$(libdir)/libdatawal.so
+	install -m644 engine/datawal.h $(DESTDIR)$(includedir)
+	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' \
+		engine/libdatawal.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libdatawal.pc
+	install -m644 $(addprefix build/man/,$(MAN)) $(DESTDIR)$(mandir)/man1
+	install -m644 tools/completions/datawal.bash $(DESTDIR)$(bashdir)/datawal
+	install -m644 tools/completions/_datawal $(DESTDIR)$(zshdir)
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/datawalfs
-	for page in docs/man/*.scd; do page=$${page##*/}; rm -f $(DESTDIR)$(mandir)/man1/$${page%.scd}; done
+	cd $(DESTDIR)$(bindir) && rm -f $(PROGRAMS)
+	cd $(DESTDIR)$(libdir) && rm -f libdatawal.a libdatawal.so libdatawal.so.0 pkgconfig/libdatawal.pc
+	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MAN)
+	rm -f $(DESTDIR)$(includedir)/datawal.h $(DESTDIR)$(bashdir)/datawal $(DESTDIR)$(zshdir)/_datawal
+
+# build/datawalfs_VERSION_ARCH.deb
+deb:
+	tools/make-deb $(VERSION)
 
 clean:
 	rm -rf build

@@ -137,19 +137,15 @@ void node_key_write(const struct node *node, char *ret)
 	assert(at == ret);
 }
 
+/* Hashed component by component, so that it costs the same at any depth. */
 void node_update_ino(struct node *node)
 {
-	char small[512];
-	size_t size = node_key_size(node);
-	char *key = size <= sizeof small ? small : malloc(size);
+	struct dw_bytes component = node_component(node);
+	uint64_t seed = node->key->parent->ino * 2 + node_is_dir(node);
+	uint64_t hash = XXH3_64bits_withSeed(component.data, component.size, seed);
 
-	if (!key)
-		return; /* the old number is as good as any */
-	node_key_write(node, key);
 	/* 63 bits: some tools keep it in a signed number; 0 and 1 mean things to others */
-	node->ino = (XXH3_64bits(key, size) >> 1) | 2;
-	if (key != small)
-		free(key);
+	node->ino = (hash >> 1) | 2;
 }
 
 /* --- the tree --- */

@@ -114,7 +114,8 @@ void tree_unlink(struct tree *tree, struct node *node);
 int tree_move(struct tree *tree, struct node *node, struct node *parent, const char *name,
 	      size_t name_size, const struct dw_bytes *component, uint64_t cookie);
 
-/* Recompute st_ino from the key; of a directory, not of what is below. */
+/* Recompute st_ino from the parent's and the component; of a directory, not of what is
+ * below. */
 void node_update_ino(struct node *node);
 
 uint32_t node_child_count(const struct node *dir);

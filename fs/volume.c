@@ -277,19 +277,30 @@ int volume_start(struct volume *volume)
 	return rc;
 }
 
+static size_t dirty_count(struct volume *volume)
+{
+	const struct content *content;
+	size_t count = 0;
+
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	DL_COUNT(volume->dirty, content, count);
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	return count;
+}
+
 int volume_commit_all(struct volume *volume)
 {
-	int64_t started = monotonic_ms();
 	struct node *node;
 	int rc = 0;
 
-	/* what fails is put off beyond the limit, so this ends */
-	while ((node = take_due(volume, started + volume->options.commit_ms))) {
+	/* each once: what fails goes behind all others */
+	for (size_t left = dirty_count(volume); left; left--) {
+		node = take_due(volume, INT64_MAX);
+		if (!node)
+			break;
 		int one = commit_node(volume, node);
 		rc = rc ? rc : one;
 		node_unref(node, 1);
-		if (one < 0 && monotonic_ms() == started)
-			break; /* put off within the same millisecond */
 	}
 	return rc;
 }

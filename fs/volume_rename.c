@@ -232,8 +232,10 @@ static int move_keys(struct renaming *r, const struct key *prefix, enum dw_type 
 	int rc = 0;
 
 	for (struct node *node = r->node; node && node != end; node = next_below(r->node, node)) {
+		/* taking back must leave the marker of the directory that was to be replaced */
+		bool others = r->target && node == r->node && type == DW_DELETE && under_new_name;
 		*reached_ret = node;
-		if (is_logged(node))
+		if (is_logged(node) && !others)
 			rc = move_key(r, prefix, node, type, under_new_name);
 		if (rc < 0)
 			break;
@@ -285,6 +287,16 @@ static bool is_below(const struct node *node, const struct node *top)
 	return false;
 }
 
+/* The marker of an empty directory that was replaced is the node's from now on; unless
+ * the key is that of a file below it, whose value is not empty. */
+static void adopt_marker(struct renaming *r, const struct key *prefix)
+{
+	struct dw_stat stat;
+
+	if (!dw_stat(r->volume->store, key_bytes(prefix), &stat) && !stat.size)
+		r->node->flags |= NODE_MARKER;
+}
+
 static int rename_dir(struct renaming *r)
 {
 	struct change change = {.count = 0};
@@ -309,6 +321,8 @@ static int rename_dir(struct renaming *r)
 	rc = new_key(r, &prefix);
 	if (!rc)
 		rc = move_prefix(r, &prefix);
+	if (!rc)
+		adopt_marker(r, &prefix);
 	key_release(&prefix);
 	return rc ? rc : move_in_tree(r);
 }

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * test_volume_rename.c - names that change: files and directories renamed, removed,
+ * replaced; and that a directory stays when its last file goes.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/volumes.h"
+
+static struct volume *remount(struct volume *volume, const char *dir)
+{
+	volumes_unmount(volume);
+	return volumes_mount(dir);
+}
+
+/* --- files --- */
+
+static void test_file(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct dw_stats before, after;
+
+	volumes_write(v, "f", "value");
+	volumes_write(v, "target", "old");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	dw_get_stats(volume_store(v), &before);
+	CHECK_EQ(volumes_rename(v, "f", "d/g", 0), 0);
+	dw_get_stats(volume_store(v), &after);
+	CHECK_EQ(after.puts, before.puts + 1);
+	CHECK_EQ(after.deletes, before.deletes + 1);
+	stores_expect(volume_store(v), "f", NULL);
+	stores_expect(volume_store(v), "d/g", "value");
+	CHECK_EQ(volumes_rename(v, "d/g", "target", 0), 0);
+	volumes_expect(v, "target", "value");
+	CHECK_EQ(volumes_rename(v, "target", "target", 0), 0);
+	volumes_expect(v, "target", "value");
+	CHECK_EQ(volumes_rename(v, "none", "x", 0), -ENOENT);
+	CHECK_EQ(volumes_rename(v, "target", "d", 0), -EISDIR);
+	CHECK_EQ(volumes_rename(v, "target", "x", RENAME_EXCHANGE), -EINVAL);
+	volumes_expect_list(v, "", "d|target|");
+	volumes_expect_list(v, "d", "");
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "d|target|");
+	volumes_expect_list(v, "d", "");
+	volumes_expect(v, "target", "value");
+	volumes_unmount(v);
+}
+
+static void test_noreplace(void)
+{
+	struct volume *v = volumes_mount(stores_dir());
+
+	volumes_write(v, "f", "f");
+	volumes_write(v, "g", "g");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	CHECK_EQ(volumes_mkdir(v, "e"), 0);
+	CHECK_EQ(volumes_rename(v, "f", "g", RENAME_NOREPLACE), -EEXIST);
+	CHECK_EQ(volumes_rename(v, "f", "d", RENAME_NOREPLACE), -EEXIST);
+	CHECK_EQ(volumes_rename(v, "d", "e", RENAME_NOREPLACE), -EEXIST);
+	CHECK_EQ(volumes_rename(v, "f", "f", RENAME_NOREPLACE), -EEXIST);
+	CHECK_EQ(volumes_rename(v, "f", "h", RENAME_NOREPLACE), 0);
+	CHECK_EQ(volumes_rename(v, "d", "i", RENAME_NOREPLACE), 0);
+	volumes_expect_list(v, "", "e|g|h|i|");
+	volumes_expect(v, "g", "g");
+	volumes_expect(v, "h", "f");
+	volumes_unmount(v);
+}
+
+/* Both the file that moves and the one that it replaces are open. */
+static void test_open_files(void)
+{
+	enum { SIZE = 200000 };
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount_with(dir, NULL, 100000);
+	uint8_t *noise = stores_noise(3, SIZE);
+	struct node *f, *target;
+
+	f = volumes_open(v, "target", O_CREAT | O_RDWR, NULL);
+	volumes_write_at(v, f, noise, SIZE, 0);
+	volumes_done(v, f);
+	volumes_write(v, "f", "old");
+	target = volumes_open(v, "target", O_RDONLY, NULL);
+	f = volumes_open(v, "f", O_RDWR, NULL);
+	volumes_write_at(v, f, "new", 3, 0);
+	CHECK_EQ(volumes_rename(v, "f", "target", 0), 0);
+	stores_expect(volume_store(v), "target", "new"); /* what openers saw is what moved */
+	CHECK_EQ(dw_compact(volume_store(v), NULL), 0);
+	volumes_expect_node(v, target, noise, SIZE);
+	volumes_expect_node(v, f, "new", 3);
+	volumes_write_at(v, f, "er", 2, 3);
+	volumes_write_at(v, target, "lost", 4, 0); /* nobody's but its opener's */
+	volumes_done(v, target);
+	volumes_done(v, f);
+	volumes_expect_list(v, "", "target|");
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "target|");
+	volumes_expect(v, "target", "newer");
+	free(noise);
+	volumes_unmount(v);
+}
+
+/* A file that was created, written and renamed before anything was committed: how
+ * editors and rsync write. */
+static void test_never_committed(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct dw_stats stats;
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	struct node *f = volumes_open(v, "d/tmp", O_CREAT | O_RDWR, NULL);
+	volumes_write_at(v, f, "value", 5, 0);
+	CHECK_EQ(volumes_rename(v, "d/tmp", "f", 0), 0);
+	stores_expect(volume_store(v), "f", "value");
+	volumes_done(v, f);
+	dw_get_stats(volume_store(v), &stats);
+	CHECK_EQ(stats.puts, 2); /* the directory's marker, and this */
+	CHECK_EQ(stats.deletes, 0);
+	/* and of a directory that holds such a file */
+	f = volumes_open(v, "d/new", O_CREAT | O_RDWR, NULL);
+	volumes_write_at(v, f, "new", 3, 0);
+	CHECK_EQ(volumes_rename(v, "d", "e", 0), 0);
+	volumes_done(v, f);
+	stores_expect(volume_store(v), "e/new", "new");
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "e|f|");
+	volumes_expect_list(v, "e", "new|");
+	volumes_unmount(v);
+}
+
+/* --- directories --- */
+
+static void test_dir(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "a/b/c/d/f", "deep");
+	stores_put(store, "a/b/g", "g");
+	stores_put(store, "a/x", "x");
+	stores_put(store, "ab", "beside"); /* its key begins like the directory's */
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	CHECK_EQ(volumes_mkdir(v, "full"), 0);
+	CHECK_EQ(volumes_mkdir(v, "full/d"), 0);
+	CHECK_EQ(volumes_mkdir(v, "empty"), 0);
+	CHECK_EQ(volumes_rename(v, "a", "a", 0), 0);
+	CHECK_EQ(volumes_rename(v, "a", "a/n", 0), -EINVAL);
+	CHECK_EQ(volumes_rename(v, "a", "a/b/c/n", 0), -EINVAL);
+	CHECK_EQ(volumes_rename(v, "a/b", "a", 0), -ENOTEMPTY);
+	CHECK_EQ(volumes_rename(v, "a", "full", 0), -ENOTEMPTY);
+	CHECK_EQ(volumes_rename(v, "a", "ab", 0), -ENOTDIR);
+	CHECK_EQ(dw_count(volume_store(v)), 7);
+	CHECK_EQ(volumes_rename(v, "a", "empty", 0), 0);
+	CHECK_EQ(volumes_rename(v, "empty/b/c", "full/d/c", 0), 0);
+	for (int i = 0; i < 2; i++) {
+		volumes_expect_list(v, "", "ab|empty|full|");
+		volumes_expect_list(v, "empty", "b|x|");
+		volumes_expect_list(v, "empty/b", "g|");
+		volumes_expect_list(v, "full/d", "c|");
+		volumes_expect_list(v, "full/d/c", "d|");
+		volumes_expect(v, "full/d/c/d/f", "deep");
+		volumes_expect(v, "ab", "beside");
+		stores_expect(volume_store(v), "a/x", NULL);
+		stores_expect(volume_store(v), "empty/b/c/d/f", NULL);
+		v = remount(v, dir);
+	}
+	volumes_unmount(v);
+}
+
+static void test_rmdir(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	CHECK_EQ(volumes_mkdir(v, "d"), -EEXIST);
+	stores_expect(volume_store(v), "d/", "");
+	volumes_write(v, "d/f", "f");
+	CHECK_EQ(volumes_rmdir(v, "d"), -ENOTEMPTY);
+	CHECK_EQ(volumes_unlink(v, "d"), -EISDIR);
+	CHECK_EQ(volumes_rmdir(v, "d/f"), -ENOTDIR);
+	CHECK_EQ(volumes_rmdir(v, "none"), -ENOENT);
+	CHECK_EQ(volumes_unlink(v, "d/f"), 0);
+	CHECK_EQ(volumes_mkdir(v, "d/e"), 0);
+	CHECK_EQ(volumes_rmdir(v, "d"), -ENOTEMPTY);
+	CHECK_EQ(volumes_rmdir(v, "d/e"), 0);
+	CHECK_EQ(volumes_rmdir(v, "d"), 0);
+	CHECK_EQ(dw_count(volume_store(v)), 0);
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "");
+	volumes_unmount(v);
+}
+
+/* Nothing can be made in a directory that is gone but still known to somebody. */
+static void test_removed_dir(void)
+{
+	struct volume *v = volumes_mount(stores_dir());
+	struct volume_entry d, entry;
+	const struct volume_cred *cred = &volumes_cred;
+
+	CHECK_EQ(volume_mkdir(v, cred, volume_root(v), "d", 0755, &d), 0);
+	CHECK_EQ(volumes_rmdir(v, "d"), 0);
+	volumes_write(v, "f", "f");
+	CHECK_EQ(volume_create(v, cred, d.node, "f", 0644, 0, &entry), -ENOENT);
+	CHECK_EQ(volume_mkdir(v, cred, d.node, "d", 0755, &entry), -ENOENT);
+	CHECK_EQ(volume_lookup(v, d.node, "f", &entry), -ENOENT);
+	CHECK_EQ(volume_rename(v, volume_root(v), "f", d.node, "f", 0), -ENOENT);
+	CHECK_EQ(volume_getattr(v, d.node, &entry.st), 0);
+	CHECK_EQ(entry.st.st_nlink, 0);
+	volume_forget(v, d.node, 1);
+	volumes_expect(v, "f", "f");
+	volumes_unmount(v);
+}
+
+/* However the last file of a directory without a marker goes, the directory stays. */
+static void test_implicit(void)
+{
+	static const char *const keys[] = {"a/f",   "b/f", "c/f", "d/d/f", "e/e/f",
+					   "g/g/f", "h/f", "i/f", "i/g"};
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		stores_put(store, keys[i], keys[i]);
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	CHECK_EQ(volumes_unlink(v, "a/f"), 0);
+	CHECK_EQ(volumes_rename(v, "b/f", "b2", 0), 0);
+	CHECK_EQ(volumes_rename(v, "c/f", "c/g", 0), 0);
+	CHECK_EQ(volumes_rename(v, "d/d", "d2", 0), 0);
+	CHECK_EQ(volumes_unlink(v, "e/e/f"), 0);
+	CHECK_EQ(volumes_rmdir(v, "e/e"), 0);
+	CHECK_EQ(volumes_rename(v, "g/g", "g/h", 0), 0);
+	/* a file that is not in the log keeps no directory */
+	struct node *open = volumes_open(v, "h/g", O_CREAT | O_RDWR, NULL);
+	CHECK_EQ(volumes_unlink(v, "h/f"), 0);
+	CHECK_EQ(volumes_unlink(v, "h/g"), 0);
+	volumes_done(v, open);
+	CHECK_EQ(volumes_unlink(v, "i/f"), 0);
+	stores_expect(volume_store(v), "i/", NULL); /* another file keeps it: no marker */
+	for (int i = 0; i < 2; i++) {
+		volumes_expect_list(v, "", "a|b|b2|c|d|d2|e|g|h|i|");
+		volumes_expect_list(v, "a", "");
+		volumes_expect_list(v, "b", "");
+		volumes_expect_list(v, "c", "g|");
+		volumes_expect_list(v, "d", "");
+		volumes_expect_list(v, "d2", "f|");
+		volumes_expect_list(v, "e", "");
+		volumes_expect_list(v, "g", "h|");
+		volumes_expect_list(v, "g/h", "f|");
+		volumes_expect_list(v, "h", "");
+		v = remount(v, dir);
+	}
+	CHECK_EQ(volumes_rmdir(v, "a"), 0);
+	stores_expect(volume_store(v), "a/", NULL);
+	volumes_unmount(v);
+}
+
+/* The marker of the replaced directory belongs to the one in its place. */
+static void test_marker_taken_over(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "implicit/f", "f");
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	CHECK_EQ(volumes_mkdir(v, "marked"), 0);
+	CHECK_EQ(volumes_rename(v, "implicit", "marked", 0), 0);
+	CHECK_EQ(volumes_rename(v, "marked", "last", 0), 0);
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "last|");
+	volumes_expect(v, "last/f", "f");
+	volumes_unmount(v);
+}
+
+/* Renaming what was put from outside, and onto it. */
+static void test_outside(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "a", "file");
+	stores_put(store, "a/b", "below");
+	stores_put(store, "a/", "payload");
+	stores_put(store, "n", "n");
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	volumes_expect_list(v, "", "a|a%=|n|");
+	CHECK_EQ(volumes_rename(v, "n", "a%=", 0), 0);
+	stores_expect(volume_store(v), "a", "n");
+	CHECK_EQ(volumes_rename(v, "a%=", "a/c", 0), 0);
+	stores_expect(volume_store(v), "a", NULL);
+	CHECK_EQ(volumes_rename(v, "a", "z", 0), 0);
+	stores_expect(volume_store(v), "z/", "payload");
+	CHECK_EQ(volumes_rename(v, "z/c", "z/%~", 0), 0);
+	stores_expect(volume_store(v), "z/", "n");
+	volumes_write(v, "empty", "");
+	CHECK_EQ(volumes_rename(v, "empty", "z/%~", 0), -EINVAL); /* it would be the marker */
+	CHECK_EQ(volumes_truncate(v, "z/%~", 0), -EINVAL);
+	CHECK_EQ(volumes_truncate(v, "z/%~", 3), 0);
+	CHECK_EQ(volumes_rename(v, "z/%~", "%~", 0), 0);
+	CHECK_EQ(volumes_truncate(v, "%~", 1), 0);
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "%~|empty|z|");
+	volumes_expect_list(v, "z", "b|");
+	volumes_expect(v, "%~", "n");
+	volumes_unmount(v);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		{"volume_rename_file", test_file},
+		{"volume_rename_noreplace", test_noreplace},
+		{"volume_rename_open", test_open_files},
+		{"volume_rename_never_committed", test_never_committed},
+		{"volume_rename_dir", test_dir},
+		{"volume_rmdir", test_rmdir},
+		{"volume_removed_dir", test_removed_dir},
+		{"volume_implicit_dir", test_implicit},
+		{"volume_marker_taken_over", test_marker_taken_over},
+		{"volume_rename_outside", test_outside},
+		{NULL, NULL},
+	};
+	return check_main(argc, argv, tests);
+}
