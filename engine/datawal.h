@@ -291,7 +291,104 @@ struct dw_stats {
 
 void dw_get_stats(struct dw_store *store, struct dw_stats *ret);
 
+/* What a segment is made of. */
+struct dw_segment_stat {
+	uint32_t id;
+	uint64_t size;             /* of its records */
+	uint64_t live_bytes;       /* of the records that the view points to */
+	uint64_t raw_bytes;        /* of Raw records, which a compaction keeps */
+	uint64_t records, deletes; /* all of them, and the tombstones among them */
+	int64_t mtime_ns;          /* of the file, when it was opened */
+};
+
+/* All segments, by ascending id.  Reads the headers of the log.  The array is the
+ * caller's: free(3).  -EBADMSG: damaged bytes (DW_FINDING_DAMAGE). */
+int dw_segment_stats(struct dw_store *store, struct dw_segment_stat **ret, size_t *count_ret);
+
 /* A descriptor of the store's directory, for statvfs(3); the store's own. */
 int dw_directory_fd(const struct dw_store *store);
+
+/* --- the log without a view --------------------------------------------- */
+
+/* A reader of the log of the store in a directory, record by record: one moment of
+ * it, without the lock and while another process writes.  Memory depends neither on
+ * the number of keys nor on the size of values.  One thread at a time. */
+struct dw_log;
+
+struct dw_record {
+	uint32_t segment;
+	uint64_t offset; /* in the segment */
+	uint64_t size;   /* of the whole record */
+	enum dw_type type;
+	uint64_t txid;
+	struct dw_bytes key; /* valid until the next call */
+	uint32_t payload_size;
+};
+
+/* Start with the first record of segment `from_segment` (or the next higher one, if
+ * there is none; 0: the first) that stands at `from_offset` or behind; the offset is
+ * for that very segment.  Of `options` on_finding and context count; NULL is fine.
+ * Errors as dw_open() has them for a reader, -EBADMSG aside. */
+int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
+		const struct dw_options *options, struct dw_log **ret);
+
+/* 1: `*ret` is the next record, checked against its CRC; 0: the end, or a torn tail
+ * (dw_log_report() tells); -EBADMSG: damage that refuses the store (dw_log_report()
+ * tells where).  A torn tail and damage go to on_finding, too.  After an error every
+ * further call returns it again. */
+int dw_log_next(struct dw_log *log, struct dw_record *ret);
+
+/* After -EBADMSG: go on at the next sound record behind the damage.  -EINVAL: there
+ * was none. */
+int dw_log_resume(struct dw_log *log);
+
+/* Read up to `size` bytes from `offset` of the payload of the record that
+ * dw_log_next() gave last.  Their number (0 at its end), -EINVAL: there is no record. */
+ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset);
+
+/* What was met so far, as dw_open() reports it; `records` are those given out. */
+void dw_log_report(const struct dw_log *log, struct dw_report *ret);
+
+/* Bytes of the log that were read, and all that there are to read. */
+void dw_log_progress(const struct dw_log *log, uint64_t *done_ret, uint64_t *total_ret);
+
+/* NULL is fine. */
+void dw_log_close(struct dw_log *log);
+
+/* --- repair ------------------------------------------------------------- */
+
+/* Bytes in which no sound record stands. */
+struct dw_repair_range {
+	uint32_t segment;
+	uint64_t offset, size;  /* in the damaged segment */
+	enum dw_damage damage;  /* of its first bytes */
+	const char *quarantine; /* the file that holds them now; NULL: nothing was done.  Valid
+				   during the call */
+};
+
+/* Called in order of the log. */
+typedef void dw_repair_fn(void *context, const struct dw_repair_range *range);
+
+struct dw_repair_report {
+	uint32_t segments;          /* that there are */
+	uint32_t segments_damaged;  /* of those: written anew, or to be */
+	uint64_t ranges, bytes_out; /* of damage, taken out or to be */
+	uint64_t records;           /* sound ones, in all segments */
+	uint64_t records_behind;    /* of those, in a segment behind damage: a replay does not
+				       come to them before it is repaired */
+};
+
+/* Take damaged bytes out of every segment of the store in `path`, and keep all sound
+ * records, those behind damage included.  What is taken out goes to a file
+ * `NNNNNNNN.dwal.torn-T` beside, a range each; nothing is deleted, and a crash at
+ * any instant loses nothing.  A record is looked for first where the damaged one
+ * before it says that it ends, then byte by byte.
+ * With `do_it` false nothing is changed, only told.  No writer may have the store open
+ * either way: -EBUSY (DW_FINDING_LOCKED).  Of `options` lock_wait_ms, on_finding and
+ * context count; NULL is fine, so is `found`.  -ENOSPC: room for a copy of the
+ * largest damaged segment and of the damage is needed; -EIO also: what was written
+ * does not read back as planned. */
+int dw_repair(const char *path, bool do_it, const struct dw_options *options, dw_repair_fn *found,
+	      void *context, struct dw_repair_report *ret);
 
 #endif

@@ -65,6 +65,14 @@ enum dw_damage record_header_decode(const uint8_t *bytes, struct record_header *
 	return DW_DAMAGE_NONE;
 }
 
+void record_header_sizes(const uint8_t *bytes, struct record_header *ret)
+{
+	*ret = (struct record_header){
+		.key_size = bytes_get32(bytes + AT_KEY_SIZE),
+		.payload_size = bytes_get32(bytes + AT_PAYLOAD_SIZE),
+	};
+}
+
 void record_encode(const struct record_header *header, const void *key, const void *payload,
 		   uint8_t *ret)
 {

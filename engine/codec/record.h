@@ -33,6 +33,10 @@ void record_header_encode(const struct record_header *header, uint8_t *ret);
  * field that is wrong; `*ret` is then untouched. */
 enum dw_damage record_header_decode(const uint8_t *bytes, struct record_header *ret);
 
+/* Only the two sizes, unchecked, of RECORD_HEADER_SIZE bytes that may be damaged; the
+ * other fields of `ret` are zero. */
+void record_header_sizes(const uint8_t *bytes, struct record_header *ret);
+
 /* Encode a whole record into `ret`, which holds record_size() bytes. */
 void record_encode(const struct record_header *header, const void *key, const void *payload,
 		   uint8_t *ret);

@@ -12,6 +12,7 @@
 enum { DIGITS = 8 };
 
 static const char suffix[] = ".dwal";
+static const char hint_suffix[] = ".hint";
 static const char compact_suffix[] = ".dwal.compact";
 
 void segname_format(uint32_t id, char ret[SEGNAME_SIZE])
@@ -31,6 +32,11 @@ void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE])
 		       compact_suffix); /* cannot be cut */
 }
 
+void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE])
+{
+	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id, hint_suffix); /* cannot be cut */
+}
+
 static bool parse(const char *name, const char *tail, uint32_t *ret)
 {
 	uint32_t id = 0;
@@ -44,6 +50,11 @@ static bool parse(const char *name, const char *tail, uint32_t *ret)
 		return false;
 	*ret = id;
 	return true;
+}
+
+bool segname_parse_hint(const char *name, uint32_t *ret)
+{
+	return parse(name, hint_suffix, ret);
 }
 
 bool segname_parse(const char *name, uint32_t *ret)

@@ -20,6 +20,11 @@ void segname_format_torn(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZE]);
 /* "00000042.dwal.compact": segment `id` while compaction writes it. */
 void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE]);
 
+/* "00000042.hint": what is in segment `id`. */
+void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE]);
+/* Whether `name` is that of a hint; `*ret` is its segment's id. */
+bool segname_parse_hint(const char *name, uint32_t *ret);
+
 /* Whether `name` is that of a segment; `*ret` is its id, 0..SEGMENT_ID_MAX:
  * writers start at SEGMENT_ID_MIN, yet a segment 0 is not left unread. */
 bool segname_parse(const char *name, uint32_t *ret);

@@ -67,3 +67,19 @@ int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, pid_t *holder_ret)
 	}
 	return fd;
 }
+
+int dirlock_hold(struct io *io, int dirfd, pid_t *holder_ret)
+{
+	int fd = io->open(io, dirfd, lock_name, O_RDONLY | O_NOFOLLOW, 0);
+
+	if (fd < 0)
+		return fd;
+	int rc = take(io, fd, 0);
+	if (rc == -EBUSY)
+		*holder_ret = holder_of(io, fd);
+	if (rc < 0) {
+		(void)io->close(io, fd); /* the error at hand is the one to tell */
+		return rc;
+	}
+	return fd;
+}

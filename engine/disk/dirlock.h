@@ -15,4 +15,8 @@
  * `*holder_ret` is the pid found in the file, 0 when it tells none) or -errno. */
 int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, pid_t *holder_ret);
 
+/* Take the lock without a trace: no file is made, nothing written.  The descriptor,
+ * -ENOENT (there is no lock file: nobody writes), -EBUSY as above, or -errno. */
+int dirlock_hold(struct io *io, int dirfd, pid_t *holder_ret);
+
 #endif

@@ -111,7 +111,8 @@ static int next_large(struct scan *scan, struct scan_record *record)
 		rc = stream_crc(scan, record->offset, covered, &crc);
 		if (!rc)
 			rc = fill(scan, record->offset + covered, RECORD_TRAILER_SIZE, &p);
-		if (!rc && crc != bytes_get32(p))
+		record->crc = rc ? 0 : bytes_get32(p);
+		if (!rc && crc != record->crc)
 			rc = damaged(scan, DW_DAMAGE_CRC);
 	}
 	record->key = (struct dw_bytes){scan->key.data, record->header.key_size};
@@ -128,7 +129,8 @@ static int next_small(struct scan *scan, struct scan_record *record)
 
 	if (rc < 0)
 		return rc;
-	if (crc32c(0, p, covered) != bytes_get32(p + covered))
+	record->crc = bytes_get32(p + covered);
+	if (crc32c(0, p, covered) != record->crc)
 		return damaged(scan, DW_DAMAGE_CRC);
 	record->key = (struct dw_bytes){p + RECORD_HEADER_SIZE, record->header.key_size};
 	record->bytes = p;
@@ -188,26 +190,76 @@ int scan_next(struct scan *scan, struct scan_record *ret)
 	return 1;
 }
 
+/* Where the record at `at` ends by its own word, be it damaged or not: 1 and
+ * `*ret`; 0: it tells nothing sensible; or -errno. */
+static int claimed_end(struct scan *scan, uint64_t at, uint64_t *ret)
+{
+	const uint8_t *p;
+
+	if (scan->end - at < RECORD_OVERHEAD)
+		return 0;
+	int rc = fill(scan, at, RECORD_HEADER_SIZE, &p);
+	if (rc < 0)
+		return rc == -ENODATA ? 0 : rc;
+	struct record_header header;
+	record_header_sizes(p, &header);
+	if (header.key_size > DW_KEY_SIZE_MAX || header.payload_size > DW_VALUE_SIZE_MAX ||
+	    record_size(&header) > scan->end - at)
+		return 0;
+	*ret = at + record_size(&header);
+	return 1;
+}
+
 /* Whether a sound record starts at scan->offset: 1, 0 or -errno. */
 static int probe(struct scan *scan, uint64_t *budget)
 {
-	uint64_t at = scan->offset;
+	uint64_t at = scan->offset, end;
 	struct scan_record record;
 	int rc = scan_next(scan, &record);
 	uint64_t cost = rc == 1 ? 0 : RECORD_HEADER_SIZE;
 
-	if (rc == -EBADMSG && scan->damage == DW_DAMAGE_CRC)
-		cost = scan->end - at; /* at most what the CRC covered */
+	if (rc == -EBADMSG && scan->damage == DW_DAMAGE_CRC && claimed_end(scan, at, &end) == 1)
+		cost = end - at; /* what the CRC covered */
 	*budget -= cost < *budget ? cost : *budget;
 	scan->offset = at;
 	return rc == -EBADMSG ? 0 : rc;
 }
 
+static const char magic[] = "DWAL";
+
+/* Follow the sizes that damaged records claim, as long as something like a record
+ * stands where they end: a value may hold whole records (a copy of a segment), and
+ * those are no records of this log.  1 and scan->offset at a sound one; 0: the
+ * claims end with the segment; -EAGAIN: they lead nowhere; or -errno. */
+static int follow_claims(struct scan *scan, uint64_t *budget)
+{
+	uint64_t start = scan->offset, end;
+	const uint8_t *p;
+	int rc = -EAGAIN;
+
+	while (*budget && claimed_end(scan, scan->offset, &end) == 1) {
+		scan->offset = end;
+		if (end == scan->end)
+			return 0;
+		rc = probe(scan, budget);
+		if (rc)
+			return rc;
+		rc = -EAGAIN;
+		if (scan->end - end < RECORD_OVERHEAD || fill(scan, end, sizeof magic - 1, &p) ||
+		    memcmp(p, magic, sizeof magic - 1))
+			break;
+	}
+	scan->offset = start;
+	return rc;
+}
+
 int scan_resync(struct scan *scan, uint64_t *budget)
 {
-	static const char magic[] = "DWAL";
 	const uint8_t *p;
+	int claims = follow_claims(scan, budget);
 
+	if (claims != -EAGAIN)
+		return claims;
 	for (uint64_t at = scan->offset + 1; at + RECORD_OVERHEAD <= scan->end && *budget;) {
 		int rc = fill(scan, at, RECORD_OVERHEAD, &p);
 		if (rc < 0)

@@ -30,8 +30,8 @@ struct scan_record {
 	struct record_header header;
 	uint64_t offset;
 	struct dw_bytes key;
-	const uint8_t
-		*bytes; /* the whole record; NULL when it does not fit the window, or keys_only */
+	uint32_t crc;		/* its CRC field; not read with keys_only */
+	const uint8_t *bytes;	/* all of it; NULL: it does not fit the window, or keys_only */
 };
 
 /* Walk the bytes `offset`..`end` of `fd`.  0 or -ENOMEM. */
@@ -42,7 +42,8 @@ void scan_release(struct scan *scan);
  * stays there, and scan->damage says why; or another -errno. */
 int scan_next(struct scan *scan, struct scan_record *ret);
 
-/* From damage at scan->offset on, look for the next whole, sound record.
+/* From damage at scan->offset on, look for the next whole, sound record: first where
+ * the damaged one says that it ends, then byte by byte.
  * 1: scan->offset is there; 0: none up to the end (scan->offset is the end).
  * `*budget` is what may be spent on checking candidates, in bytes; hostile
  * contents could otherwise make this quadratic.  When it is used up the search

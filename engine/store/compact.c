@@ -39,7 +39,8 @@ struct origin {
 struct output {
 	struct atomicfile file;
 	uint32_t id;
-	struct buf origins;         /* struct origin for each record, in order */
+	struct buf origins; /* struct origin for each record, in order */
+	struct hintwriter hint;
 	struct dw_segment *segment; /* once renamed; the list of segments holds it */
 };
 
@@ -112,6 +113,7 @@ static int begin_output(struct compaction *c)
 	c->count++;
 	segname_format(output->id, name);
 	segname_format_compact(output->id, temporary);
+	hintwriter_init(&output->hint, c->store->io, c->store->dirfd, output->id, 0, 0);
 	return atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary, 0644);
 }
 
@@ -149,8 +151,9 @@ static int copy_large(struct compaction *c, int fd, uint64_t offset, uint64_t si
 }
 
 static int copy_record(struct compaction *c, uint32_t input, int fd,
-		       const struct scan_record *record)
+		       const struct scan_record *record, int64_t mtime_ns)
 {
+	const struct hint_entry entry = {record->header, mtime_ns, record->key};
 	const struct origin origin = {input, record->offset};
 	uint64_t size = record_size(&record->header);
 	int rc = make_room(c, size);
@@ -159,6 +162,7 @@ static int copy_record(struct compaction *c, uint32_t input, int fd,
 		rc = buf_add(&current(c)->origins, &origin, sizeof origin);
 	if (rc < 0)
 		return rc;
+	hintwriter_add(&current(c)->hint, &entry, record->crc);
 	if (!record->bytes)
 		return copy_large(c, fd, record->offset, size);
 	rc = buf_add(&c->pending, record->bytes, (size_t)size);
@@ -168,25 +172,27 @@ static int copy_record(struct compaction *c, uint32_t input, int fd,
 }
 
 static bool is_live(struct compaction *c, const struct dw_segment *input,
-		    const struct scan_record *record)
+		    const struct scan_record *record, int64_t *mtime_ret)
 {
 	view_read_lock(c->store);
 	struct keydir_entry *entry = keydir_find(&c->store->keydir, record->key);
 	const struct keydir_place *place = entry ? keydir_entry_place(entry) : NULL;
 	bool live = place && place->segment == input && place->offset == record->offset;
+	if (live)
+		*mtime_ret = place->mtime_ns;
 	view_unlock(c->store);
 	return live;
 }
 
 static bool is_kept(struct compaction *c, const struct dw_segment *input,
-		    const struct scan_record *record)
+		    const struct scan_record *record, int64_t *mtime_ret)
 {
 	switch (record->header.type) {
 	case DW_RAW: return true;
 	case DW_DELETE: return record->header.txid == c->last_txid;
 	case DW_PUT: break;
 	}
-	return is_live(c, input, record);
+	return is_live(c, input, record, mtime_ret);
 }
 
 static int copy_scanned(struct compaction *c, uint32_t input, struct scan *scan)
@@ -196,9 +202,10 @@ static int copy_scanned(struct compaction *c, uint32_t input, struct scan *scan)
 	int rc;
 
 	while ((rc = scan_next(scan, &record)) == 1) {
-		if (!is_kept(c, segment, &record))
+		int64_t mtime_ns = segment->mtime_ns;
+		if (!is_kept(c, segment, &record, &mtime_ns))
 			continue;
-		rc = copy_record(c, input, scan->fd, &record);
+		rc = copy_record(c, input, scan->fd, &record, mtime_ns);
 		if (rc < 0)
 			return rc;
 	}
@@ -232,8 +239,11 @@ static int copy_all(struct compaction *c)
 	if (!rc && c->count)
 		rc = flush_pending(c);
 	/* before any of them gets its name: a segment that is not the last must be whole */
-	for (size_t i = 0; !rc && i < c->count; i++)
+	for (size_t i = 0; !rc && i < c->count; i++) {
 		rc = atomicfile_sync(&c->outputs[i].file);
+		if (!rc)
+			hintwriter_release(&c->outputs[i].hint, true);
+	}
 	return rc;
 }
 
@@ -361,6 +371,9 @@ static int unlink_input(struct compaction *c, struct dw_segment *input)
 		set_listed(store, input, true);
 		return rc;
 	}
+	char hint[SEGNAME_SIZE];
+	segname_format_hint(input->id, hint);
+	(void)store->io->unlink(store->io, store->dirfd, hint); /* alone it is a leftover */
 	/* on disk before the next goes: what a crash leaves must be a suffix */
 	return store->io->fsync(store->io, store->dirfd);
 }
@@ -410,6 +423,7 @@ static void compaction_release(struct compaction *c)
 	for (size_t i = 0; i < c->count; i++) {
 		atomicfile_release(&c->outputs[i].file);
 		buf_release(&c->outputs[i].origins);
+		hintwriter_release(&c->outputs[i].hint, false);
 	}
 	free(c->outputs);
 	buf_release(&c->pending);

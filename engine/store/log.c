@@ -12,13 +12,15 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "codec/record.h"
+#include "disk/scan.h"
 
 /* Payloads from here on are not copied but written from where they are. */
 enum { GATHER_SIZE = 64 << 10, SCRATCH_MAX = 256 << 10, IOV_COUNT = 64 };
 
 int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)
 {
-	*log = (struct log){.pool = pool, .segment_size = segment_size, .fd = -1};
+	*log = (struct log){
+		.pool = pool, .segment_size = segment_size, .fd = -1, .hint = {.fd = -1}};
 	atomic_init(&log->poison, 0);
 	atomic_init(&log->appended, 0);
 	int rc = -pthread_mutex_init(&log->lock, NULL);
@@ -31,6 +33,7 @@ int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)
 
 static void detach(struct log *log)
 {
+	hintwriter_release(&log->hint, false);
 	if (!log->active)
 		return;
 	segment_unpin(log->active);
@@ -43,13 +46,14 @@ void log_release(struct log *log)
 {
 	detach(log);
 	buf_release(&log->scratch);
+	buf_release(&log->crcs);
 	/* these fail only while in use */
 	(void)pthread_cond_destroy(&log->sync_done);
 	(void)pthread_mutex_destroy(&log->sync_lock);
 	(void)pthread_mutex_destroy(&log->lock);
 }
 
-int log_attach(struct log *log, struct dw_segment *segment, uint64_t next_txid)
+static int attach(struct log *log, struct dw_segment *segment, uint64_t next_txid)
 {
 	int fd = segment_pin(segment);
 
@@ -61,6 +65,40 @@ int log_attach(struct log *log, struct dw_segment *segment, uint64_t next_txid)
 	log->end = segment->size;
 	log->next_txid = next_txid;
 	return 0;
+}
+
+/* Tell the hint of the records that it does not know yet; errors only cost time later. */
+static void catch_up(struct log *log)
+{
+	struct scan_record record;
+	struct scan scan;
+
+	if (!scan_init(&scan, log->pool->io, log->fd, log->hint.end, log->end))
+		while (scan_next(&scan, &record) == 1) {
+			const struct hint_entry entry = {record.header, log->active->mtime_ns,
+							 record.key};
+			hintwriter_add(&log->hint, &entry, record.crc);
+		}
+	scan_release(&scan);
+}
+
+int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid,
+		 const struct hint_loaded *hint)
+{
+	int rc = attach(log, segment, next_txid);
+
+	if (rc < 0)
+		return rc;
+	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, segment->id, hint->size,
+			hint->covered);
+	if (hint->covered < log->end)
+		catch_up(log);
+	return 0;
+}
+
+void log_seal_hint(struct log *log)
+{
+	hintwriter_release(&log->hint, true);
 }
 
 void log_poison(struct log *log, int error, const char *what)
@@ -147,7 +185,7 @@ static int flush(struct gather *g)
 }
 
 /* Add a record: all of it to the scratch, but for a large payload. */
-static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid)
+static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid, uint32_t *crc_ret)
 {
 	struct buf *scratch = &g->log->scratch;
 	const struct record_header header = {
@@ -171,6 +209,7 @@ static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid)
 	g->size += record_size(&header);
 	if (copied) {
 		record_encode(&header, op->key.data, op->value.data, at);
+		*crc_ret = bytes_get32(at + inlined - RECORD_TRAILER_SIZE);
 		return 0;
 	}
 	size_t head = RECORD_HEADER_SIZE + op->key.size;
@@ -179,6 +218,7 @@ static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid)
 		memcpy(at + RECORD_HEADER_SIZE, op->key.data, op->key.size);
 	uint32_t crc = crc32c(crc32c(0, at, head), op->value.data, op->value.size);
 	bytes_put32(at + head, crc);
+	*crc_ret = crc;
 	scratch->size -= RECORD_TRAILER_SIZE; /* the trailer goes behind the payload */
 	close_run(g);
 	g->iov[g->count++] = (struct iovec){(void *)op->value.data, op->value.size}; /* only read */
@@ -189,12 +229,30 @@ static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid)
 static int write_records(struct log *log, const struct dw_op *ops, size_t count)
 {
 	struct gather g = {.log = log, .offset = log->end};
-	int rc = 0;
+	int rc;
 
-	log->scratch.size = 0;
+	log->scratch.size = log->crcs.size = 0;
+	rc = buf_reserve(&log->crcs, count * sizeof(uint32_t));
 	for (size_t i = 0; !rc && i < count; i++)
-		rc = gather_op(&g, &ops[i], log->next_txid + i);
+		rc = gather_op(&g, &ops[i], log->next_txid + i, (uint32_t *)log->crcs.data + i);
 	return rc ? rc : flush(&g);
+}
+
+static void note_in_hint(struct log *log, const struct dw_op *ops, size_t count, int64_t now_ns)
+{
+	const uint32_t *crcs = (const uint32_t *)log->crcs.data;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct hint_entry entry = {
+			.header = {.type = ops[i].type,
+				   .txid = log->next_txid + i,
+				   .key_size = (uint32_t)ops[i].key.size,
+				   .payload_size = (uint32_t)ops[i].value.size},
+			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now_ns,
+			.key = ops[i].key,
+		};
+		hintwriter_add(&log->hint, &entry, crcs[i]);
+	}
 }
 
 static void count_ops(struct log *log, const struct dw_op *ops, size_t count)
@@ -207,7 +265,7 @@ static void count_ops(struct log *log, const struct dw_op *ops, size_t count)
 }
 
 int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size,
-		      uint64_t *offset_ret)
+		      int64_t now_ns, uint64_t *offset_ret)
 {
 	int rc = log_check(log);
 
@@ -223,6 +281,7 @@ int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, ui
 		return rc;
 	}
 	*offset_ret = log->end;
+	note_in_hint(log, ops, count, now_ns);
 	log->end += size;
 	log->next_txid += count; /* wraps to 0 behind the last txid: used up */
 	log->bytes_appended += size;
@@ -275,8 +334,11 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 	rc = create_durably(log, id, &segment);
 	if (rc < 0)
 		return rc;
-	rc = log_attach(log, segment, log->next_txid);
+	/* the old segment is synced and complete */
+	hintwriter_release(&log->hint, true);
+	rc = attach(log, segment, log->next_txid);
 	assert(!rc); /* its descriptor is open */
+	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, id, 0, 0);
 	log->rotations++;
 	*ret = segment;
 	return 0;

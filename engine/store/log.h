@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "datawal.h"
+#include "disk/hintfile.h"
 #include "disk/segment.h"
 
 struct log {
@@ -27,6 +28,8 @@ struct log {
 	uint64_t end;              /* bytes of records in `active` */
 	uint64_t next_txid;        /* 0: used up */
 	struct buf scratch;        /* records being put together */
+	struct buf crcs;           /* uint32_t: the CRC field of each record of an append */
+	struct hintwriter hint;    /* of `active` */
 	uint64_t bytes_appended, puts, deletes, raws, rotations;
 
 	atomic_int poison;             /* 0 or the negative errno of the first failure */
@@ -44,8 +47,13 @@ int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size);
 void log_release(struct log *log);
 
 /* Go on appending to `segment`, of which segment->size bytes are valid and nothing
- * lies behind; takes a reference of its own. */
-int log_attach(struct log *log, struct dw_segment *segment, uint64_t next_txid);
+ * lies behind; takes a reference of its own.  `hint`: what was believed of its hint,
+ * which is continued there. */
+int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid,
+		 const struct hint_loaded *hint);
+
+/* The store is about to be closed, and everything synced: say so in the hint. */
+void log_seal_hint(struct log *log);
 
 static inline void log_lock(struct log *log)
 {
@@ -73,9 +81,10 @@ int64_t log_size_of_locked(const struct log *log, const struct dw_op *ops, size_
 bool log_is_full_locked(const struct log *log, uint64_t size);
 
 /* Append; the first record lands at `*offset_ret` of the active segment, the others
- * right behind.  On failure nothing is left of them, or the log is poisoned. */
+ * right behind.  `now_ns`: the commit time of those that bring none.  On failure nothing is left of
+ * them, or the log is poisoned. */
 int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size,
-		      uint64_t *offset_ret);
+		      int64_t now_ns, uint64_t *offset_ret);
 
 /* Seal the active segment and make segment `id`, above it, the active one.
  * `*ret` is it, referenced for the caller.  On failure the old one stays active. */

@@ -25,7 +25,7 @@ static void close_fd(struct io *io, int fd)
 		(void)io->close(io, fd); /* a directory or the lock file: nothing to lose */
 }
 
-static void store_free(struct dw_store *store)
+void store_free(struct dw_store *store)
 {
 	log_release(&store->log);
 	keydir_release(&store->keydir);
@@ -206,7 +206,7 @@ static int open_all(struct dw_store *store, uint64_t **sizes_ret)
 	return rc;
 }
 
-static void report_replay(struct dw_store *store, const struct dw_report *report, int rc)
+void store_report_replay(struct dw_store *store, const struct dw_report *report, int rc)
 {
 	if (rc != -EBADMSG && !report->torn_bytes)
 		return;
@@ -221,9 +221,10 @@ static void report_replay(struct dw_store *store, const struct dw_report *report
 	store_report(store, &finding);
 }
 
-static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_report *report)
+static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_report *report,
+		      struct hint_loaded *hint_ret)
 {
-	struct replay replay = {.report = {0}};
+	struct replay replay = {.writes = !store->read_only};
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < store->segments.count; i++) {
@@ -234,13 +235,14 @@ static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_r
 	}
 	store->keydir = replay.keydir;
 	*report = replay.report;
-	report_replay(store, report, rc);
+	*hint_ret = replay.hint;
+	store_report_replay(store, report, rc);
 	return rc;
 }
 
 /* Make a replayed store writable: a sound tail, an active segment. */
 static int start_writing(struct dw_store *store, const uint64_t *sizes,
-			 const struct dw_report *report)
+			 const struct dw_report *report, const struct hint_loaded *hint)
 {
 	struct dw_segment *last = segset_last(&store->segments);
 	int rc = recover_leftovers(store);
@@ -258,7 +260,7 @@ static int start_writing(struct dw_store *store, const uint64_t *sizes,
 	if (last && last->size)
 		atomic_store(&store->log.appended, 1);
 	if (last)
-		return log_attach(&store->log, last, report->last_txid + 1);
+		return log_continue(&store->log, last, report->last_txid + 1, hint);
 	store->log.next_txid = 1;
 	return store_rotate_locked(store, 0);
 }
@@ -267,19 +269,47 @@ static int open_locked(struct dw_store *store, const struct dw_options *options,
 		       struct dw_report *report_ret)
 {
 	struct dw_report report = {0};
+	struct hint_loaded hint = {0};
 	uint64_t *sizes = NULL;
 	int rc = store->read_only ? 0 : take_lock(store, options->lock_wait_ms);
 
 	if (!rc)
 		rc = open_all(store, &sizes);
 	if (!rc) {
-		rc = replay_all(store, sizes, &report);
+		rc = replay_all(store, sizes, &report, &hint);
 		if (report_ret)
 			*report_ret = report;
 	}
 	if (!rc && !store->read_only)
-		rc = start_writing(store, sizes, &report);
+		rc = start_writing(store, sizes, &report, &hint);
 	free(sizes);
+	return rc;
+}
+
+static int open_directory(struct io *io, const char *path, const struct dw_options *options,
+			  struct dw_store **ret)
+{
+	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+
+	return dirfd < 0 ? dirfd : store_new(io, dirfd, options, ret);
+}
+
+int store_open_unread(struct io *io, const char *path, const struct dw_options *options,
+		      uint64_t **sizes_ret, struct dw_store **ret)
+{
+	struct dw_store *store = NULL;
+	int rc = open_directory(io, path, options, &store);
+
+	if (rc < 0)
+		return rc;
+	if (!store->read_only)
+		rc = take_lock(store, options->lock_wait_ms);
+	if (!rc)
+		rc = open_all(store, sizes_ret);
+	if (rc < 0)
+		store_free(store);
+	else
+		*ret = store;
 	return rc;
 }
 
@@ -289,12 +319,8 @@ int store_open(struct io *io, const char *path, const struct dw_options *options
 	struct dw_store *store = NULL;
 	int rc = options->create && !options->read_only ? make_directory(io, path) : 0;
 
-	if (rc < 0)
-		return rc;
-	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
-	if (dirfd < 0)
-		return dirfd;
-	rc = store_new(io, dirfd, options, &store);
+	if (!rc)
+		rc = open_directory(io, path, options, &store);
 	if (rc)
 		return rc;
 	rc = open_locked(store, options, report_ret);
@@ -320,6 +346,8 @@ int dw_close(struct dw_store *store)
 	if (!store)
 		return 0;
 	int rc = store->read_only ? 0 : log_sync(&store->log);
+	if (!rc && !store->read_only)
+		log_seal_hint(&store->log);
 	store_free(store);
 	return rc;
 }

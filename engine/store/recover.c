@@ -8,17 +8,17 @@
  * nothing refers to them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "disk/atomicfile.h"
 #include "store/store.h"
 
 enum { COPY_SIZE = 1 << 20 };
 
-static int copy_range(struct io *io, int fd, uint64_t offset, uint64_t end, struct atomicfile *to)
+int recover_copy(struct io *io, int fd, uint64_t offset, uint64_t end, struct atomicfile *to)
 {
 	uint8_t *chunk = malloc(COPY_SIZE);
 	int rc = chunk ? 0 : -ENOMEM;
@@ -34,17 +34,35 @@ static int copy_range(struct io *io, int fd, uint64_t offset, uint64_t end, stru
 	return rc;
 }
 
-/* Save the bytes from `valid` on as `name`, durably. */
-static int quarantine(struct dw_store *store, int fd, uint64_t valid, uint64_t file_size,
-		      const char *name)
+/* A name for bytes of `segment` that no file has yet. */
+static int fresh_name(struct dw_store *store, uint32_t segment, char *ret)
 {
-	struct atomicfile file;
-	char temporary[SEGNAME_SIZE + 8];
+	struct timespec now;
+	int fd;
 
-	(void)snprintf(temporary, sizeof temporary, "%s.tmp", name); /* cannot be cut */
-	int rc = atomicfile_init(&file, store->io, store->dirfd, name, temporary, 0644);
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	for (int64_t ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;; ns++) {
+		segname_format_torn(segment, ns, ret);
+		fd = store->io->open(store->io, store->dirfd, ret, O_RDONLY | O_NOFOLLOW, 0);
+		if (fd < 0)
+			return fd == -ENOENT ? 0 : fd;
+		(void)store->io->close(store->io, fd); /* nothing was written through it */
+	}
+}
+
+int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
+		       uint64_t end, char *name_ret)
+{
+	struct atomicfile file = {.fd = -1};
+	char temporary[SEGNAME_SIZE + 8];
+	int rc = fresh_name(store, segment, name_ret);
+
+	if (rc < 0)
+		return rc;
+	(void)snprintf(temporary, sizeof temporary, "%s.tmp", name_ret); /* cannot be cut */
+	rc = atomicfile_init(&file, store->io, store->dirfd, name_ret, temporary, 0644);
 	if (!rc)
-		rc = copy_range(store->io, fd, valid, file_size, &file);
+		rc = recover_copy(store->io, fd, offset, end, &file);
 	if (!rc)
 		rc = atomicfile_sync(&file);
 	if (!rc)
@@ -57,14 +75,11 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t va
 		 uint64_t file_size)
 {
 	char name[SEGNAME_SIZE];
-	struct timespec now;
 	int fd = segment_pin(segment);
 
 	if (fd < 0)
 		return fd;
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	segname_format_torn(segment->id, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, name);
-	int rc = quarantine(store, fd, valid, file_size, name);
+	int rc = recover_quarantine(store, segment->id, fd, valid, file_size, name);
 	if (!rc)
 		rc = store->io->ftruncate(store->io, fd, (off_t)valid);
 	/* Else a crash could bring the torn bytes back under records appended meanwhile. */
@@ -84,15 +99,29 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t va
 }
 
 struct leftovers {
+	const struct segset *segments;
 	char (*names)[SEGNAME_SIZE + 8];
 	size_t count;
 };
+
+/* A hint whose segment is gone. */
+static bool is_orphan(const struct segset *segments, const char *name)
+{
+	uint32_t id;
+
+	if (!segname_parse_hint(name, &id))
+		return false;
+	for (size_t i = 0; i < segments->count; i++)
+		if (segments->items[i]->id == id)
+			return false;
+	return true;
+}
 
 static int note_leftover(void *context, const char *name)
 {
 	struct leftovers *left = context;
 
-	if (!segname_is_unfinished(name))
+	if (!segname_is_unfinished(name) && !is_orphan(left->segments, name))
 		return 0;
 	char(*names)[SEGNAME_SIZE + 8] = reallocarray(left->names, left->count + 1, sizeof *names);
 	if (!names)
@@ -104,7 +133,7 @@ static int note_leftover(void *context, const char *name)
 
 int recover_leftovers(struct dw_store *store)
 {
-	struct leftovers left = {0};
+	struct leftovers left = {.segments = &store->segments};
 	int rc = store->io->list(store->io, store->dirfd, note_leftover, &left);
 
 	for (size_t i = 0; !rc && i < left.count; i++)

@@ -6,29 +6,69 @@
 
 #include <errno.h>
 
-#include "disk/scan.h"
-
+/* What loading and scanning tell of a record, in the order of the log. */
 static int apply(struct replay *replay, struct dw_segment *segment,
-		 const struct scan_record *record)
+		 const struct record_header *header, struct dw_bytes key, uint64_t offset,
+		 int64_t mtime_ns)
 {
 	const struct keydir_place place = {
 		.segment = segment,
-		.offset = record->offset,
-		.mtime_ns = segment->mtime_ns,
-		.value_size = record->header.payload_size,
+		.offset = offset,
+		.mtime_ns = mtime_ns,
+		.value_size = header->payload_size,
 	};
 	struct keydir_entry *entry;
 
-	switch (record->header.type) {
+	replay->report.records++;
+	if (header->txid > replay->report.last_txid)
+		replay->report.last_txid = header->txid;
+	switch (header->type) {
 	case DW_RAW: return 0;
-	case DW_DELETE: keydir_remove(&replay->keydir, record->key); return 0;
+	case DW_DELETE: keydir_remove(&replay->keydir, key); return 0;
 	case DW_PUT: break;
 	}
-	entry = keydir_entry_new(record->key);
+	entry = keydir_entry_new(key);
 	if (!entry)
 		return -ENOMEM;
 	return keydir_set(&replay->keydir, entry, &place);
 }
+
+/* --- by the hint --- */
+
+struct hinted {
+	struct replay *replay;
+	struct dw_segment *segment;
+};
+
+static int apply_hinted(void *context, const struct hint_entry *entry, uint64_t offset)
+{
+	struct hinted *h = context;
+
+	return apply(h->replay, h->segment, &entry->header, entry->key, offset, entry->mtime_ns);
+}
+
+/* The segment was scanned: the hint only adds the commit times. */
+static int set_time(void *context, const struct hint_entry *entry, uint64_t offset)
+{
+	struct hinted *h = context;
+	struct keydir_entry *found = keydir_find(&h->replay->keydir, entry->key);
+	struct keydir_place *place = found ? keydir_entry_place(found) : NULL;
+
+	if (place && place->segment == h->segment && place->offset == offset)
+		place->mtime_ns = entry->mtime_ns;
+	return 0;
+}
+
+static int load(struct replay *replay, struct dw_segment *segment, int fd, uint64_t size,
+		hint_visit_fn *visit)
+{
+	struct hinted h = {replay, segment};
+	struct fdpool *pool = segment->pool;
+
+	return hint_load(pool->io, pool->dirfd, segment->id, fd, size, visit, &h, &replay->hint);
+}
+
+/* --- by scanning --- */
 
 static bool may_be_torn(enum dw_damage damage)
 {
@@ -39,7 +79,7 @@ static bool may_be_torn(enum dw_damage damage)
 /* How many sound records stand behind the damage at scan->offset. */
 static int count_behind(struct scan *scan, uint64_t *ret)
 {
-	uint64_t budget = 16 * (scan->end - scan->offset) + (64u << 20), count = 0;
+	uint64_t budget = replay_search_budget(scan->end - scan->offset), count = 0;
 	struct scan_record record;
 	int rc;
 
@@ -51,11 +91,8 @@ static int count_behind(struct scan *scan, uint64_t *ret)
 	return rc;
 }
 
-/* The records ended before the segment did: torn tail or error? */
-static int at_damage(struct replay *replay, struct scan *scan, bool last)
+int replay_at_damage(struct dw_report *report, struct scan *scan, bool last)
 {
-	struct dw_report *report = &replay->report;
-
 	report->damage = scan->damage;
 	if (!last && scan->damage == DW_DAMAGE_ZEROS)
 		report->damage = DW_DAMAGE_MAGIC; /* zeros are forgiven in a tail only */
@@ -66,37 +103,65 @@ static int at_damage(struct replay *replay, struct scan *scan, bool last)
 }
 
 static int replay_records(struct replay *replay, struct dw_segment *segment, struct scan *scan,
-			  bool last)
+			  bool last, struct hintwriter *writer)
 {
 	struct dw_report *report = &replay->report;
 	struct scan_record record;
 	int rc;
 
 	while ((rc = scan_next(scan, &record)) == 1) {
-		rc = apply(replay, segment, &record);
+		const struct hint_entry entry = {record.header, segment->mtime_ns, record.key};
+		rc = apply(replay, segment, &record.header, record.key, record.offset,
+			   segment->mtime_ns);
 		if (rc < 0)
 			return rc;
-		report->records++;
-		if (record.header.txid > report->last_txid)
-			report->last_txid = record.header.txid;
+		if (writer)
+			hintwriter_add(writer, &entry, record.crc);
 	}
 	segment->size = scan->offset;
 	report->segment = segment->id;
 	report->offset = scan->offset;
-	return rc == -EBADMSG ? at_damage(replay, scan, last) : rc;
+	return rc == -EBADMSG ? replay_at_damage(report, scan, last) : rc;
+}
+
+/* Scan what the hint did not cover; complete the hint of a sealed segment by it. */
+static int replay_rest(struct replay *replay, struct dw_segment *segment, int fd,
+		       uint64_t file_size, bool last)
+{
+	bool completes = replay->writes && !last && replay->hint.covered < file_size;
+	struct fdpool *pool = segment->pool;
+	struct hintwriter writer;
+	struct scan scan;
+	int rc = scan_init(&scan, pool->io, fd, replay->hint.covered, file_size);
+
+	if (completes)
+		hintwriter_init(&writer, pool->io, pool->dirfd, segment->id, replay->hint.size,
+				replay->hint.covered);
+	if (!rc)
+		rc = replay_records(replay, segment, &scan, last, completes ? &writer : NULL);
+	if (completes)
+		hintwriter_release(&writer, !rc);
+	scan_release(&scan);
+	return rc;
 }
 
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size, bool last)
 {
-	struct scan scan;
-	int fd = segment_pin(segment);
+	struct fdpool *pool = segment->pool;
+	int fd = segment_pin(segment), rc = 0;
 
 	if (fd < 0)
 		return fd;
-	int rc = scan_init(&scan, segment->pool->io, fd, 0, file_size);
+	replay->hint = (struct hint_loaded){0};
+	/* A sealed segment was synced before its successor existed.  Of the last one that
+	 * is known only if it was closed in order. */
+	bool trusted = !last || hint_is_sealed(pool->io, pool->dirfd, segment->id, file_size);
+	if (trusted)
+		rc = load(replay, segment, fd, file_size, apply_hinted);
 	if (!rc)
-		rc = replay_records(replay, segment, &scan, last);
-	scan_release(&scan);
+		rc = replay_rest(replay, segment, fd, file_size, last);
+	if (!rc && !trusted)
+		rc = load(replay, segment, fd, segment->size, set_time);
 	segment_unpin(segment);
 	if (rc != -ENOMEM)
 		replay->report.segments++;

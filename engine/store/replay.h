@@ -9,12 +9,16 @@
 #ifndef STORE_REPLAY_H
 #define STORE_REPLAY_H
 
+#include "disk/hintfile.h"
+#include "disk/scan.h"
 #include "store/keydir.h"
 #include "store/segset.h"
 
 struct replay {
 	struct keydir keydir; /* the view; the caller releases it on failure too */
 	struct dw_report report;
+	bool writes;             /* the hints of sealed segments may be completed */
+	struct hint_loaded hint; /* of the segment replayed last: where its hint goes on */
 };
 
 /* Replay one segment of `file_size` bytes; `last` says whether it is the last one.
@@ -22,5 +26,15 @@ struct replay {
  * 0 (report.torn_bytes tells of a torn tail), -EBADMSG (report tells where) or -errno. */
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size,
 		   bool last);
+
+/* What damage at scan->offset means: sets the report's damage, and for a torn tail its
+ * torn_bytes and records_behind.  0: a torn tail; -EBADMSG or another -errno. */
+int replay_at_damage(struct dw_report *report, struct scan *scan, bool last);
+
+/* What a search behind damage in a segment of `size` bytes may spend (scan_resync()). */
+static inline uint64_t replay_search_budget(uint64_t size)
+{
+	return 16 * size + (64u << 20);
+}
 
 #endif

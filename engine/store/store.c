@@ -38,8 +38,8 @@ int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint
 
 void store_check(struct dw_store *store)
 {
-#ifndef NDEBUG
-	/* O(segments): cheap enough to run after each mutation */
+#ifdef STORE_CHECKS
+	/* O(segments), after each mutation: in the builds with sanitizers */
 	const struct segset *set = &store->segments;
 	for (size_t i = 0; i < set->count; i++) {
 		assert(set->items[i]->live_bytes <= set->items[i]->size);
@@ -110,10 +110,9 @@ static int prepare(const struct dw_op *ops, size_t count, struct keydir_entry **
 }
 
 static int publish_locked(struct dw_store *store, const struct dw_op *ops, size_t count,
-			  struct keydir_entry **entries, uint64_t offset)
+			  struct keydir_entry **entries, uint64_t offset, int64_t now)
 {
 	struct dw_segment *segment = store->log.active;
-	int64_t now = now_ns();
 	int rc = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -140,7 +139,7 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 			 struct keydir_entry **entries)
 {
 	uint64_t offset = 0;
-	int64_t size = log_size_of_locked(&store->log, ops, count);
+	int64_t now = now_ns(), size = log_size_of_locked(&store->log, ops, count);
 	int rc = size < 0 ? (int)size : log_check(&store->log);
 
 	if (!rc)
@@ -149,14 +148,14 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 		rc = prepare(ops, count, entries);
 	if (rc)
 		return rc;
-	rc = log_append_locked(&store->log, ops, count, (uint64_t)size, &offset);
+	rc = log_append_locked(&store->log, ops, count, (uint64_t)size, now, &offset);
 	if (rc) {
 		for (size_t i = 0; i < count; i++)
 			keydir_entry_free(entries[i]);
 		return rc;
 	}
 	view_write_lock(store);
-	rc = publish_locked(store, ops, count, entries, offset);
+	rc = publish_locked(store, ops, count, entries, offset, now);
 	store_check(store);
 	view_unlock(store);
 	if (rc < 0) /* the log holds a record that the view could not take */

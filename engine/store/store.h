@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "disk/atomicfile.h"
 #include "store/keydir.h"
 #include "store/log.h"
 #include "store/segset.h"
@@ -40,6 +41,19 @@ struct dw_store {
 int store_open(struct io *io, const char *path, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret);
 
+/* Lock (unless read only) and open the segments as of one moment, without reading or
+ * changing them: for who walks the log itself.  No call that needs the view may be
+ * made on it.  `*sizes_ret`, owned by the caller: bytes of each segment's file.
+ * Errors as dw_open(). */
+int store_open_unread(struct io *io, const char *path, const struct dw_options *options,
+		      uint64_t **sizes_ret, struct dw_store **ret);
+
+/* Let the lock go and free, without a sync. */
+void store_free(struct dw_store *store);
+
+/* Tell of the torn tail or (`rc` -EBADMSG) the damage that a report holds, if any. */
+void store_report_replay(struct dw_store *store, const struct dw_report *report, int rc);
+
 void store_report(struct dw_store *store, const struct dw_finding *finding);
 
 /* Count and report a damaged record; returns -EBADMSG. */
@@ -64,9 +78,17 @@ static inline void view_unlock(struct dw_store *store)
 /* Seal the active segment; the new one has `gap` free ids below it. */
 int store_rotate_locked(struct dw_store *store, uint32_t gap);
 
-/* Invariants of a store, asserted in debug builds: live bytes add up, places lie
- * within their segments, segments ascend.  Both locks held. */
+/* Invariants of a store, asserted in builds with STORE_CHECKS (those with sanitizers): live bytes
+ * add up, places lie within their segments, segments ascend.  Both locks held. */
 void store_check(struct dw_store *store);
+
+/* Copy the bytes `offset`..`end` of `fd` behind what `to` holds already. */
+int recover_copy(struct io *io, int fd, uint64_t offset, uint64_t end, struct atomicfile *to);
+
+/* Save the bytes `offset`..`end` of a segment, open as `fd`, to `NNNNNNNN.dwal.torn-T`
+ * beside it, durably; `name_ret` is that name, at least SEGNAME_SIZE bytes. */
+int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
+		       uint64_t end, char *name_ret);
 
 /* Bring back to work what a crash left: quarantine, leftovers (store/recover.c). */
 int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t valid,

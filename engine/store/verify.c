@@ -6,13 +6,13 @@
  */
 #include <errno.h>
 
-#include "disk/scan.h"
+#include "store/replay.h"
 #include "store/store.h"
 
 static int verify_scan(struct dw_store *store, struct dw_segment *segment, struct scan *scan,
 		       struct dw_verify_report *report)
 {
-	uint64_t budget = 16 * scan->end + (64u << 20);
+	uint64_t budget = replay_search_budget(scan->end);
 	struct scan_record record;
 	int rc = 1;
 

@@ -110,6 +110,35 @@ void files_drop(struct files *files, const char *name)
 	}
 }
 
+static bool ends_in(const char *name, const char *suffix)
+{
+	size_t size = strlen(name), end = strlen(suffix);
+
+	return size >= end && !strcmp(name + size - end, suffix);
+}
+
+void files_remove_suffixed(const char *dir, const char *suffix)
+{
+	struct files files = files_snapshot(dir);
+	char path[512];
+
+	for (size_t i = 0; i < files.count; i++) {
+		if (!ends_in(files.items[i].name, suffix))
+			continue;
+		(void)snprintf(path, sizeof path, "%s/%s", dir, files.items[i].name);
+		CHECK_EQ(unlink(path), 0);
+	}
+	files_release(&files);
+}
+
+void files_drop_suffixed(struct files *files, const char *suffix)
+{
+	for (size_t i = files->count; i--;) {
+		if (ends_in(files->items[i].name, suffix))
+			files_drop(files, files->items[i].name);
+	}
+}
+
 void files_release(struct files *files)
 {
 	for (size_t i = 0; i < files->count; i++)

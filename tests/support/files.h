@@ -27,6 +27,10 @@ void files_restore(const struct files *files, const char *dir);
 bool files_equal(const struct files *a, const struct files *b);
 /* Leave out the file of that name, if there is one. */
 void files_drop(struct files *files, const char *name);
+/* Remove the files of `dir` whose name ends so. */
+void files_remove_suffixed(const char *dir, const char *suffix);
+/* Leave out all whose name ends so. */
+void files_drop_suffixed(struct files *files, const char *suffix);
 void files_release(struct files *files);
 void files_copy(const char *from, const char *to);
 /* How many names in `dir` hold `part`. */

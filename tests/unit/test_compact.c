@@ -29,7 +29,7 @@ static void list_records(const char *dir, struct listing *ret)
 	*ret = (struct listing){.count = 0};
 	for (size_t i = 0; i < files.count; i++) {
 		const struct buf *data = &files.items[i].data;
-		if (strlen(files.items[i].name) != 13)
+		if (!strstr(files.items[i].name, ".dwal") || strlen(files.items[i].name) != 13)
 			continue;
 		for (size_t at = 0; at < data->size;) {
 			struct record_header *header = &ret->headers[ret->count];

@@ -97,6 +97,8 @@ static void make_damaged(const char *dir, const struct row *row, uint32_t segmen
 	struct buf bytes = files_read(AT_FDCWD, path);
 	row->spoil(&bytes, SOUND);
 	files_write(AT_FDCWD, path, bytes.data, bytes.size);
+	/* what replay says of damage; with its hint a segment is not read */
+	files_remove_suffixed(dir, ".hint");
 	*torn_ret = (struct buf){0};
 	CHECK_EQ(buf_add(torn_ret, bytes.data + SOUND, bytes.size - SOUND), 0);
 	buf_release(&bytes);
@@ -117,6 +119,9 @@ static void expect_refused(const char *dir, uint32_t segment, enum dw_damage dam
 		CHECK_EQ(report.damage, damage);
 		CHECK_EQ(stores_fd_count(), fds);
 		struct files after = files_snapshot(dir);
+		/* the hint of a sound segment may be written */
+		files_drop_suffixed(&before, ".hint");
+		files_drop_suffixed(&after, ".hint");
 		CHECK(files_equal(&before, &after));
 		files_release(&before);
 		files_release(&after);
@@ -209,6 +214,7 @@ static void test_records_behind(void)
 	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
 	struct buf bytes = files_read(AT_FDCWD, path);
 	bytes.data[36 + 30] ^= 1;
+	files_remove_suffixed(dir, ".hint");
 	files_write(AT_FDCWD, path, bytes.data, bytes.size);
 	CHECK_EQ(dw_open(dir, NULL, &report, &store), 0);
 	CHECK_EQ(report.damage, DW_DAMAGE_CRC);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * hint.c - see hint.h.
+ *
+ * Numbers of entries are LEB128; txids and times are differences to the entry before,
+ * zigzag-coded, since both mostly grow by little.
+ */
+#include "codec/hint.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+
+enum {
+	AT_VERSION = 4,
+	AT_SEGMENT = 8,
+	AT_HEADER_CRC = 12,
+	VERSION = 1,
+
+	AT_FLAGS = 4,
+	AT_START = 8,
+	AT_END = 16,
+	AT_COUNT = 24,
+	AT_SIZE = 28,
+	AT_LAST_CRC = 32,
+	AT_CRC = 36,
+	FLAG_SEALED = 1,
+	NUMBER_SIZE_MAX = 10, /* LEB128 of 64 bits */
+};
+
+_Static_assert(AT_HEADER_CRC + 4 == HINT_HEADER_SIZE, "FORMAT.md: the header's CRC is its end");
+_Static_assert(AT_CRC + 4 == HINT_BLOCK_HEADER_SIZE, "FORMAT.md: so is a block header's");
+
+static const char magic[4] = {'D', 'W', 'H', 'T'}, block_magic[4] = {'D', 'W', 'H', 'B'};
+
+void hint_header_encode(uint32_t segment_id, uint8_t ret[HINT_HEADER_SIZE])
+{
+	memset(ret, 0, HINT_HEADER_SIZE);
+	memcpy(ret, magic, sizeof magic);
+	bytes_put16(ret + AT_VERSION, VERSION);
+	bytes_put32(ret + AT_SEGMENT, segment_id);
+	bytes_put32(ret + AT_HEADER_CRC, crc32c(0, ret, AT_HEADER_CRC));
+}
+
+bool hint_header_check(const uint8_t *bytes, uint32_t segment_id)
+{
+	uint8_t want[HINT_HEADER_SIZE];
+
+	hint_header_encode(segment_id, want);
+	return !memcmp(bytes, want, sizeof want);
+}
+
+static uint32_t block_crc(const uint8_t *header, const uint8_t *entries, uint32_t size)
+{
+	return crc32c(crc32c(0, header, AT_CRC), entries, size);
+}
+
+void hint_block_encode(const struct hint_block *block, const uint8_t *entries,
+		       uint8_t ret[HINT_BLOCK_HEADER_SIZE])
+{
+	memcpy(ret, block_magic, sizeof block_magic);
+	bytes_put32(ret + AT_FLAGS, block->sealed ? FLAG_SEALED : 0);
+	bytes_put64(ret + AT_START, block->start);
+	bytes_put64(ret + AT_END, block->end);
+	bytes_put32(ret + AT_COUNT, block->count);
+	bytes_put32(ret + AT_SIZE, block->size);
+	bytes_put32(ret + AT_LAST_CRC, block->last_crc);
+	bytes_put32(ret + AT_CRC, block_crc(ret, entries, block->size));
+}
+
+bool hint_block_decode(const uint8_t *bytes, struct hint_block *ret)
+{
+	const struct hint_block block = {
+		.start = bytes_get64(bytes + AT_START),
+		.end = bytes_get64(bytes + AT_END),
+		.count = bytes_get32(bytes + AT_COUNT),
+		.size = bytes_get32(bytes + AT_SIZE),
+		.last_crc = bytes_get32(bytes + AT_LAST_CRC),
+		.sealed = bytes_get32(bytes + AT_FLAGS) & FLAG_SEALED,
+	};
+
+	if (memcmp(bytes, block_magic, sizeof block_magic) || block.size > HINT_BLOCK_SIZE_MAX ||
+	    block.start > block.end || bytes_get32(bytes + AT_FLAGS) & ~(uint32_t)FLAG_SEALED)
+		return false;
+	*ret = block;
+	return true;
+}
+
+bool hint_block_check(const uint8_t *bytes, const uint8_t *entries, uint32_t size)
+{
+	return block_crc(bytes, entries, size) == bytes_get32(bytes + AT_CRC);
+}
+
+/* --- entries --- */
+
+static void put_number(struct buf *buf, uint64_t v)
+{
+	while (v >= 0x80) {
+		buf->data[buf->size++] = (uint8_t)(v | 0x80);
+		v >>= 7;
+	}
+	buf->data[buf->size++] = (uint8_t)v;
+}
+
+static bool get_number(const uint8_t *p, size_t size, size_t *at, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	for (unsigned shift = 0; shift < 64 && *at < size; shift += 7) {
+		uint8_t byte = p[(*at)++];
+		v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80)) {
+			*ret = v;
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint64_t zigzag(uint64_t difference)
+{
+	return difference << 1 ^ (difference >> 63 ? UINT64_MAX : 0);
+}
+
+static uint64_t unzigzag(uint64_t v)
+{
+	return v >> 1 ^ (v & 1 ? UINT64_MAX : 0);
+}
+
+int hint_entry_add(struct buf *entries, struct hint_state *state, const struct hint_entry *entry)
+{
+	const struct record_header *header = &entry->header;
+	int rc = buf_reserve(entries, 1 + 4 * NUMBER_SIZE_MAX + header->key_size);
+
+	if (rc < 0)
+		return rc;
+	entries->data[entries->size++] = (uint8_t)header->type;
+	put_number(entries, header->key_size);
+	put_number(entries, header->payload_size);
+	/* differences wrap: unsigned arithmetic on both sides */
+	put_number(entries, zigzag(header->txid - state->txid));
+	put_number(entries, zigzag((uint64_t)entry->mtime_ns - (uint64_t)state->mtime_ns));
+	if (header->key_size)
+		memcpy(entries->data + entries->size, entry->key.data, header->key_size);
+	entries->size += header->key_size;
+	*state = (struct hint_state){header->txid, entry->mtime_ns};
+	return 0;
+}
+
+bool hint_entry_next(const uint8_t *entries, size_t size, size_t *at, struct hint_state *state,
+		     struct hint_entry *ret)
+{
+	uint64_t key_size, payload_size, txid, mtime;
+
+	if (*at >= size || entries[*at] > DW_DELETE)
+		return false;
+	enum dw_type type = (enum dw_type)entries[(*at)++];
+	if (!get_number(entries, size, at, &key_size) ||
+	    !get_number(entries, size, at, &payload_size) ||
+	    !get_number(entries, size, at, &txid) || !get_number(entries, size, at, &mtime))
+		return false;
+	if (key_size > DW_KEY_SIZE_MAX || payload_size > DW_VALUE_SIZE_MAX || key_size > size - *at)
+		return false;
+	state->txid += unzigzag(txid);
+	state->mtime_ns = (int64_t)((uint64_t)state->mtime_ns + unzigzag(mtime));
+	*ret = (struct hint_entry){
+		.header = {.type = type,
+			   .txid = state->txid,
+			   .key_size = (uint32_t)key_size,
+			   .payload_size = (uint32_t)payload_size},
+		.mtime_ns = state->mtime_ns,
+		.key = {entries + *at, (size_t)key_size},
+	};
+	*at += (size_t)key_size;
+	return true;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * logreader.c - the log itself, record by record, without a view.
+ *
+ * Holds the segments of one moment open and walks them with one scan after the
+ * other; memory is that scan's window, whatever the records hold.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/replay.h"
+#include "store/store.h"
+
+struct dw_log {
+	struct dw_store *store; /* its segments only: there is no view */
+	uint64_t *sizes;        /* bytes of each segment's file; owned */
+	size_t first, at;       /* index of the first segment to walk, of the current one */
+	uint64_t from_offset;   /* in the first one */
+	int fd;                 /* of the current segment, pinned; -1: none is open */
+	struct scan scan;
+	uint64_t budget; /* for searching behind damage in the current segment */
+	struct scan_record record;
+	struct dw_report report;
+	int state; /* 1: go on; 0: at the end; negative: what stopped it */
+};
+
+static size_t first_index(const struct segset *set, uint32_t from_segment)
+{
+	size_t i = 0;
+
+	while (i < set->count && set->items[i]->id < from_segment)
+		i++;
+	return i;
+}
+
+int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
+		const struct dw_options *options, struct dw_log **ret)
+{
+	struct dw_options reader = options ? *options : (struct dw_options){0};
+	struct dw_log *log = calloc(1, sizeof *log);
+
+	if (!log)
+		return -ENOMEM;
+	reader.read_only = true;
+	log->fd = -1;
+	log->state = 1;
+	int rc = store_open_unread(&io_posix, path, &reader, &log->sizes, &log->store);
+	if (rc < 0) {
+		free(log);
+		return rc;
+	}
+	const struct segset *set = &log->store->segments;
+	log->at = log->first = first_index(set, from_segment);
+	if (log->at < set->count && (!from_segment || set->items[log->at]->id == from_segment))
+		log->from_offset = from_offset;
+	*ret = log;
+	return 0;
+}
+
+static struct dw_segment *current(const struct dw_log *log)
+{
+	return log->store->segments.items[log->at];
+}
+
+static int begin_segment(struct dw_log *log)
+{
+	uint64_t size = log->sizes[log->at];
+	int fd = segment_pin(current(log));
+
+	if (fd < 0)
+		return fd;
+	int rc = scan_init(&log->scan, log->store->io, fd, 0, size);
+	if (rc < 0) {
+		segment_unpin(current(log));
+		return rc;
+	}
+	log->fd = fd;
+	log->budget = replay_search_budget(size);
+	log->report.segments++;
+	return 0;
+}
+
+static void end_segment(struct dw_log *log)
+{
+	if (log->fd < 0)
+		return;
+	scan_release(&log->scan);
+	segment_unpin(current(log));
+	log->fd = -1;
+}
+
+static bool is_last(const struct dw_log *log)
+{
+	return log->at + 1 == log->store->segments.count;
+}
+
+/* 0: a torn tail, so the log ends here; -EBADMSG; or another -errno. */
+static int meet_damage(struct dw_log *log)
+{
+	struct dw_report *report = &log->report;
+
+	report->segment = current(log)->id;
+	report->offset = log->scan.offset;
+	int rc = replay_at_damage(report, &log->scan, is_last(log));
+	log->scan.offset = report->offset; /* it went on to count what is behind */
+	if (!rc || rc == -EBADMSG)
+		store_report_replay(log->store, report, rc);
+	return rc;
+}
+
+static void count_record(struct dw_log *log)
+{
+	struct dw_report *report = &log->report;
+
+	report->records++;
+	if (log->record.header.txid > report->last_txid)
+		report->last_txid = log->record.header.txid;
+	report->segment = current(log)->id;
+	report->offset = log->scan.offset;
+}
+
+/* The next record of the log that is to be shown: 1, 0 or -errno. */
+static int advance(struct dw_log *log)
+{
+	const struct segset *set = &log->store->segments;
+
+	while (log->at < set->count) {
+		int rc = log->fd < 0 ? begin_segment(log) : 0;
+		if (!rc)
+			rc = scan_next(&log->scan, &log->record);
+		if (rc == -EBADMSG)
+			return meet_damage(log);
+		if (rc < 0)
+			return rc;
+		if (rc == 1 && log->at == log->first && log->record.offset < log->from_offset)
+			continue;
+		if (rc == 1) {
+			count_record(log);
+			return 1;
+		}
+		end_segment(log);
+		log->at++;
+	}
+	return 0;
+}
+
+int dw_log_next(struct dw_log *log, struct dw_record *ret)
+{
+	if (log->state != 1)
+		return log->state;
+	log->state = advance(log);
+	if (log->state != 1)
+		return log->state;
+	const struct scan_record *record = &log->record;
+	*ret = (struct dw_record){
+		.segment = current(log)->id,
+		.offset = record->offset,
+		.size = record_size(&record->header),
+		.type = record->header.type,
+		.txid = record->header.txid,
+		.key = record->key,
+		.payload_size = record->header.payload_size,
+	};
+	return 1;
+}
+
+int dw_log_resume(struct dw_log *log)
+{
+	if (log->state != -EBADMSG)
+		return -EINVAL;
+	int rc = scan_resync(&log->scan, &log->budget);
+	if (rc < 0)
+		return rc;
+	log->state = 1;
+	return 0;
+}
+
+ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset)
+{
+	const struct scan_record *record = &log->record;
+	uint32_t payload_size = record->header.payload_size;
+	uint64_t at = RECORD_HEADER_SIZE + record->header.key_size + offset;
+
+	if (log->state != 1 || log->fd < 0)
+		return -EINVAL;
+	if (offset >= payload_size)
+		return 0;
+	if (size > payload_size - offset)
+		size = (size_t)(payload_size - offset);
+	if (record->bytes) {
+		memcpy(ret, record->bytes + at, size);
+		return (ssize_t)size;
+	}
+	int rc = io_read_full(log->store->io, log->fd, ret, size, record->offset + at);
+	return rc ? rc : (ssize_t)size;
+}
+
+void dw_log_report(const struct dw_log *log, struct dw_report *ret)
+{
+	*ret = log->report;
+}
+
+void dw_log_progress(const struct dw_log *log, uint64_t *done_ret, uint64_t *total_ret)
+{
+	uint64_t done = log->fd < 0 ? 0 : log->scan.offset, total = 0;
+
+	for (size_t i = log->first; i < log->store->segments.count; i++) {
+		total += log->sizes[i];
+		if (i < log->at)
+			done += log->sizes[i];
+	}
+	*done_ret = done;
+	*total_ret = total;
+}
+
+void dw_log_close(struct dw_log *log)
+{
+	if (!log)
+		return;
+	end_segment(log);
+	store_free(log->store);
+	free(log->sizes);
+	free(log);
+}
