@@ -244,7 +244,8 @@ ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size);
 void dw_export_close(struct dw_export *export);
 
 /* Write the export to `path` (temporary file, sync, rename, sync of the
- * directory).  A file of that name is replaced; on failure it is as it was. */
+ * directory).  A file of that name is replaced; on failure it is as it was.
+ * -EINVAL: `path` is a file of the store itself. */
 int dw_export_file(struct dw_store *store, const char *path);
 
 /* Write the live view to a fresh store in directory `path` (made if missing):

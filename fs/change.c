@@ -24,11 +24,16 @@ int change_remove(struct change *change, const struct node *node, bool replaced)
 
 	if (!logged)
 		return 0;
-	int rc = change_add(change, DW_DELETE, node);
-	if (rc || replaced || parent->flags & NODE_MARKER || node_logged_count(parent) > 1)
-		return rc;
-	change->marks = true;
-	return change_add(change, DW_PUT, parent);
+	bool marks = !replaced && !(parent->flags & NODE_MARKER) && node_logged_count(parent) == 1;
+	int rc = 0;
+	/* The marker first: of a crash only a prefix may be left. */
+	if (marks) {
+		change->marks = true;
+		rc = change_add(change, DW_PUT, parent);
+	}
+	/* a file whose key is the marker's is gone with that */
+	bool same = marks && !node_is_dir(node) && !node_component(node).size;
+	return rc || same ? rc : change_add(change, DW_DELETE, node);
 }
 
 int change_append(struct change *change, struct volume *volume, struct node *parent)

@@ -13,7 +13,7 @@ struct change {
 	struct dw_op ops[CHANGE_OPS_MAX];
 	struct key keys[CHANGE_OPS_MAX]; /* of the ops */
 	size_t count;
-	bool marks; /* the last op is the marker of a directory */
+	bool marks; /* one of them is the marker of the directory */
 };
 
 /* Add a record for the key of a node, with no value.  0 or -ENOMEM. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 enum { TEXT_SIZE = 512, COMMAND_SIZE = PATH_MAX + 64, BLOCK_SIZE = 4096 };
 
@@ -20,11 +21,15 @@ struct control {
 	struct volume *volume;
 	char *name, *mountpoint; /* owned */
 	int64_t started_ns;
-	pthread_mutex_t lock; /* of what follows */
-	char last[TEXT_SIZE]; /* what the last command did */
+	pthread_mutex_t lock;      /* of what follows */
+	char last[TEXT_SIZE];      /* what the last command did */
+	struct control_file *open; /* all that are */
+	unsigned running;          /* commands in threads */
+	pthread_cond_t idle;       /* `running` is 0 */
 };
 
 struct control_file {
+	struct control_file *prev, *next; /* of control.open */
 	uint64_t id;
 	char *text; /* owned; what reading gives */
 	size_t text_size;
@@ -47,6 +52,8 @@ int control_new(struct volume *volume, const char *name, const char *mountpoint,
 	int rc = control->name && control->mountpoint ? 0 : -ENOMEM;
 	if (!rc)
 		rc = -pthread_mutex_init(&control->lock, NULL);
+	if (!rc)
+		rc = -pthread_cond_init(&control->idle, NULL);
 	if (rc < 0) {
 		control_free(control);
 		return rc;
@@ -57,8 +64,17 @@ int control_new(struct volume *volume, const char *name, const char *mountpoint,
 
 void control_free(struct control *control)
 {
+	struct control_file *file = NULL, *next = NULL;
+
 	if (!control)
 		return;
+	(void)pthread_mutex_lock(&control->lock);
+	while (control->running)
+		(void)pthread_cond_wait(&control->idle, &control->lock);
+	(void)pthread_mutex_unlock(&control->lock);
+	/* the kernel does not release what a signal cut off */
+	DL_FOREACH_SAFE(control->open, file, next)
+	control_close(control, file);
 	free(control->name);
 	free(control->mountpoint);
 	free(control);
@@ -152,7 +168,7 @@ static int run_compact(struct control *control, char *argument, char *detail)
 	return rc;
 }
 
-/* Inside the mount the daemon would have to answer its own requests. */
+/* Inside the mount an export would become a part of what it exports. */
 static bool is_inside(const char *path, const char *directory)
 {
 	size_t size = strlen(directory);
@@ -260,6 +276,55 @@ ssize_t control_write(struct control *control, struct control_file *file, const 
 	return rc ? rc : (ssize_t)size;
 }
 
+/* --- in a thread of its own --- */
+
+struct command_run {
+	struct control *control;
+	struct control_file *file;
+	control_done_fn *done;
+	void *context;
+	size_t size;
+	char data[];
+};
+
+static void *run_command(void *arg)
+{
+	struct command_run *run = arg;
+	struct control *control = run->control;
+	ssize_t n = control_write(control, run->file, run->data, run->size);
+
+	run->done(run->context, n);
+	free(run);
+	(void)pthread_mutex_lock(&control->lock);
+	if (!--control->running)
+		(void)pthread_cond_signal(&control->idle);
+	(void)pthread_mutex_unlock(&control->lock);
+	return NULL;
+}
+
+void control_start(struct control *control, struct control_file *file, const char *data,
+		   size_t size, control_done_fn *done, void *context)
+{
+	struct command_run *run = malloc(sizeof *run + size);
+	pthread_attr_t detached;
+	pthread_t thread;
+
+	if (!run) {
+		done(context, -ENOMEM);
+		return;
+	}
+	*run = (struct command_run){control, file, done, context, size};
+	memcpy(run->data, data, size);
+	(void)pthread_mutex_lock(&control->lock);
+	control->running++;
+	(void)pthread_mutex_unlock(&control->lock);
+	(void)pthread_attr_init(&detached); /* these cannot fail */
+	(void)pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &detached, run_command, run))
+		(void)run_command(run); /* no thread to be had: here, then */
+	(void)pthread_attr_destroy(&detached);
+}
+
 /* --- reading --- */
 
 static json_t *stats_json(struct control *control)
@@ -328,9 +393,12 @@ int control_open(struct control *control, uint64_t id, int flags, const struct v
 	if (!file)
 		return -ENOMEM;
 	file->id = id;
+	(void)pthread_mutex_lock(&control->lock);
+	DL_APPEND(control->open, file);
+	(void)pthread_mutex_unlock(&control->lock);
 	int rc = reads ? prepare(control, file) : 0;
 	if (rc < 0) {
-		control_close(file);
+		control_close(control, file);
 		return rc;
 	}
 	*ret = file;
@@ -361,10 +429,13 @@ ssize_t control_read(struct control *control, struct control_file *file, void *r
 	return (ssize_t)size;
 }
 
-void control_close(struct control_file *file)
+void control_close(struct control *control, struct control_file *file)
 {
 	if (!file)
 		return;
+	(void)pthread_mutex_lock(&control->lock);
+	DL_DELETE(control->open, file);
+	(void)pthread_mutex_unlock(&control->lock);
 	dw_export_close(file->export);
 	free(file->text);
 	free(file);

@@ -33,6 +33,7 @@ static inline bool control_owns(uint64_t id)
  * target for an export, since the daemon would wait for itself. */
 int control_new(struct volume *volume, const char *name, const char *mountpoint,
 		struct control **ret);
+/* Waits for commands that run, and closes what is still open. */
 void control_free(struct control *control);
 
 const char *control_name(const struct control *control);
@@ -54,6 +55,12 @@ ssize_t control_read(struct control *control, struct control_file *file, void *r
  * command's error is returned.  -EINVAL: no such command. */
 ssize_t control_write(struct control *control, struct control_file *file, const char *data,
 		      size_t size);
-void control_close(struct control_file *file);
+void control_close(struct control *control, struct control_file *file);
+
+/* control_write() in a thread of its own, so that commands may lead back to the mount
+ * itself; `done` is called once, here or there, with its result.  `data` is copied. */
+typedef void control_done_fn(void *context, ssize_t result);
+void control_start(struct control *control, struct control_file *file, const char *data,
+		   size_t size, control_done_fn *done, void *context);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <mntent.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -297,10 +298,14 @@ static int open_volume(const struct settings *settings, struct volume **ret)
 
 /* --- serving --- */
 
-static void raise_limits(void)
+/* Each thread's arena would keep what compaction once needed. */
+enum { ARENAS = 2 };
+
+static void set_limits(void)
 {
 	struct rlimit limit;
 
+	(void)mallopt(M_ARENA_MAX, ARENAS); /* else as it is */
 	/* a large store has many segments, and each may be open */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
@@ -385,7 +390,7 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 
 	if (!session)
 		return 2; /* libfuse said why */
-	raise_limits();
+	set_limits();
 	int rc = run(session, opts, settings, &mount);
 	fuse_session_destroy(session);
 	return rc;
@@ -441,8 +446,23 @@ static int check(const struct settings *settings, const struct fuse_cmdline_opts
 	return 0;
 }
 
+/* The store's descriptors must not be 0, 1 or 2: those are written to, and given up on
+ * the way into the background. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd); /* never used */
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_descriptors();
+
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	struct settings settings = {.store = NULL};
 	struct fuse_cmdline_opts opts = {0};

@@ -148,6 +148,14 @@ void node_update_ino(struct node *node)
 	node->ino = (hash >> 1) | 2;
 }
 
+void node_forget_ino(struct node *node)
+{
+	static atomic_uint_fast64_t count;
+	uint64_t n = atomic_fetch_add(&count, 1);
+
+	node->ino = (XXH3_64bits_withSeed(&n, sizeof n, node->ino) >> 1) | 2;
+}
+
 /* --- the tree --- */
 
 int tree_init(struct tree *tree, const struct name_rules *rules)

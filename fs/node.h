@@ -118,6 +118,9 @@ int tree_move(struct tree *tree, struct node *node, struct node *parent, const c
  * below. */
 void node_update_ino(struct node *node);
 
+/* An st_ino that no key has, for a node out of the tree. */
+void node_forget_ino(struct node *node);
+
 uint32_t node_child_count(const struct node *dir);
 
 /* Children whose keys are in the log (directories always are). */

@@ -137,7 +137,7 @@ static void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_inf
 	fi->direct_io = 1; /* the size is not known before */
 	fi->nonseekable = ino == CONTROL_EXPORT;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		control_close(file);
+		control_close(mount_of(req)->control, file);
 }
 
 static void control_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
@@ -507,7 +507,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	if (control_owns(ino))
-		control_close(control_file_of(fi));
+		control_close(mount_of(req)->control, control_file_of(fi));
 	else
 		volume_release(volume_of(req), node_of(req, ino));
 	reply_err(req, 0);
@@ -531,19 +531,25 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	free(buf);
 }
 
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
-		     struct fuse_file_info *fi)
+static void reply_written(void *context, ssize_t n)
 {
-	ssize_t n;
+	fuse_req_t req = context;
 
-	if (control_owns(ino))
-		n = control_write(mount_of(req)->control, control_file_of(fi), buf, size);
-	else
-		n = volume_write(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
 	if (n < 0)
 		reply_err(req, (int)n);
 	else
 		(void)fuse_reply_write(req, (size_t)n); /* nothing is held for it */
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	if (control_owns(ino))
+		control_start(mount_of(req)->control, control_file_of(fi), buf, size, reply_written,
+			      req);
+	else
+		reply_written(req, volume_write(volume_of(req), node_of(req, ino), buf, size,
+						(uint64_t)offset));
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -421,10 +421,9 @@ static int setattr_locked(struct volume *volume, struct node *node, const struct
 	if (which & ATTR_SIZE) {
 		if (node_is_dir(node))
 			return -EISDIR;
-		rc = volume_resize_locked(volume, node, (uint64_t)st->st_size);
-		/* no close will follow that could commit it */
-		if (!rc && !open)
-			rc = volume_commit_locked(volume, node);
+		/* without an open file no close will follow that could commit it */
+		rc = open ? volume_resize_locked(volume, node, (uint64_t)st->st_size)
+			  : volume_truncate_locked(volume, node, (uint64_t)st->st_size);
 	}
 	if (!rc && which & ~(unsigned)ATTR_SIZE)
 		rc = set_attrs(node, st, which);

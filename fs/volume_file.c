@@ -114,6 +114,46 @@ int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size
 	return 0;
 }
 
+int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size)
+{
+	struct content *content;
+	struct key key;
+	int64_t now = attr_now_ns();
+	int rc = 0;
+
+	if (!size && volume_is_marker_name(volume, node))
+		return -EINVAL;
+	if (!node_is_linked(node))
+		return volume_resize_locked(volume, node, size);
+	rc = size ? volume_load_content(volume, node, &content)
+		  : volume_get_content(volume, node, &content);
+	if (!rc && size > atomic_load(&node->size))
+		rc = content_reserve(content, (size_t)size);
+	if (rc < 0)
+		return rc;
+	rc = key_of_node(node, &key);
+	if (!rc) {
+		const struct dw_op op = {
+			.type = DW_PUT,
+			.key = key_bytes(&key),
+			.value = {content->data, (size_t)size},
+			.mtime_set = true,
+			.mtime_ns = now,
+		};
+		rc = dw_batch(volume->store, &op, 1);
+	}
+	key_release(&key);
+	if (rc < 0)
+		return rc; /* nothing was changed */
+	content->loaded = true;
+	atomic_store(&node->size, (uint32_t)size);
+	touch(volume, node, content);
+	atomic_store(&node->mtime_ns, now);
+	node_set_logged(node, true);
+	volume_mark_clean(volume, content);
+	return 0;
+}
+
 int volume_commit_locked(struct volume *volume, struct node *node)
 {
 	struct content *content = node->content;
@@ -163,6 +203,8 @@ int volume_preserve(struct volume *volume, struct node *node)
 void volume_detach(struct volume *volume, struct node *node)
 {
 	tree_unlink(&volume->tree, node);
+	/* its key may be another file's soon: whoever compares numbers must see two */
+	node_forget_ino(node);
 	atomic_store(&node->logged, false);
 	if (node->content)
 		volume_mark_clean(volume, node->content);
@@ -181,8 +223,13 @@ int volume_open_file(struct volume *volume, struct node *node, int flags)
 	if (volume->options.read_only && (writes || flags & O_TRUNC))
 		return -EROFS;
 	lock_file(volume, node);
+	if (!node_is_linked(node) && !node->content) {
+		/* it went between the caller's lookup and now; the kernel looks again */
+		unlock_file(volume, node);
+		return -ESTALE;
+	}
 	node->opens++;
-	if (flags & O_TRUNC && atomic_load(&node->size))
+	if (flags & O_TRUNC)
 		rc = volume_resize_locked(volume, node, 0);
 	if (rc < 0) {
 		node->opens--;
@@ -231,18 +278,6 @@ static ssize_t read_pinned(struct volume *volume, struct content *content, void 
 	return dw_ref_read(volume->store, &content->ref, key, ret, size, offset);
 }
 
-/* A large value of a file in the tree: pinned at the first read. */
-static ssize_t read_large(struct volume *volume, struct node *node, const struct key *key,
-			  void *ret, size_t size, uint64_t offset)
-{
-	struct content *content;
-	int rc = volume_get_content(volume, node, &content);
-
-	if (!rc)
-		rc = content_pin(content, volume->store, key_bytes(key));
-	return rc < 0 ? rc : read_pinned(volume, content, ret, size, offset);
-}
-
 /* A small value: one call to the store, with no lock held. */
 static ssize_t read_small(struct volume *volume, struct dw_ref *ref, const struct key *key,
 			  void *ret, size_t size, uint64_t offset)
@@ -253,34 +288,48 @@ static ssize_t read_small(struct volume *volume, struct dw_ref *ref, const struc
 	return n;
 }
 
+/* Find what a file's bytes are to be read from, while its key cannot change: nothing
+ * when they are in memory, a pin that `*content_ret` keeps, or one of the caller's. */
+static int find_value(struct volume *volume, struct node *node, struct key *key,
+		      struct content **content_ret, struct dw_ref *ref_ret)
+{
+	struct content *content = node->content;
+	int rc = 0;
+
+	*content_ret = content;
+	if (content && (content->loaded || content->ref.segment))
+		return 0;
+	if (!node_is_linked(node))
+		return -ESTALE;
+	rc = key_of_node(node, key);
+	if (rc < 0)
+		return rc;
+	if (atomic_load(&node->size) <= SMALL_VALUE) {
+		*content_ret = NULL;
+		return dw_ref_get(volume->store, key_bytes(key), ref_ret);
+	}
+	rc = volume_get_content(volume, node, content_ret);
+	return rc ? rc : content_pin(*content_ret, volume->store, key_bytes(key));
+}
+
 ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
 		    uint64_t offset)
 {
-	struct dw_ref ref;
 	struct key key = {.data = key.small};
-	ssize_t n = 0;
-	bool small = false;
+	struct content *content;
+	struct dw_ref ref;
 
 	if (node_is_dir(node))
 		return -EISDIR;
 	lock_file(volume, node);
-	bool linked = node_is_linked(node);
-	int rc = linked ? key_of_node(node, &key) : 0;
+	ssize_t n = find_value(volume, node, &key, &content, &ref);
 	/* the node's lock is enough from here on: no name waits for the disk */
 	(void)pthread_rwlock_unlock(&volume->names);
-	struct content *content = node->content;
-	if (rc < 0)
-		n = rc;
-	else if (content && content->loaded)
+	bool small = !n && !content;
+	if (!n && content && content->loaded)
 		n = copy_out(content, atomic_load(&node->size), ret, size, offset);
-	else if (content && content->ref.segment)
+	else if (!n && content)
 		n = read_pinned(volume, content, ret, size, offset);
-	else if (!linked)
-		n = -ESTALE;
-	else if (atomic_load(&node->size) > SMALL_VALUE)
-		n = read_large(volume, node, &key, ret, size, offset);
-	else if (!(n = dw_ref_get(volume->store, key_bytes(&key), &ref)))
-		small = true;
 	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
 	if (small)
 		n = read_small(volume, &ref, &key, ret, size, offset);

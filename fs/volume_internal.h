@@ -73,6 +73,8 @@ void volume_mark_dirty(struct volume *volume, struct content *content);
 void volume_mark_clean(struct volume *volume, struct content *content);
 int volume_commit_locked(struct volume *volume, struct node *node);
 int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
+/* The same, committed: on failure nothing is changed. */
+int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size);
 /* Let the content go if nobody needs it. */
 void volume_drop_content(struct volume *volume, struct node *node);
 
@@ -88,6 +90,8 @@ int volume_new_component(struct volume *volume, struct node *parent, const char 
 			 struct name *ret, bool *beside_ret);
 /* Whether a file has the key already, under whatever name. */
 bool volume_key_is_taken(struct volume *volume, struct node *parent, const struct name *component);
+/* Whether a file has the key of this directory's name, in the end. */
+void volume_update_conflict(struct volume *volume, struct node *dir);
 /* The names of a directory changed. */
 void volume_touch_dir(struct node *dir);
 

@@ -126,8 +126,25 @@ bool volume_key_is_taken(struct volume *volume, struct node *parent, const struc
 	return taken;
 }
 
+void volume_update_conflict(struct volume *volume, struct node *dir)
+{
+	struct dw_bytes component = node_component(dir);
+	struct name name = {.size = component.size};
+
+	dir->flags &= (uint8_t)~NODE_CONFLICT;
+	if (component.size > NAME_SIZE_MAX)
+		return; /* such names are abbreviated, not quoted */
+	memcpy(name.text, component.data, component.size);
+	if (volume_key_is_taken(volume, dir->key->parent, &name))
+		dir->flags |= NODE_CONFLICT;
+}
+
 void volume_touch_dir(struct node *dir)
 {
+	/* a time set by hand counts until the next change; `names`, held for writing, keeps
+	 * everybody off the attributes */
+	if (dir->attrs)
+		dir->attrs->set &= ~(unsigned)ATTR_MTIME;
 	atomic_store(&dir->mtime_ns, attr_now_ns());
 }
 
@@ -233,8 +250,8 @@ static int create_locked(struct volume *volume, const struct volume_cred *cred, 
 	return 0;
 }
 
-int volume_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-		  const char *name, mode_t mode, int flags, struct volume_entry *ret)
+static int try_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		      const char *name, mode_t mode, int flags, struct volume_entry *ret)
 {
 	int rc = 0;
 
@@ -262,6 +279,28 @@ int volume_create(struct volume *volume, const struct volume_cred *cred, struct 
 	return rc;
 }
 
+int volume_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		  const char *name, mode_t mode, int flags, struct volume_entry *ret)
+{
+	int rc;
+
+	do /* stale: what was there went before it could be opened */
+		rc = try_create(volume, cred, parent, name, mode, flags, ret);
+	while (rc == -ESTALE);
+	return rc;
+}
+
+/* Take back a file that was created but could not be committed. */
+static void abandon(struct volume *volume, struct node *node)
+{
+	lock_names(volume);
+	lock_node(volume, node);
+	if (node_is_linked(node) && !atomic_load(&node->logged))
+		volume_detach(volume, node);
+	unlock_node(volume, node);
+	unlock_names(volume);
+}
+
 int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		 const char *name, mode_t mode, struct volume_entry *ret)
 {
@@ -271,6 +310,8 @@ int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct n
 	if (rc < 0)
 		return rc;
 	rc = volume_flush(volume, ret->node);
+	if (rc < 0)
+		abandon(volume, ret->node);
 	volume_release(volume, ret->node);
 	if (rc < 0)
 		volume_forget(volume, ret->node, 1);
@@ -309,6 +350,7 @@ static int mkdir_locked(struct volume *volume, const struct volume_cred *cred, s
 		tree_unlink(&volume->tree, node);
 	} else {
 		node->flags |= NODE_MARKER;
+		volume_update_conflict(volume, node);
 		fill_entry(volume, node, ret);
 	}
 	node_unref(node, 1);

@@ -324,7 +324,11 @@ static int rename_dir(struct renaming *r)
 	if (!rc)
 		adopt_marker(r, &prefix);
 	key_release(&prefix);
-	return rc ? rc : move_in_tree(r);
+	if (!rc)
+		rc = move_in_tree(r);
+	if (!rc)
+		volume_update_conflict(r->volume, r->node);
+	return rc;
 }
 
 /* --- */

@@ -21,20 +21,27 @@ export TSAN_OPTIONS=halt_on_error=1
 
 say() { printf '\n== %s\n' "$*" | tee -a $log; }
 
-# run LABEL COMMAND...: a program that dies without a word failed as well
+# run COMMAND: a program that dies without a word failed as well
 run()
 {
-	local label=$1 out=build/test-out rc=0
-	shift
-	"$@" > $out 2>&1 || rc=$?
-	cat $out >> $log
-	if [ $rc != 0 ] && ! grep -q '^not ok ' $out; then
-		echo "not ok $label (exit status $rc)" | tee -a $log
-		tail -40 $out
+	local out rc=0
+	out=$(mktemp build/test-out-XXXXXX)
+	timeout -k 10 900 env bash -c "$1" > "$out" 2>&1 || rc=$?
+	if [ $rc != 0 ] && ! grep -q '^not ok ' "$out"; then
+		echo "not ok $1 (exit status $rc)" >> "$out"
 	fi
-	grep -E '^(ok|not ok|skip) ' $out
-	# what a failed test said
-	[ $rc = 0 ] || grep -vE '^(ok|skip) ' $out | tail -60
+	{
+		echo "== $1"
+		cat "$out"
+	} >> "$log"
+	{
+		echo "== $1"
+		grep -E '^(ok|not ok|skip) ' "$out"
+		# what a failed test said
+		[ $rc = 0 ] || grep -vE '^(ok|skip) ' "$out" | tail -60
+	} > "$out.short"
+	cat "$out.short"
+	rm -f "$out" "$out.short"
 }
 
 build()
@@ -45,22 +52,39 @@ build()
 	}
 }
 
+# Jobs are queued, then run as many at once as there are processors; each prints when done.
+queue=build/test-queue
+: > $queue
+
+add() { printf '%s\n' "$*" >> $queue; }
+
 programs() # DIR KIND...
 {
-	local dir=$1 kind
+	local dir=$1 kind program
 	shift
 	for kind; do
 		for program in "$dir"/tests/"$kind"/test_*; do
-			[ ! -x "$program" ] || run "$program" timeout 900 "$program"
+			[ ! -x "$program" ] || add "$program"
 		done
 	done
 }
 
-mounts() # DIR
+scripts() # DIR KIND
 {
-	for script in tests/mount/test_*.sh; do
-		DATAWALFS=$1/datawalfs run "$script" "$script"
+	for script in tests/"$2"/test_*.sh; do
+		add "DATAWALFS=$1/datawalfs DATAWAL=$1/datawal DATAWAL_SOAK=$1/datawal-soak $script"
 	done
+}
+
+run_queue()
+{
+	export -f run
+	export log
+	# the longest first, or one of them would keep the others waiting at the end
+	grep -E 'crash|datawal.sh|tools.sh' $queue > $queue.1
+	grep -vE 'crash|datawal.sh|tools.sh' $queue >> $queue.1
+	xargs -d '\n' -P "$jobs" -I{} bash -c 'run "{}"' < $queue.1
+	: > $queue
 }
 
 close()
@@ -76,9 +100,9 @@ close()
 }
 
 case ${1:-} in
---only) programs "$2" unit golden model crash thread; close ;;
---mount) mounts "$2"; close ;;
---crash) programs "$2" crash; close ;;
+--only) programs "$2" unit golden model crash thread; run_queue; close ;;
+--mount) scripts "$2" mount; run_queue; close ;;
+--crash) programs "$2" crash; run_queue; close ;;
 esac
 
 say "build"
@@ -87,13 +111,16 @@ build SAN=1 all tests
 build TSAN=1 tests
 say "as released"
 programs build/release unit golden model crash thread
-run man tests/support/check-man.sh build/release/datawalfs docs/man/datawalfs.1.scd
-say "under ASan and UBSan"
+add tests/support/check-man.sh build/release/datawalfs docs/man/datawalfs.1.scd
+add tests/support/check-man.sh build/release/datawal-soak docs/man/datawal-soak.1.scd
+add tests/support/check-man-datawal.sh build/release/datawal docs/man/datawal.1.scd
+scripts build/release cli
+scripts build/release mount
+run_queue
+say "under ASan and UBSan; with threads, TSan"
 programs build/san unit golden model crash
-say "under TSan"
 programs build/tsan thread
-say "mounted, as released"
-mounts build/release
-say "mounted, under ASan and UBSan"
-mounts build/san
+scripts build/san cli
+scripts build/san mount
+run_queue
 close

@@ -44,7 +44,13 @@ int atomicfile_write(struct atomicfile *file, const void *data, size_t size)
 
 int atomicfile_sync(struct atomicfile *file)
 {
-	return file->io->fdatasync(file->io, file->fd);
+	int rc = file->io->fdatasync(file->io, file->fd);
+
+	if (rc < 0)
+		return rc;
+	rc = file->io->close(file->io, file->fd);
+	file->fd = -1;
+	return rc;
 }
 
 int atomicfile_commit(struct atomicfile *file, bool sync_directory)

@@ -28,7 +28,7 @@ int atomicfile_init(struct atomicfile *file, struct io *io, int dirfd, const cha
 
 int atomicfile_write(struct atomicfile *file, const void *data, size_t size);
 
-/* fdatasync what was written: from here on it may be renamed. */
+/* fdatasync what was written, and close: from here on it may be renamed. */
 int atomicfile_sync(struct atomicfile *file);
 
 /* Rename and sync the directory; the file must be synced.  With

@@ -69,8 +69,8 @@ static int open_locked(struct fdpool *pool, struct fdpool_file *file)
 
 	make_room_locked(pool);
 	/* O_NONBLOCK: a FIFO of that name must not hang us; a file ignores it */
-	int fd = pool->io->open(pool->io, pool->dirfd, file->name,
-				O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int flags = (file->writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
+	int fd = pool->io->open(pool->io, pool->dirfd, file->name, flags, 0);
 	if (fd < 0)
 		return fd;
 	int rc = pool->io->fstat(pool->io, fd, &st);
@@ -90,11 +90,12 @@ static int open_locked(struct fdpool *pool, struct fdpool_file *file)
 	return 0;
 }
 
-void fdpool_adopt(struct fdpool *pool, struct fdpool_file *file, int fd)
+void fdpool_adopt(struct fdpool *pool, struct fdpool_file *file, int fd, bool writable)
 {
 	(void)pthread_mutex_lock(&pool->lock);
 	assert(file->fd < 0);
 	file->fd = fd;
+	file->writable = writable;
 	file->pins++; /* until the next line, so that it is in no list */
 	pool->open_count++;
 	(void)pthread_mutex_unlock(&pool->lock);

@@ -21,6 +21,7 @@ struct fdpool_file {
 	int fd;                  /* -1: closed */
 	uint32_t pins;           /* how many use `fd` right now */
 	bool keep;               /* never close: the name is gone or about to go */
+	bool writable;           /* open for writing too */
 	bool known;              /* dev and ino are set */
 	dev_t dev;
 	ino_t ino;
@@ -43,8 +44,9 @@ void fdpool_release(struct fdpool *pool);
 /* Start out closed. */
 void fdpool_file_init(struct fdpool_file *file, uint32_t segment_id);
 
-/* Hand over an open descriptor, which becomes the pool's. */
-void fdpool_adopt(struct fdpool *pool, struct fdpool_file *file, int fd);
+/* Hand over an open descriptor, which becomes the pool's; opened again it will be
+ * `writable` as it is now. */
+void fdpool_adopt(struct fdpool *pool, struct fdpool_file *file, int fd, bool writable);
 
 /* The descriptor, open for reading at least, until fdpool_unpin().
  * -ELOOP: a symlink, -EINVAL: no regular file, -ESTALE: the name now belongs to

@@ -30,8 +30,8 @@ struct scan_record {
 	struct record_header header;
 	uint64_t offset;
 	struct dw_bytes key;
-	uint32_t crc;		/* its CRC field; not read with keys_only */
-	const uint8_t *bytes;	/* all of it; NULL: it does not fit the window, or keys_only */
+	uint32_t crc;         /* its CRC field; not read with keys_only */
+	const uint8_t *bytes; /* all of it; NULL: it does not fit the window, or keys_only */
 };
 
 /* Walk the bytes `offset`..`end` of `fd`.  0 or -ENOMEM. */

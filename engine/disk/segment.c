@@ -49,7 +49,7 @@ static int64_t to_ns(struct timespec t)
 }
 
 /* Make a segment of an open file; `fd` is taken over, on failure too. */
-static int adopt(struct fdpool *pool, uint32_t id, int fd, uint64_t *size_ret,
+static int adopt(struct fdpool *pool, uint32_t id, int fd, bool writable, uint64_t *size_ret,
 		 struct dw_segment **ret)
 {
 	struct dw_segment *segment = NULL;
@@ -68,7 +68,7 @@ static int adopt(struct fdpool *pool, uint32_t id, int fd, uint64_t *size_ret,
 	segment->file.ino = st.st_ino;
 	segment->file.known = true;
 	segment->mtime_ns = to_ns(st.st_mtim);
-	fdpool_adopt(pool, &segment->file, fd);
+	fdpool_adopt(pool, &segment->file, fd, writable);
 	*size_ret = (uint64_t)st.st_size;
 	*ret = segment;
 	return 0;
@@ -84,7 +84,7 @@ int segment_create(struct fdpool *pool, uint32_t id, struct dw_segment **ret)
 				0644);
 	if (fd < 0)
 		return fd;
-	int rc = adopt(pool, id, fd, &size, ret);
+	int rc = adopt(pool, id, fd, true, &size, ret);
 	if (rc < 0)
 		(void)pool->io->unlink(pool->io, pool->dirfd, name); /* empty, and refused anyway */
 	return rc;
@@ -100,7 +100,7 @@ int segment_open(struct fdpool *pool, uint32_t id, bool writable, uint64_t *size
 	int fd = pool->io->open(pool->io, pool->dirfd, name, flags, 0);
 	if (fd < 0)
 		return fd;
-	return adopt(pool, id, fd, size_ret, ret);
+	return adopt(pool, id, fd, writable, size_ret, ret);
 }
 
 /* Whether a header on disk is that of the record the view believes in. */

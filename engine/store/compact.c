@@ -117,6 +117,18 @@ static int begin_output(struct compaction *c)
 	return atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary, 0644);
 }
 
+/* The current output is complete: on disk, and its descriptor given back. */
+static int finish_output(struct compaction *c)
+{
+	int rc = flush_pending(c);
+
+	if (!rc)
+		rc = atomicfile_sync(&current(c)->file);
+	if (!rc)
+		hintwriter_release(&current(c)->hint, true);
+	return rc;
+}
+
 /* Have an output with room for `size` bytes. */
 static int make_room(struct compaction *c, uint64_t size)
 {
@@ -125,7 +137,7 @@ static int make_room(struct compaction *c, uint64_t size)
 		bool last = c->first_id + c->count > c->last_id;
 		if (last || !used || used + size <= c->store->log.segment_size)
 			return 0;
-		int rc = flush_pending(c);
+		int rc = finish_output(c);
 		if (rc < 0)
 			return rc;
 	}
@@ -236,14 +248,9 @@ static int copy_all(struct compaction *c)
 
 	for (uint32_t i = 0; !rc && i < c->inputs.count; i++)
 		rc = copy_input(c, i);
+	/* each before any of them gets its name: a segment that is not the last is whole */
 	if (!rc && c->count)
-		rc = flush_pending(c);
-	/* before any of them gets its name: a segment that is not the last must be whole */
-	for (size_t i = 0; !rc && i < c->count; i++) {
-		rc = atomicfile_sync(&c->outputs[i].file);
-		if (!rc)
-			hintwriter_release(&c->outputs[i].hint, true);
-	}
+		rc = finish_output(c);
 	return rc;
 }
 
@@ -375,7 +382,10 @@ static int unlink_input(struct compaction *c, struct dw_segment *input)
 	segname_format_hint(input->id, hint);
 	(void)store->io->unlink(store->io, store->dirfd, hint); /* alone it is a leftover */
 	/* on disk before the next goes: what a crash leaves must be a suffix */
-	return store->io->fsync(store->io, store->dirfd);
+	rc = store->io->fsync(store->io, store->dirfd);
+	if (rc < 0) /* a later compaction would go on behind one that may come back */
+		log_poison(&store->log, rc, "fsync of the directory");
+	return rc;
 }
 
 static int unlink_all(struct compaction *c)

@@ -351,6 +351,8 @@ static int sync_once(struct log *log, uint64_t *reach_ret)
 	int rc = log_check(log);
 	struct dw_segment *segment = log->active ? segment_ref(log->active) : NULL;
 	int fd = segment && !rc ? segment_pin(segment) : -1;
+	if (segment && !rc && fd < 0)
+		rc = fd; /* never: the active segment is open */
 	*reach_ret = atomic_load(&log->appended);
 	log_unlock(log);
 	if (fd >= 0) {

@@ -155,6 +155,20 @@ static int export_to(struct dw_store *store, int dirfd, const char *name)
 	return rc;
 }
 
+/* An export must not take the place of a segment, of what lies beside it, or of the lock. */
+static int refuse_own_files(struct dw_store *store, int dirfd, const char *name)
+{
+	bool own_name = !strcmp(name, ".lock") || strspn(name, "0123456789") == 8;
+	struct stat there, own;
+	int rc = store->io->fstat(store->io, dirfd, &there);
+
+	if (!rc)
+		rc = store->io->fstat(store->io, store->dirfd, &own);
+	if (!rc && own_name && there.st_dev == own.st_dev && there.st_ino == own.st_ino)
+		rc = -EINVAL;
+	return rc;
+}
+
 int dw_export_file(struct dw_store *store, const char *path)
 {
 	char *copy = strdup(path), *name_copy = strdup(path);
@@ -166,7 +180,10 @@ int dw_export_file(struct dw_store *store, const char *path)
 		rc = dirfd = store->io->open(store->io, AT_FDCWD, dirname(copy),
 					     O_RDONLY | O_DIRECTORY, 0);
 	if (dirfd >= 0) {
-		rc = export_to(store, dirfd, basename(name_copy));
+		const char *name = basename(name_copy);
+		rc = refuse_own_files(store, dirfd, name);
+		if (!rc)
+			rc = export_to(store, dirfd, name);
 		(void)store->io->close(store->io, dirfd); /* a directory: nothing to lose */
 	}
 	free(copy);

@@ -1,0 +1,620 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test_datawal.sh [TEST] - the command line: exit status, output, what it leaves on disk.
+#
+# DATAWAL names the binary, DATAWALFS the daemon for the tests of a mounted store; no other
+# test needs a mount.  Each test has a fresh directory $W with an empty one, $S, inside.
+. "$(dirname "$0")/../mount/lib.sh"
+DATAWAL=$(readlink -f "${DATAWAL:-build/release/datawal}")
+export DATAWAL
+
+# status N COMMAND...: must end with that exit status
+status()
+{
+	local want=$1 got=0
+	shift
+	"$@" || got=$?
+	[ $got = "$want" ] || {
+		echo "exit status $got instead of $want: $*" >&2
+		return 1
+	}
+}
+
+# same TEXT COMMAND...: must succeed and print that, with a line feed
+same()
+{
+	local want=$1 got
+	shift
+	got=$("$@")
+	[ "$got" = "$want" ] || {
+		printf 'got  %s\nwant %s\n' "$got" "$want" >&2
+		return 1
+	}
+}
+
+# A member of an expect.json that is a number or a word.
+expected() # FILE NAME
+{
+	sed -n "s/.*\"$2\": \"\{0,1\}\([a-z0-9_]*\)\"\{0,1\}.*/\1/p" "$1" | head -1
+}
+
+# field NAME: of the JSON line on stdin, a number or a word
+field()
+{
+	sed -n "s/.*[{,]\"$1\":\"\{0,1\}\([^,\"}]*\)\"\{0,1\}[,}].*/\1/p" | head -1
+}
+
+# Everything in a directory as text, without its lock file and what only saves time.
+digest()
+{
+	(cd "$1" && find . -type f ! -name .lock ! -name .gitkeep ! -name '*.hint' -exec sha256sum {} + | sort)
+}
+
+names() { find "$1" -mindepth 1 ! -name .lock ! -name .gitkeep; }
+
+# damage FILE OFFSET BYTES
+damage() { printf '%b' "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
+
+# Keys of every kind, as operations: empty, NUL, newline, not UTF-8, slashes, long.
+edge_keys()
+{
+	cat "$TOP/tests/golden/write/v03_edge_keys/ops.jsonl"
+	printf '{"op":"put","key_b64":"%s","value_b64":"%s"}\n' \
+		"$(head -c 65536 /dev/zero | base64 -w0)" "$(head -c 300000 /dev/urandom | base64 -w0)"
+	echo '{"op":"put","key_b64":"ZA==","value_b64":"eA=="}'
+	echo '{"op":"delete","key_b64":"ZA=="}'
+	echo '{"op":"raw","value_b64":"cmF3"}'
+}
+
+# The exit status that the verdict of a golden store stands for.
+verdict_status()
+{
+	case $(expected "$1/expect.json" verdict) in
+	ok) echo 0 ;;
+	torn) echo 2 ;;
+	error) echo 3 ;;
+	esac
+}
+
+# Reading commands on one golden store, against its expect.json.
+read_golden() # DIR
+{
+	local s=$1/store e=$1/expect.json want records
+	want=$(verdict_status "$1") records=$(expected "$e" records)
+	status "$want" "$DATAWAL" --json scan "$s" > scan
+	status "$want" "$DATAWAL" --json dump "$s" > dump
+	[ "$(wc -l < scan)" = "$records" ]
+	[ "$(wc -l < dump)" = "$records" ]
+	status "$want" "$DATAWAL" --json report "$s" > report
+	[ "$(field records_replayed < report)" = "$records" ]
+	[ "$(field last_txid_seen < report)" = "$(expected "$e" last_txid)" ]
+	[ "$(field tail_bytes_discarded < report)" = "$(expected "$e" torn_bytes)" ]
+	[ "$(field mid_stream_errors < report)" = $((want == 3)) ]
+	[ $want != 3 ] || [ "$(field damage < report)" = "$(expected "$e" reason)" ]
+	status "$want" "$DATAWAL" --json verify "$s" > verify
+	[ "$(field tail_truncated < verify)" = $((want == 2)) ]
+	[ $want = 3 ] || [ "$(field frames_checked < verify)" = "$records" ]
+	[ $want != 3 ] || [ "$(field damaged < verify)" -ge 1 ]
+	status "$want" "$DATAWAL" --json check "$s" > check
+	[ "$(field keys_checked < check)" = "$(grep -c '"key_b64"' "$e")" ]
+	rm -f out.jsonl
+	status "$want" "$DATAWAL" export "$s" out.jsonl
+	if [ $want = 3 ]; then
+		[ ! -e out.jsonl ]
+	else
+		[ "$(sed -n 's/{"key_b64":"\([^"]*\)".*/\1/p' out.jsonl)" = \
+			"$(sed -n 's/.*"key_b64": "\([^"]*\)".*/\1/p' "$e")" ]
+	fi
+}
+
+test_golden_read()
+{
+	local dir count=0
+	for dir in "$TOP"/tests/golden/read/*/; do
+		echo "$dir"
+		digest "$dir/store" > before
+		read_golden "$dir" 2>stderr
+		digest "$dir/store" > after
+		cmp before after
+		[ ! -e "$dir/store/.lock" ]
+		count=$((count + 1))
+	done
+	[ $count -gt 40 ]
+}
+
+test_golden_write()
+{
+	local dir count=0
+	for dir in "$TOP"/tests/golden/write/*/; do
+		rm -rf s to out
+		"$DATAWAL" apply s < "$dir/ops.jsonl"
+		diff <(digest s) <(digest "$dir/store")
+		rm -rf s
+		"$DATAWAL" apply s "$dir/ops.jsonl"
+		diff <(digest s) <(digest "$dir/store")
+		if [ -e "$dir/compacted" ]; then
+			"$DATAWAL" compact s to
+			diff <(digest to) <(digest "$dir/compacted")
+			diff <(digest s) <(digest "$dir/store")
+			status 1 "$DATAWAL" compact s to
+		fi
+		if [ -e "$dir/export.jsonl" ]; then
+			"$DATAWAL" export s out
+			cmp out "$dir/export.jsonl"
+			"$DATAWAL" export s - | cmp - "$dir/export.jsonl"
+		fi
+		count=$((count + 1))
+	done
+	[ $count = 7 ]
+}
+
+test_round_trip()
+{
+	edge_keys | "$DATAWAL" apply a
+	"$DATAWAL" export a a.jsonl
+	[ "$(stat -c %a a.jsonl)" = 600 ]
+	"$DATAWAL" import b a.jsonl
+	"$DATAWAL" export a - | "$DATAWAL" --quiet import c -
+	"$DATAWAL" export b b.jsonl
+	"$DATAWAL" export c c.jsonl
+	cmp a.jsonl b.jsonl
+	cmp a.jsonl c.jsonl
+	[ "$(wc -l < a.jsonl)" -ge 10 ]
+	"$DATAWAL" compact a to
+	"$DATAWAL" export to - | cmp - a.jsonl
+	"$DATAWAL" compact a
+	"$DATAWAL" export a - | cmp - a.jsonl
+	"$DATAWAL" --json scan a | grep -c '"record_type":"Raw"'
+	"$DATAWAL" verify a
+}
+
+# The largest value there is, as an argument of no command line.
+test_large_value()
+{
+	head -c 67108864 /dev/urandom > value
+	"$DATAWAL" put "$S" --key big --file value
+	"$DATAWAL" get "$S" --key big | cmp - value
+	"$DATAWAL" export "$S" out.jsonl
+	"$DATAWAL" import copy out.jsonl
+	"$DATAWAL" get copy --key big | cmp - value
+	"$DATAWAL" scan "$S" | grep -c 'payload=b64:.*\.\.\.$'
+	[ "$("$DATAWAL" --json scan "$S" | wc -c)" -gt 89478485 ]
+	printf x >> value
+	status 1 "$DATAWAL" put "$S" --key big --file value 2>stderr
+	grep 'more than 67108864 bytes' stderr
+	printf '{"op":"put","key_b64":"","value_b64":"%s"}\n' "$(: )" > ops
+	printf '{"op":"put","key_b64":"YQ==","value_b64":"' >> ops
+	base64 -w0 value >> ops
+	printf '"}\n' >> ops
+	status 1 "$DATAWAL" apply "$S" ops 2>stderr
+	grep 'ops, line 2: the value has 67108865 bytes' stderr
+}
+
+test_put_get_delete()
+{
+	"$DATAWAL" put "$S/new" --key a one
+	printf 'two\n\0\377' | "$DATAWAL" put "$S/new" --key-hex 62
+	"$DATAWAL" put "$S/new" --key-base64 Yw== --value-base64 dGhyZWU=
+	printf four > f
+	"$DATAWAL" put "$S/new" --key d --file f
+	"$DATAWAL" put "$S/new" --key '' ''
+	same one "$DATAWAL" get "$S/new" --key a
+	[ "$("$DATAWAL" get "$S/new" --key a | wc -c)" = 3 ]
+	"$DATAWAL" get "$S/new" --key b | cmp - <(printf 'two\n\0\377')
+	same three "$DATAWAL" get "$S/new" --key-hex 63
+	same Zm91cg== "$DATAWAL" get "$S/new" --key d --bytes base64
+	same 666f7572 "$DATAWAL" get "$S/new" --key d --bytes hex
+	[ "$("$DATAWAL" get "$S/new" --key '' | wc -c)" = 0 ]
+	status 2 "$DATAWAL" get "$S/new" --key z 2>stderr
+	grep 'key not found' stderr
+	"$DATAWAL" delete "$S/new" --key a
+	status 2 "$DATAWAL" get "$S/new" --key a
+	status 2 "$DATAWAL" delete "$S/new" --key a
+	[ "$("$DATAWAL" ls "$S/new" | wc -l)" = 4 ]
+	[ "$("$DATAWAL" --json ls "$S/new" b)" = "$("$DATAWAL" ls --json "$S/new" b)" ]
+	[ "$("$DATAWAL" ls "$S/new" b | wc -l)" = 1 ]
+	"$DATAWAL" rotate "$S/new" | grep 00000002
+	[ -e "$S/new/00000002.dwal" ]
+}
+
+# On a terminal values are cut and say so, and control bytes stay away.
+test_terminal()
+{
+	command -v script || skip "no script(1)"
+	local long
+	long=$(head -c 100 /dev/zero | tr '\0' x)
+	"$DATAWAL" put "$S" --key long "$long"
+	printf 'a\033[31m' | "$DATAWAL" put "$S" --key binary
+	script -qec "$DATAWAL get $S --key long" /dev/null < /dev/null | tr -d '\r' > out
+	[ "$(cat out)" = "$(printf '%s' "$long" | head -c 64)..." ]
+	script -qec "$DATAWAL get $S --key long --no-truncate" /dev/null < /dev/null |
+		tr -d '\r' > out
+	[ "$(cat out)" = "$long" ]
+	script -qec "$DATAWAL get $S --key binary" /dev/null < /dev/null > out
+	grep '<binary value, 6 bytes; use --bytes base64' out
+	! grep -q "$(printf '\033')" out
+	[ "$("$DATAWAL" get "$S" --key long | wc -c)" = 100 ]
+}
+
+test_human()
+{
+	"$DATAWAL" put "$S" --key 'a b"c\' "$(head -c 70 /dev/zero | tr '\0' y)"
+	"$DATAWAL" put "$S" --key-hex 00ff b64:x
+	"$DATAWAL" scan "$S" > out
+	grep -F 'seg=00000001 off=         0 len=     104 type=PUT txid=         1 key="a b\"c\\" payload=yyyy' out
+	grep -F "$(head -c 64 /dev/zero | tr '\0' y)..." out
+	grep -F 'key=b64:AP8= payload="b64:x"' out
+	"$DATAWAL" scan --bytes hex --no-truncate "$S" | grep -F 'key=hex:00ff payload=hex:6236343a78'
+	"$DATAWAL" dump "$S" --limit 1 | grep -F 'key_len=6 payload_len=70'
+	[ "$("$DATAWAL" dump "$S" --limit 1 | wc -l)" = 1 ]
+	[ "$("$DATAWAL" scan "$S" --limit 0 | wc -l)" = 0 ]
+	"$DATAWAL" report "$S" | grep -x 'records_replayed:    2'
+	"$DATAWAL" report "$S" | grep -x 'tail_bytes_discarded:0'
+}
+
+test_scan_from()
+{
+	local one=$TOP/tests/golden/write/v04_multiseg/store
+	[ "$("$DATAWAL" dump "$one" | wc -l)" -gt 5 ]
+	[ "$("$DATAWAL" scan "$one" --from-segment 2 | head -1 | cut -c1-12)" = seg=00000002 ]
+	"$DATAWAL" scan "$one" --from-segment 2 --from-offset 1 > out
+	[ "$(grep -c seg=00000002 out)" = 1 ]
+	! grep -q 'seg=00000002 off=         0' out
+	grep -q seg=00000003 out
+	[ "$("$DATAWAL" scan "$one" --from-segment 999 | wc -l)" = 0 ]
+	[ "$("$DATAWAL" scan "$one" --from-segment 3 --limit 1 | wc -l)" = 1 ]
+}
+
+test_json()
+{
+	local v='"schema":"datawal.cli.v1"'
+	"$DATAWAL" put "$S" --key k v
+	"$DATAWAL" put "$S" --key k w
+	same "{$v,\"kind\":\"record\",\"segment\":1,\"offset\":0,\"len\":30,\"record_type\":\"Put\",\"txid\":1,\"key_base64\":\"aw==\",\"payload_base64\":\"dg==\"}" \
+		"$DATAWAL" --json scan "$S" --limit 1
+	same "{$v,\"kind\":\"frame\",\"segment\":1,\"offset\":0,\"len\":30,\"record_type\":\"Put\",\"txid\":1,\"key_len\":1,\"payload_len\":1}" \
+		"$DATAWAL" dump --json "$S" --limit 1
+	same "{$v,\"kind\":\"value\",\"key_base64\":\"aw==\",\"value_base64\":\"dw==\",\"value_len\":1}" \
+		"$DATAWAL" --json get "$S" --key k
+	[ "$("$DATAWAL" --json get "$S" --key no || true)" = "{$v,\"kind\":\"miss\",\"key_base64\":\"bm8=\"}" ]
+	same "{$v,\"kind\":\"report\",\"files_scanned\":1,\"records_replayed\":2,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"mid_stream_errors\":0,\"unsupported_versions\":0,\"last_txid_seen\":2,\"records_behind\":0,\"damage\":null}" \
+		"$DATAWAL" --json report "$S"
+	same "{$v,\"kind\":\"verify\",\"frames_checked\":2,\"crc_failures\":0,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"last_segment\":1,\"last_offset\":30,\"damaged\":0}" \
+		"$DATAWAL" --json verify "$S"
+	same "{$v,\"kind\":\"check\",\"keys_checked\":1,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"mid_stream_errors\":0,\"unsupported_versions\":0,\"keys_damaged\":0}" \
+		"$DATAWAL" --json check "$S"
+	same "{$v,\"kind\":\"export\",\"outfile\":\"o\",\"records_written\":1,\"bytes_written\":38}" \
+		"$DATAWAL" --json export "$S" o
+	same "{$v,\"kind\":\"compact\",\"target\":\"t\",\"live_keys\":1,\"records_written\":1,\"bytes_written\":30}" \
+		"$DATAWAL" --json compact "$S" t
+	same "{$v,\"kind\":\"segment\",\"segment\":1,\"bytes\":60,\"live_bytes\":30,\"raw_bytes\":0,\"dead_bytes\":30,\"records\":2,\"deletes\":0}
+{$v,\"kind\":\"stats\",\"keys\":1,\"segments\":1,\"bytes\":60,\"live_bytes\":30,\"compaction_frees\":30,\"key_size_min\":1,\"key_size_p50\":1,\"key_size_p90\":1,\"key_size_p99\":1,\"key_size_max\":1,\"value_size_min\":1,\"value_size_p50\":1,\"value_size_p90\":1,\"value_size_p99\":1,\"value_size_max\":1}" \
+		"$DATAWAL" --json stats "$S"
+	same "{$v,\"kind\":\"repair\",\"done\":false,\"segments\":1,\"segments_damaged\":0,\"places\":0,\"bytes_out\":0,\"records\":2,\"records_behind\":0}" \
+		"$DATAWAL" --json repair "$S"
+	same "{$v,\"kind\":\"compact\",\"target\":null,\"live_keys\":1,\"segments_before\":1,\"segments_after\":1,\"bytes_before\":60,\"bytes_after\":30}" \
+		"$DATAWAL" --json compact "$S"
+	"$DATAWAL" --json put "$S" --key k x | grep -F '"kind":"put","key_base64":"aw==","value_len":1}'
+	"$DATAWAL" --json delete "$S" --key k | grep -F '"kind":"delete","key_base64":"aw==","existed":true}'
+	echo '{"op":"sync"}' | "$DATAWAL" --json apply "$S" |
+		grep -F '"kind":"apply","lines":1,"puts":0,"deletes":0,"raws":0,"rotates":0,"syncs":1}'
+}
+
+# A line that is wrong is named; those before it are there, those behind are not.
+test_apply_bad_line()
+{
+	local good='{"op":"put","key_b64":"YQ==","value_b64":"MQ=="}' bad text
+	while IFS='|' read -r text bad; do
+		rm -rf s
+		printf '%s\n\n%s\n%s\n' "$good" "$bad" '{"op":"put","key_b64":"Yg==","value_b64":""}' > ops
+		status 1 "$DATAWAL" apply s ops 2>stderr
+		grep -F "ops, line 3: $text" stderr
+		same 1 "$DATAWAL" get s --key a
+		status 2 "$DATAWAL" get s --key b 2>/dev/null
+		status 1 "$DATAWAL" apply s < ops 2>stderr
+		grep -F "stdin, line 3: " stderr
+	done <<- 'END'
+		no JSON|{"op":"put"
+		no JSON object|[1]
+		'op' is missing|{"key_b64":"YQ=="}
+		unknown operation|{"op":"get","key_b64":"YQ=="}
+		unknown member 'key'|{"op":"put","key":"YQ==","value_b64":""}
+		'value_b64' is missing|{"op":"put","key_b64":"YQ=="}
+		'value_b64' is no string|{"op":"put","key_b64":"YQ==","value_b64":1}
+		'key_b64': no standard base64|{"op":"put","key_b64":"YQ","value_b64":""}
+		'key_b64': no standard base64|{"op":"put","key_b64":"Y Q=","value_b64":""}
+		'key_b64': no standard base64|{"op":"put","key_b64":"YR==","value_b64":""}
+		'key_b64': no standard base64|{"op":"put","key_b64":"-_==","value_b64":""}
+		a delete has no value|{"op":"delete","key_b64":"YQ==","value_b64":""}
+		no JSON|{"op":"put","op":"put","key_b64":"YQ==","value_b64":""}
+	END
+	printf '%s\n' '{"key_b64":"YQ==","value_b64":"MQ=="}' '{"key_b64":"YQ=="}' > in
+	status 1 "$DATAWAL" import s in 2>stderr
+	grep -F "in, line 2: 'value_b64' is missing" stderr
+	status 1 "$DATAWAL" import s missing.jsonl 2>stderr
+	grep 'missing.jsonl' stderr
+}
+
+# More than a batch takes, in one order.
+test_apply_many()
+{
+	for i in $(seq 5000); do
+		printf '{"op":"put","key_b64":"%s","value_b64":"MQ=="}\n' \
+			"$(printf '%08d' "$i" | sed 's/\(....\)/\1/g')"
+	done > ops
+	"$DATAWAL" --json apply "$S" ops | grep '"puts":5000,'
+	"$DATAWAL" --json dump "$S" | sed -n 's/.*"txid":\([0-9]*\),.*/\1/p' | cmp - <(seq 5000)
+	"$DATAWAL" --json ls "$S" | wc -l | grep -x 5000
+}
+
+test_usage()
+{
+	local command
+	for command in scan get report verify dump check export compact put delete rotate apply \
+		import stats repair ls; do
+		"$DATAWAL" $command --help > help
+		grep -q "^usage: datawal $command STORE" help
+		grep -q '^Example:$' help
+		"$DATAWAL" --help | grep -q "^    $command "
+		status 1 "$DATAWAL" $command 2>stderr
+		status 1 "$DATAWAL" $command --nonsense "$S" 2>stderr
+		case $command in
+		get | put | delete) status 1 "$DATAWAL" $command "$S" < /dev/null 2>stderr ;;
+		esac
+	done
+	status 1 "$DATAWAL" 2>stderr
+	status 1 "$DATAWAL" nonsense 2>stderr
+	status 1 "$DATAWAL" get "$S" --key a --key-hex 61 2>stderr
+	status 1 "$DATAWAL" get "$S" --key-hex 6 2>stderr
+	status 1 "$DATAWAL" get "$S" --key-base64 'YQ' 2>stderr
+	status 1 "$DATAWAL" scan "$S" --limit -1 2>stderr
+	status 1 "$DATAWAL" scan "$S" --bytes odd 2>stderr
+	status 1 "$DATAWAL" put "$S" --key a v --file f 2>stderr
+	status 1 "$DATAWAL" scan "$W/missing" 2>stderr
+	grep 'No such file' stderr
+	status 1 "$DATAWAL" rotate "$W/missing" 2>stderr
+	[ ! -e "$W/missing" ]
+	[ -z "$(names "$S")" ]
+	"$DATAWAL" --version | grep '^datawal [0-9]'
+	status 1 "$DATAWAL" scan "$TOP/tests/golden/read/d00_base_one/store" > /dev/full 2>stderr
+	grep 'writing to stdout' stderr
+}
+
+# The completions know every command and option that --help tells of, and no other.
+test_completions()
+{
+	PATH=$(dirname "$DATAWAL"):$PATH
+	. "$TOP/tools/completions/datawal.bash"
+	compopt() { :; }
+	complete_at() { COMP_WORDS=(datawal "$@") COMP_CWORD=$#; _datawal; echo "${COMPREPLY[*]}"; }
+	same "report rotate repair" complete_at r
+	same "auto raw base64 hex" complete_at scan --bytes ''
+	same "--yes --json --quiet --help" complete_at repair "$S" --
+	same "--version" complete_at --v
+	"$DATAWAL" --help | sed -n '/^Commands:/,/^$/s/^    \([a-z]*\)  *\(.*\)/\1 \2/p' | tr -d "'" | sort > help
+	sed -n "s/^\t'\([a-z]*\):\(.*\)'$/\1 \2/p" "$TOP/tools/completions/_datawal" | sort > zsh
+	cmp help zsh
+	for command in $(cut -d' ' -f1 help); do "$DATAWAL" "$command" --help; done |
+		sed -n 's/^  *-/-/p' | grep -oE -- '--[a-z0-9-]+' | sort -u > options
+	grep -oE -- '--[a-z][a-z0-9-]+' "$TOP/tools/completions/_datawal" | grep -v -- --version | sort -u > zsh
+	cmp options zsh
+}
+
+# Who reads leaves no trace, not even a lock file, and works on a read-only directory.
+test_reading_changes_nothing()
+{
+	local command
+	cp -r "$TOP/tests/golden/read/d03_crc_first_active/store" s
+	touch -d '2001-01-01' s s/*
+	find s -printf '%p %s %T@ %C@\n' | sort > before
+	for command in scan report verify dump check stats ls repair "get --key a" "export s o"; do
+		# shellcheck disable=SC2086 # words
+		set -- $command
+		[ "$1" = export ] && set -- export s o || set -- "$1" s "${@:2}"
+		status 2 "$DATAWAL" "$@" 2>stderr
+	done
+	status 2 "$DATAWAL" compact s to 2>stderr
+	find s -printf '%p %s %T@ %C@\n' | sort | cmp - before
+}
+
+test_locked()
+{
+	"$DATAWAL" put "$S" --key a one
+	exec 9< "$S/.lock"
+	flock -xn 9
+	for command in "put --key a two" "delete --key a" rotate compact "repair" "repair --yes"; do
+		# shellcheck disable=SC2086 # words
+		set -- $command
+		status 1 "$DATAWAL" "$1" "$S" "${@:2}" 2>stderr
+		grep "open for writing" stderr
+	done
+	status 1 "$DATAWAL" apply "$S" < /dev/null 2>stderr
+	status 1 "$DATAWAL" import "$S" /dev/null 2>stderr
+	same one "$DATAWAL" get "$S" --key a
+	"$DATAWAL" verify "$S"
+	"$DATAWAL" compact "$S" "$W/to"
+	flock -u 9
+	"$DATAWAL" put "$S" --key a two
+}
+
+# What repair must do to any store: tell first, then lose nothing.
+repair_case() # STORE
+{
+	local s=$1 file want=0 back
+	rm -rf before && cp -r "$s" before
+	"$DATAWAL" --json repair "$s" > plan || want=$?
+	diff <(digest before) <(digest "$s")
+	[ $want = 0 ] || [ $want = 2 ]
+	[ "$(field segments_damaged < <(tail -1 plan))" != 0 ] || [ $want = 0 ]
+	"$DATAWAL" --json repair --yes "$s" > done
+	[ "$(sed 's/"quarantine":[^}]*}/}/; s/"done":[a-z]*//' plan)" = \
+		"$(sed 's/"quarantine":[^}]*}/}/; s/"done":[a-z]*//' done)" ]
+	# every byte is still there: the old segment is the new one with the quarantined put back
+	for file in $(cd before && find . -regextype egrep -regex './[0-9]{8}\.dwal' | cut -c3-); do
+		rebuild "$s" "$file" done > rebuilt
+		cmp rebuilt "before/$file"
+	done
+	[ -z "$(find "$s" -name '*.compact' -o -name '*.torn-*.tmp')" ]
+	"$DATAWAL" --json verify "$s" > verify
+	[ "$(field frames_checked < verify)" = "$(field records < <(tail -1 done))" ]
+	back=$(digest "$s")
+	"$DATAWAL" --json repair --yes "$s" | grep '"segments_damaged":0'
+	[ "$back" = "$(digest "$s")" ]
+	[ $want = 0 ] || "$DATAWAL" put "$s" --key after x || [ "${s%txid_max*}" != "$s" ]
+}
+
+# rebuild STORE SEGMENT DONE: the bytes of a segment before it was repaired
+rebuild()
+{
+	local id=$((10#${2%.dwal})) at=0 from=0 offset size name
+	while IFS=' ' read -r offset size name; do
+		head -c $((from + offset - at)) "$1/$2" | tail -c $((offset - at))
+		from=$((from + offset - at))
+		cat "$1/$name"
+		at=$((offset + size))
+	done < <(sed -n "s/.*\"kind\":\"damage\",\"segment\":$id,\"offset\":\([0-9]*\),\"len\":\([0-9]*\),.*\"quarantine\":\"\([^\"]*\)\".*/\1 \2 \3/p" "$3")
+	tail -c +$((from + 1)) "$1/$2"
+}
+
+test_repair_golden()
+{
+	local dir damaged=0
+	for dir in "$TOP"/tests/golden/read/*/; do
+		echo "$dir"
+		rm -rf s
+		cp -r "$dir/store" s
+		repair_case s
+		[ "$(verdict_status "$dir")" = 0 ] || damaged=$((damaged + 1))
+		[ "$(verdict_status "$dir")" = 0 ] || [ -n "$(find s -name '*.torn-*')" ]
+	done
+	[ $damaged -gt 30 ]
+}
+
+# A record in the middle of a sealed segment: it goes, all others come back.
+test_repair_middle()
+{
+	local i at
+	for i in 1 2 3 4 5 6 7 8; do
+		"$DATAWAL" put s --key "k$i" "value $i"
+		case $i in 3 | 6) "$DATAWAL" rotate s ;; esac
+	done
+	at=$("$DATAWAL" --json dump s | sed -n 's/.*"segment":2,"offset":\([0-9]*\),.*"txid":5,.*/\1/p')
+	damage s/00000002.dwal $((at + 30)) '\377'
+	status 3 "$DATAWAL" verify s 2>stderr
+	grep 'segment 00000002 is damaged at offset' stderr
+	status 2 "$DATAWAL" repair s > plan
+	grep "segment 00000002, offset $at: .* (crc)" plan
+	grep '1 behind damage would come back' plan
+	repair_case s
+	for i in 1 2 3 4 6 7 8; do
+		same "value $i" "$DATAWAL" get s --key "k$i"
+	done
+	status 2 "$DATAWAL" get s --key k5
+	[ "$(find s -name '*.torn-*' | wc -l)" = 1 ]
+}
+
+# A damaged value that holds a whole record: that one is not a record of the log.
+test_repair_embedded()
+{
+	"$DATAWAL" put inner --key wrong wrong
+	"$DATAWAL" put s --key a 1
+	{ printf 'head'; cat inner/00000001.dwal; printf tail; } | "$DATAWAL" put s --key copy
+	"$DATAWAL" put s --key b 2
+	damage s/00000001.dwal 60 'X'
+	repair_case s 2>stderr
+	status 2 "$DATAWAL" get s --key wrong
+	same 1 "$DATAWAL" get s --key a
+	same 2 "$DATAWAL" get s --key b
+}
+
+# Damage, and what a writer that knows no better appended behind a torn tail.
+test_repair_behind_tail()
+{
+	"$DATAWAL" put s --key a 1
+	"$DATAWAL" put s --key torn 'a long value that a crash cut off'
+	"$DATAWAL" put other --key a 2
+	"$DATAWAL" put other --key b 3
+	truncate -s -9 s/00000001.dwal
+	cat other/00000001.dwal >> s/00000001.dwal
+	status 2 "$DATAWAL" report s 2>stderr
+	grep '2 whole records behind' stderr
+	repair_case s 2>stderr
+	same 2 "$DATAWAL" get s --key a
+	same 3 "$DATAWAL" get s --key b
+}
+
+# What a writer has cut off already is a store of its own, after a repair.
+test_repair_quarantined()
+{
+	local i
+	for i in 1 2 3; do "$DATAWAL" put s --key "k$i" "value $i"; done
+	damage s/00000001.dwal 70 '\377'
+	"$DATAWAL" put s --key k4 'value 4' 2>stderr
+	grep 'saved the .* bytes behind offset' stderr
+	status 2 "$DATAWAL" get s --key k3
+	mkdir torn
+	cp s/*.torn-* torn/00000001.dwal
+	status 2 "$DATAWAL" repair torn
+	"$DATAWAL" repair --yes torn
+	"$DATAWAL" export torn - | "$DATAWAL" import s -
+	for i in 1 3 4; do same "value $i" "$DATAWAL" get s --key "k$i"; done
+}
+
+test_mounted()
+{
+	[ -c /dev/fuse ] && command -v fusermount3 || skip "no /dev/fuse or no fusermount3"
+	"$DATAWAL" put "$S" --key a one
+	mount_store
+	same one "$DATAWAL" get "$S" --key a
+	echo two > "$M/b"
+	sync "$M/b"
+	same two "$DATAWAL" get "$S" --key b
+	"$DATAWAL" verify "$S"
+	"$DATAWAL" export "$S" - | wc -l | grep -x 2
+	status 1 "$DATAWAL" put "$S" --key a two 2>stderr
+	grep "is mounted at '$M'; .*cp FILE '$M/KEY'" stderr
+	status 1 "$DATAWAL" compact "$S/../store" 2>stderr
+	grep "echo compact > '$M/.datawal/control'" stderr
+	status 1 "$DATAWAL" rotate "$S" 2>stderr
+	grep "echo rotate > '$M/.datawal/control'" stderr
+	status 1 "$DATAWAL" delete "$S" --key a 2>stderr
+	grep "rm '$M/KEY'" stderr
+	status 1 "$DATAWAL" repair "$S" 2>stderr
+	grep "fusermount3 -u '$M'" stderr
+	status 1 "$DATAWAL" apply "$S" < /dev/null 2>stderr
+	grep "is mounted at '$M'" stderr
+	"$DATAWAL" compact "$S" "$W/to"
+	unmount_store
+	"$DATAWAL" put "$S" --key a two
+}
+
+# A bar on a terminal only, and never with --quiet.
+test_progress()
+{
+	command -v script || skip "no script(1)"
+	head -c 60000000 /dev/urandom > value
+	for i in 1 2 3; do "$DATAWAL" put "$S" --key "$i" --file value; done
+	"$DATAWAL" export "$S" out.jsonl 2>stderr
+	[ ! -s stderr ]
+	script -qec "$DATAWAL --quiet import q out.jsonl" /dev/null < /dev/null > quiet
+	! grep -q '\[' quiet
+	script -qec "$DATAWAL import l out.jsonl; $DATAWAL import l out.jsonl" /dev/null < /dev/null > loud ||
+		{ cat loud; exit 1; }
+	# however fast this machine is, nothing but a bar is there
+	tr '\r' '\n' < loud | sed 's/^import \[[#.]*\] .* left .*//' > rest
+	! grep '[a-z]' rest
+}
+
+run_cli_tests()
+{
+	local failed=0 name
+	export -f status same expected field digest names damage edge_keys verdict_status \
+		read_golden repair_case rebuild
+	for name in ${1:-$(declare -F | awk '$3 ~ /^test_/ { print $3 }')}; do
+		run_one "$name" || failed=1
+	done
+	return $failed
+}
+
+run_cli_tests "$@"

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * datawal-soak.c - the long-running validator: works on a store for as long as it is
+ * told, through the library or a mount, kills what it likes, and compares.
+ */
+#include <stdio.h>
+
+#include "tools/datawal-soak_config.h"
+#include "tools/datawal-soak_plot.h"
+#include "tools/datawal-soak_run.h"
+#include "tools/datawal-soak_stream.h"
+
+static int do_task(const struct config *config)
+{
+	switch (config->task) {
+	case TASK_HELP: config_print_help(); return 0;
+	case TASK_VERSION: puts("datawal-soak " DATAWALFS_VERSION); return 0;
+	case TASK_FIXTURES: return fixtures_write(config->file);
+	case TASK_PLOT: return plot_draw(config, config->file);
+	case TASK_RUN: break;
+	}
+	return soak_run(config);
+}
+
+int main(int argc, char **argv)
+{
+	struct config config;
+	int rc = config_init(&config, argc, argv);
+
+	if (!rc)
+		rc = do_task(&config);
+	config_release(&config);
+	return rc;
+}

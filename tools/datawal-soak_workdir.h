@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * datawal-soak_workdir.h - the directory that a run has for itself.
+ */
+#ifndef TOOLS_DATAWAL_SOAK_WORKDIR_H
+#define TOOLS_DATAWAL_SOAK_WORKDIR_H
+
+#include "tools/datawal-soak_backend.h"
+
+/* Take the work directory and put an empty store and a mount point there.  What an
+ * earlier run left is removed; a directory with other things in it is refused, and one
+ * that another run uses.  The claim ends with the process.
+ * 0, or SOAK_SETUP after a message. */
+int workdir_claim(const char *path, struct paths *ret);
+
+/* `{0}` is fine. */
+void workdir_release(struct paths *paths);
+
+#endif
