@@ -42,7 +42,7 @@ TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb bench clean tests man
+.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench clean tests man
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
@@ -134,6 +134,10 @@ uninstall:
 # build/datawalfs_VERSION_ARCH.deb
 deb:
 	tools/make-deb $(VERSION)
+
+# The package in a clean Debian; needs root, the network and debootstrap.
+check-deb: deb
+	tests/package/check-deb.sh build/datawalfs_$(VERSION)_$$(dpkg --print-architecture).deb
 
 clean:
 	rm -rf build

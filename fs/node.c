@@ -25,8 +25,10 @@ struct node *node_ref(struct node *node)
 	return node;
 }
 
-static void node_free(struct node *node)
+void node_free(struct node *node)
 {
+	assert(!node_is_linked(node));
+	assert(node_is_dir(node) || !node->content);
 	if (node_is_dir(node))
 		free(node->children);
 	if (node->flags & NODE_EXTERNAL)
@@ -35,16 +37,18 @@ static void node_free(struct node *node)
 	free(node);
 }
 
-void node_unref(struct node *node, uint64_t count)
+bool node_release(struct node *node, uint64_t count)
 {
 	uint64_t before = atomic_fetch_sub_explicit(&node->refs, count, memory_order_acq_rel);
 
 	assert(before >= count);
-	if (before > count)
-		return;
-	assert(!node_is_linked(node));
-	assert(node_is_dir(node) || !node->content);
-	node_free(node);
+	return before == count;
+}
+
+void node_unref(struct node *node, uint64_t count)
+{
+	if (node_release(node, count))
+		node_free(node);
 }
 
 static void set_name(struct node *node, const char *name, size_t name_size,
@@ -176,11 +180,14 @@ void tree_release(struct tree *tree)
 	HASH_CLEAR(hh, tree->table);
 	while (node) {
 		struct node *next = node->hh.next;
+		node->flags &= (uint8_t)~NODE_LINKED;
 		node_free(node);
 		node = next;
 	}
-	if (tree->root)
+	if (tree->root) {
+		tree->root->flags &= (uint8_t)~NODE_LINKED;
 		node_free(tree->root);
+	}
 	*tree = (struct tree){0};
 }
 

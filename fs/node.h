@@ -87,6 +87,9 @@ static inline bool node_is_linked(const struct node *node)
 /* Count.  Any thread, no lock.  The last reference frees; `content` must be gone by then. */
 struct node *node_ref(struct node *node);
 void node_unref(struct node *node, uint64_t count);
+/* The two halves of it: true if that was the last, whose holder then frees. */
+bool node_release(struct node *node, uint64_t count);
+void node_free(struct node *node);
 
 struct dw_bytes node_component(const struct node *node);
 

@@ -264,7 +264,7 @@ static void *committer(void *context)
 	while (wait_due(volume))
 		while ((node = take_due(volume, monotonic_ms()))) {
 			(void)commit_node(volume, node); /* logged there, and tried again */
-			node_unref(node, 1);
+			volume_unref(volume, node, 1);
 		}
 	return NULL;
 }
@@ -300,7 +300,7 @@ int volume_commit_all(struct volume *volume)
 			break;
 		int one = commit_node(volume, node);
 		rc = rc ? rc : one;
-		node_unref(node, 1);
+		volume_unref(volume, node, 1);
 	}
 	return rc;
 }
@@ -329,7 +329,7 @@ static void release_contents(struct volume *volume)
 				   "a written file is lost: it could not be committed");
 		content->node->opens = 0;
 		volume_mark_clean(volume, content);
-		volume_drop_content(volume, content->node);
+		volume_free_content(volume, content->node);
 	}
 }
 

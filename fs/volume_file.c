@@ -48,17 +48,33 @@ int volume_get_content(struct volume *volume, struct node *node, struct content 
 	return 0;
 }
 
-void volume_drop_content(struct volume *volume, struct node *node)
+void volume_free_content(struct volume *volume, struct node *node)
 {
 	struct content *content = node->content;
 
-	if (!content || content->dirty || node->opens)
+	if (!content)
 		return;
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	DL_DELETE2(volume->contents, content, prev_all, next_all);
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
 	content_free(content, volume->store);
 	node->content = NULL;
+}
+
+/* Of a node out of the tree it is all that there is, as long as anybody knows the node. */
+void volume_drop_content(struct volume *volume, struct node *node)
+{
+	if (node->content && !node->content->dirty && !node->opens && node_is_linked(node))
+		volume_free_content(volume, node);
+}
+
+void volume_unref(struct volume *volume, struct node *node, uint64_t count)
+{
+	if (!node_release(node, count))
+		return;
+	if (!node_is_dir(node))
+		volume_free_content(volume, node);
+	node_free(node);
 }
 
 int volume_load_content(struct volume *volume, struct node *node, struct content **ret)
@@ -188,7 +204,8 @@ int volume_preserve(struct volume *volume, struct node *node)
 	struct content *content;
 	struct key key;
 
-	if (!node->opens || (node->content && node->content->loaded))
+	/* the tree and the caller count on it; whoever else does may open it yet */
+	if (atomic_load(&node->refs) <= 2 || (node->content && node->content->loaded))
 		return 0;
 	int rc = volume_get_content(volume, node, &content);
 	if (rc < 0)
@@ -208,7 +225,6 @@ void volume_detach(struct volume *volume, struct node *node)
 	atomic_store(&node->logged, false);
 	if (node->content)
 		volume_mark_clean(volume, node->content);
-	volume_drop_content(volume, node);
 }
 
 /* --- open and close --- */
@@ -253,7 +269,7 @@ void volume_release(struct volume *volume, struct node *node)
 	node->opens--;
 	volume_drop_content(volume, node);
 	unlock_file(volume, node);
-	node_unref(node, 1);
+	volume_unref(volume, node, 1);
 }
 
 /* --- reading --- */

@@ -75,10 +75,13 @@ int volume_commit_locked(struct volume *volume, struct node *node);
 int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
 /* The same, committed: on failure nothing is changed. */
 int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size);
+/* node_unref() for whoever may be the last to know a file. */
+void volume_unref(struct volume *volume, struct node *node, uint64_t count);
+void volume_free_content(struct volume *volume, struct node *node);
 /* Let the content go if nobody needs it. */
 void volume_drop_content(struct volume *volume, struct node *node);
 
-/* Keep what open files read of a file that is about to leave the tree. */
+/* Keep the value of a file that is about to leave the tree for those who know it. */
 int volume_preserve(struct volume *volume, struct node *node);
 /* Take a file out of the tree; the caller counts on it.  Bytes not yet committed are
  * nobody's but its openers'.  `names` is held for writing. */

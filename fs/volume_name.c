@@ -63,8 +63,7 @@ int volume_lookup(struct volume *volume, struct node *parent, const char *name,
 
 void volume_forget(struct volume *volume, struct node *node, uint64_t count)
 {
-	(void)volume;
-	node_unref(node, count);
+	volume_unref(volume, node, count);
 }
 
 /* --- names that are to be --- */
@@ -273,7 +272,7 @@ static int try_create(struct volume *volume, const struct volume_cred *cred, str
 	/* somebody was faster: open what is there */
 	rc = volume_open_file(volume, ret->node, flags);
 	if (rc < 0)
-		node_unref(ret->node, 1);
+		volume_unref(volume, ret->node, 1);
 	else if (flags & O_TRUNC)
 		rc = volume_getattr(volume, ret->node, &ret->st);
 	return rc;
@@ -401,7 +400,7 @@ int volume_unlink(struct volume *volume, struct node *parent, const char *name)
 	lock_node(volume, node);
 	rc = unlink_locked(volume, parent, node);
 	unlock_node(volume, node);
-	node_unref(node, 1);
+	volume_unref(volume, node, 1);
 	unlock_names(volume);
 	return rc;
 }

@@ -377,7 +377,7 @@ int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		rc = rename_found(&r, flags);
 		unlock_both(&r);
 		if (target)
-			node_unref(target, 1);
+			volume_unref(volume, target, 1);
 	}
 	(void)pthread_rwlock_unlock(&volume->names);
 	return rc;

@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test_corners.sh - where a file system is easily wrong: races, full disks, odd beginnings.
+. "$(dirname "$0")/lib.sh"
+
+# The descriptors 0 to 2 are written to; none of them may be the store's.
+test_corner_closed_descriptors()
+{
+	"$DATAWALFS" "$S" "$M" <&- >&- 2>&-
+	mountpoint -q "$M"
+	fails flock -n "$S/.lock" true
+	echo x > "$M/a"
+	command_file rotate
+	remount_store
+	[ "$(cat "$M/a")" = x ]
+	unmount_store
+}
+
+# More segments than descriptors: the active one must stay writable.
+test_corner_few_descriptors()
+{
+	mount_store
+	local i
+	for i in $(seq 60); do
+		echo "$i" > "$M/f$i"
+		command_file rotate
+	done
+	unmount_store
+	bash -c 'ulimit -n 40; exec "$@"' sh "$DATAWALFS" "$S" "$M"
+	echo more > "$M/f61"
+	for i in $(seq 60); do
+		[ "$(cat "$M/f$i")" = "$i" ]
+	done
+	command_file compact
+	remount_store
+	[ "$(cat "$M/f61")" = more ]
+	unmount_store
+}
+
+test_corner_export_cannot_harm()
+{
+	mount_store
+	echo x > "$M/a"
+	fails command_file "export $S/00000001.dwal"
+	fails command_file "export $S/.lock"
+	fails command_file "export $S/00000001.hint"
+	remount_store
+	[ "$(cat "$M/a")" = x ]
+	unmount_store
+}
+
+# By a way that cannot be told from its name the export leads into the mount: with one
+# thread, too, the daemon must go on answering.
+test_corner_export_into_the_mount()
+{
+	mount_store -s
+	echo x > "$M/a"
+	ln -s "$M" "$W/link"
+	timeout 20 bash -c "echo 'export $W/link/out' > '$M/.datawal/control'" || true
+	[ "$(cat "$M/a")" = x ]
+	unmount_store
+}
+
+test_corner_signal_with_export_open()
+{
+	"$DATAWALFS" -f "$S" "$M" 2> "$W/log2" &
+	local pid=$!
+	until mountpoint -q "$M"; do kill -0 $pid; done
+	head -c 3000000 /dev/urandom > "$M/big"
+	exec 3< "$M/.datawal/export.jsonl"
+	head -c 10 <&3 > /dev/null
+	kill -TERM $pid
+	wait $pid
+	exec 3<&-
+}
+
+# A truncation that cannot be committed changes nothing, not in memory either.
+test_corner_truncate_on_full_disk()
+{
+	mkdir "$W/disk"
+	mount -t tmpfs -o size=1m tmpfs "$W/disk" 2>/dev/null || skip "no right to mount a tmpfs"
+	S=$W/disk/store
+	mkdir "$S"
+	mount_store
+	head -c 100000 /dev/urandom > "$W/want"
+	cp "$W/want" "$M/f"
+	head -c 2000000 /dev/zero > "$W/disk/fill" 2>/dev/null || true
+	fails perl -e 'truncate($ARGV[0], 90000) or die "$!"' "$M/f"
+	[ "$(stat -c %s "$M/f")" = 100000 ]
+	cmp "$W/want" "$M/f"
+	rm "$W/disk/fill"
+	remount_store
+	cmp "$W/want" "$M/f"
+	unmount_store
+	umount "$W/disk"
+}
+
+test_corner_times()
+{
+	mount_store
+	mkdir "$M/d"
+	touch -d 2001-01-01 "$M/d"
+	touch "$M/d/x"
+	[ "$(stat -c %Y "$M/d")" -gt 1000000000 ]
+	: > "$M/e"
+	touch -d 2001-01-01 "$M/e"
+	: > "$M/e"
+	[ "$(stat -c %Y "$M/e")" -gt 1000000000 ]
+	# commit times last
+	echo 1 > "$M/f"
+	local before
+	before=$(stat -c %y "$M/f")
+	remount_store
+	[ "$(stat -c %y "$M/f")" = "$before" ]
+	command_file compact
+	remount_store
+	[ "$(stat -c %y "$M/f")" = "$before" ]
+	unmount_store
+}
+
+# An unlinked file that is still open and its successor are two files.
+test_corner_inode_numbers()
+{
+	mount_store
+	echo old > "$M/f"
+	exec 3< "$M/f"
+	rm "$M/f"
+	echo new > "$M/f"
+	perl -e 'open(my $f, "<&=3") or die; exit((stat($f))[1] == (stat($ARGV[0]))[1])' "$M/f"
+	exec 3<&-
+	unmount_store
+}
+
+# A name is replaced over and over: who opens it gets the one file or the other.
+test_corner_read_while_replaced()
+{
+	mount_store
+	printf '%01000d' 0 > "$M/f"
+	perl -e '
+		my ($dir, $stop) = ($ARGV[0], time + 5);
+		for (1 .. 3) {
+			next if fork;
+			while (time < $stop) {
+				open(my $f, "<", "$dir/f") or die "open: $!";
+				my $n = sysread($f, my $text, 4096);
+				die "read: $!" unless defined $n;
+				die "half a file: $n" unless $n == 1000;
+			}
+			exit 0;
+		}
+		for (my $i = 0; time < $stop; $i++) {
+			open(my $f, ">", "$dir/t") or die;
+			printf $f "%01000d", $i;
+			close $f or die;
+			rename("$dir/t", "$dir/f") or die;
+		}
+		my $bad = 0;
+		while (wait > 0) { $bad ||= $?; }
+		exit($bad ? 1 : 0);
+	' "$M"
+	unmount_store
+}
+
+test_corner_read_while_directory_moves()
+{
+	mount_store
+	mkdir "$M/a"
+	printf '%01000d' 0 > "$M/a/f"
+	perl -MFcntl -e '
+		my ($dir, $stop) = ($ARGV[0], time + 4);
+		sysopen(my $f, "$dir/a/f", O_RDONLY | 040000) or die "open: $!"; # O_DIRECT: ask the daemon
+		for (1 .. 3) {
+			next if fork;
+			while (time < $stop) {
+				sysseek($f, 0, 0);
+				my $n = sysread($f, my $text, 4096);
+				die "read: $!" unless defined $n;
+			}
+			exit 0;
+		}
+		while (time < $stop) {
+			rename("$dir/a", "$dir/b") or die;
+			rename("$dir/b", "$dir/a") or die;
+		}
+		my $bad = 0;
+		while (wait > 0) { $bad ||= $?; }
+		exit($bad ? 1 : 0);
+	' "$M"
+	unmount_store
+}
+
+run_tests "$@"
