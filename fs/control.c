@@ -64,8 +64,6 @@ int control_new(struct volume *volume, const char *name, const char *mountpoint,
 
 void control_free(struct control *control)
 {
-	struct control_file *file = NULL, *next = NULL;
-
 	if (!control)
 		return;
 	(void)pthread_mutex_lock(&control->lock);
@@ -73,8 +71,8 @@ void control_free(struct control *control)
 		(void)pthread_cond_wait(&control->idle, &control->lock);
 	(void)pthread_mutex_unlock(&control->lock);
 	/* the kernel does not release what a signal cut off */
-	DL_FOREACH_SAFE(control->open, file, next)
-	control_close(control, file);
+	while (control->open)
+		control_close(control, control->open);
 	free(control->name);
 	free(control->mountpoint);
 	free(control);

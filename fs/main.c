@@ -357,7 +357,7 @@ static int serve(struct fuse_session *session, const struct fuse_cmdline_opts *o
 static int run(struct fuse_session *session, const struct fuse_cmdline_opts *opts,
 	       const struct settings *settings, struct mount *mount)
 {
-	struct readiness readiness = {.fd = -1};
+	static struct readiness readiness = {.fd = -1};
 
 	mount->ready = on_ready;
 	mount->context = &readiness;

@@ -158,7 +158,7 @@ static int fits_segment(struct loader *l, const struct hint_block *block,
 
 	if (!rc)
 		rc = io_read_full(l->io, l->segment_fd, crc, sizeof crc, block->end - sizeof crc);
-	if (rc < 0)
+	if (rc)
 		return rc == -ENODATA ? 0 : rc;
 	record_header_encode(&last->header, want);
 	return !memcmp(header, want, sizeof want) && bytes_get32(crc) == block->last_crc;

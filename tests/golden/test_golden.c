@@ -248,7 +248,7 @@ static void apply_line(struct dw_store *store, const char *line)
 	else if (!strcmp(what, "sync"))
 		CHECK_EQ(dw_sync(store), 0);
 	else
-		CHECK(!"known operation");
+		CHECK(false && "known operation");
 	free_bytes(key);
 	free_bytes(value);
 	json_decref(op);

@@ -232,7 +232,7 @@ static enum dw_type type_of(const struct row *row)
 	for (int i = 0; i < 3; i++)
 		if (!strcmp(row->cells[COLUMN_TYPE], names[i]))
 			return (enum dw_type)i;
-	CHECK(!"known type");
+	CHECK(false && "known type");
 	return DW_RAW;
 }
 
@@ -434,7 +434,7 @@ static void inflict(const char *reason, struct buf *segment, size_t last)
 	else if (!strcmp(reason, "payload_size"))
 		bytes_put32(record + 20, DW_VALUE_SIZE_MAX + 1);
 	else
-		CHECK(!"known reason");
+		CHECK(false && "known reason");
 }
 
 static void check_damage(const char *reason, const char *verdict, bool last)

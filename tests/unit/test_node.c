@@ -379,7 +379,7 @@ static const struct entry *entry_of(const struct world *w, const struct node *no
 	for (size_t i = 0; i < w->count; i++)
 		if (w->entries[i].node == node)
 			return &w->entries[i];
-	CHECK(!"an entry of the model");
+	CHECK(false && "an entry of the model");
 	return NULL;
 }
 
