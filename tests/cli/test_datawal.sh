@@ -222,6 +222,7 @@ test_put_get_delete()
 test_terminal()
 {
 	command -v script || skip "no script(1)"
+	script -qec true /dev/null >/dev/null 2>&1 || skip "no pseudo-terminals here"
 	local long
 	long=$(head -c 100 /dev/zero | tr '\0' x)
 	"$DATAWAL" put "$S" --key long "$long"
@@ -593,6 +594,7 @@ test_mounted()
 test_progress()
 {
 	command -v script || skip "no script(1)"
+	script -qec true /dev/null >/dev/null 2>&1 || skip "no pseudo-terminals here"
 	head -c 60000000 /dev/urandom > value
 	for i in 1 2 3; do "$DATAWAL" put "$S" --key "$i" --file value; done
 	"$DATAWAL" export "$S" out.jsonl 2>stderr
