@@ -32,7 +32,9 @@ override CPPFLAGS += -Iengine -I. -D_GNU_SOURCE -DDATAWALFS_VERSION='"$(VERSION)
 ALL_CFLAGS = -std=c11 -g -fPIC $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(PKG_CFLAGS) -pthread $(CFLAGS)
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
-SRC_FS := $(filter-out fs/main.c fs/ops.c,$(wildcard fs/*.c))
+# what needs libfuse is the daemon's only; tests link the rest
+SRC_FUSE := fs/main.c $(wildcard fs/ops*.c)
+SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*.c))
 # a program of tools/ is NAME.c and, if it needs more, NAME_*.c; what they share is tools/common_*.c
 TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))
 SRC_TOOLS_COMMON := $(wildcard tools/common_*.c)
@@ -62,7 +64,7 @@ $(O)/libdatawal.so.0: $(call objs,$(SRC_ENGINE)) engine/libdatawal.map
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libdatawal.so.0 \
 		-Wl,--version-script=engine/libdatawal.map $(filter %.o,$^) $(PKG_LIBS_ENGINE) -o $@
 
-$(O)/datawalfs: $(call objs,fs/main.c fs/ops.c $(SRC_FS)) $(O)/libdatawal.a
+$(O)/datawalfs: $(call objs,$(SRC_FUSE) $(SRC_FS)) $(O)/libdatawal.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 # datawal-soak comes from datawal-soak.c, datawal-soak_*.c

@@ -6,7 +6,7 @@
  * The daemon is the only writer, so the kernel may keep names, attributes and pages
  * for as long as it likes; the control files change by themselves and are not kept.
  */
-#include "fs/ops.h"
+#include "fs/ops_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,6 @@
 #define KEEP_SECONDS (365.0 * 86400)
 
 enum { REQUEST_MAX = 1 << 20 };
-
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
 
 static struct volume *volume_of(fuse_req_t req)
 {
@@ -36,29 +31,6 @@ static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 static fuse_ino_t ino_of(fuse_req_t req, struct node *node)
 {
 	return node == volume_root(volume_of(req)) ? FUSE_ROOT_ID : (fuse_ino_t)node;
-}
-
-static struct volume_cred cred_of(fuse_req_t req)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-
-	return (struct volume_cred){ctx->uid, ctx->gid};
-}
-
-/* The kernel's errno for ours: what a file system does not say is an I/O error. */
-static int fs_errno(int rc)
-{
-	switch (-rc) {
-	case EBADMSG: /* damaged bytes */
-	case ENODATA: return EIO;
-	case E2BIG: /* a key over the limit */ return ENAMETOOLONG;
-	default: return -rc;
-	}
-}
-
-static void reply_err(fuse_req_t req, int rc)
-{
-	(void)fuse_reply_err(req, fs_errno(rc));
 }
 
 static struct fuse_entry_param entry_param(fuse_req_t req, const struct volume_entry *entry)
@@ -83,98 +55,6 @@ static void reply_entry(fuse_req_t req, int rc, const struct volume_entry *entry
 	struct fuse_entry_param param = entry_param(req, entry);
 	if (fuse_reply_entry(req, &param) == -ENOENT)
 		volume_forget(volume, entry->node, 1);
-}
-
-/* --- the control directory --- */
-
-static void control_reply_entry(fuse_req_t req, uint64_t id)
-{
-	struct fuse_entry_param param = {.ino = id};
-
-	if (!id) {
-		reply_err(req, -ENOENT);
-		return;
-	}
-	(void)control_getattr(mount_of(req)->control, id, &param.attr); /* cannot fail */
-	(void)fuse_reply_entry(req, &param);                            /* nothing is counted */
-}
-
-/* Whether a lookup is for the control directory or in it; then it was answered. */
-static bool control_answers_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct control *control = mount_of(req)->control;
-
-	if (!control)
-		return false;
-	if (parent == CONTROL_DIR)
-		control_reply_entry(req, control_find(name));
-	else if (parent == FUSE_ROOT_ID && !strcmp(name, control_name(control)))
-		control_reply_entry(req, CONTROL_DIR);
-	else
-		return false;
-	return true;
-}
-
-static void control_op_getattr(fuse_req_t req, fuse_ino_t ino)
-{
-	struct stat st;
-
-	(void)control_getattr(mount_of(req)->control, ino, &st); /* cannot fail */
-	(void)fuse_reply_attr(req, &st, 0);
-}
-
-static void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	const struct volume_cred cred = cred_of(req);
-	struct control_file *file = NULL;
-	int rc = control_open(mount_of(req)->control, ino, fi->flags, &cred, &file);
-
-	if (rc < 0) {
-		reply_err(req, rc);
-		return;
-	}
-	fi->fh = (uintptr_t)file;
-	fi->direct_io = 1; /* the size is not known before */
-	fi->nonseekable = ino == CONTROL_EXPORT;
-	if (fuse_reply_open(req, fi) == -ENOENT)
-		control_close(mount_of(req)->control, file);
-}
-
-static void control_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
-{
-	char *buf = malloc(size);
-	size_t used = 0;
-
-	if (!buf) {
-		reply_err(req, -ENOMEM);
-		return;
-	}
-	for (size_t i = (size_t)offset;; i++) {
-		uint64_t id = CONTROL_DIR;
-		const char *name = i == 0 ? "." : i == 1 ? ".." : control_entry(i - 2, &id);
-		/* an id of 0: the name only, nothing to be counted or kept */
-		struct fuse_entry_param param = {.ino = 0};
-		size_t need;
-		if (!name)
-			break;
-		(void)control_getattr(mount_of(req)->control, id, &param.attr); /* cannot fail */
-		if (plus)
-			need = fuse_add_direntry_plus(req, buf + used, size - used, name, &param,
-						      (off_t)i + 1);
-		else
-			need = fuse_add_direntry(req, buf + used, size - used, name, &param.attr,
-						 (off_t)i + 1);
-		if (need > size - used)
-			break;
-		used += need;
-	}
-	(void)fuse_reply_buf(req, buf, used);
-	free(buf);
-}
-
-static struct control_file *control_file_of(const struct fuse_file_info *fi)
-{
-	return (struct control_file *)(uintptr_t)fi->fh;
 }
 
 /* --- names --- */
@@ -280,17 +160,9 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_err(req, rc);
 }
 
-/* The control directory stays, whoever removes everything. */
-static bool is_control_dir(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct control *control = mount_of(req)->control;
-
-	return control && parent == FUSE_ROOT_ID && !strcmp(name, control_name(control));
-}
-
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	bool control = control_owns(parent) || is_control_dir(req, parent, name);
+	bool control = control_owns(parent) || control_is_name(req, parent, name);
 	int rc = control ? -EPERM : volume_rmdir(volume_of(req), node_of(req, parent), name);
 
 	reply_err(req, rc);
@@ -299,8 +171,8 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		      const char *new_name, unsigned flags)
 {
-	if (control_owns(parent) || control_owns(new_parent) || is_control_dir(req, parent, name) ||
-	    is_control_dir(req, new_parent, new_name)) {
+	if (control_owns(parent) || control_owns(new_parent) ||
+	    control_is_name(req, parent, name) || control_is_name(req, new_parent, new_name)) {
 		reply_err(req, -EPERM);
 		return;
 	}
@@ -456,11 +328,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	struct stat st;
 
 	if (control_owns(ino)) {
-		/* `echo compact > control` truncates first */
-		if (to_set & ~(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_CTIME | FUSE_SET_ATTR_MTIME_NOW))
-			reply_err(req, -EPERM);
-		else
-			control_op_getattr(req, ino);
+		control_op_setattr(req, ino, to_set);
 		return;
 	}
 	int rc = volume_setattr(volume_of(req), node_of(req, ino), attr, attr_bits(to_set),
@@ -506,23 +374,24 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if (control_owns(ino))
-		control_close(mount_of(req)->control, control_file_of(fi));
-	else
-		volume_release(volume_of(req), node_of(req, ino));
+	if (control_owns(ino)) {
+		control_op_release(req, fi);
+		return;
+	}
+	volume_release(volume_of(req), node_of(req, ino));
 	reply_err(req, 0);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
+	if (control_owns(ino)) {
+		control_op_read(req, size, offset, fi);
+		return;
+	}
 	char *buf = malloc(size ? size : 1);
 	ssize_t n = -ENOMEM;
-
-	if (buf && control_owns(ino))
-		n = control_read(mount_of(req)->control, control_file_of(fi), buf, size,
-				 (uint64_t)offset);
-	else if (buf)
+	if (buf)
 		n = volume_read(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
 	if (n < 0)
 		reply_err(req, (int)n);
@@ -531,25 +400,18 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	free(buf);
 }
 
-static void reply_written(void *context, ssize_t n)
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
 {
-	fuse_req_t req = context;
-
+	if (control_owns(ino)) {
+		control_op_write(req, buf, size, fi);
+		return;
+	}
+	ssize_t n = volume_write(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
 	if (n < 0)
 		reply_err(req, (int)n);
 	else
 		(void)fuse_reply_write(req, (size_t)n); /* nothing is held for it */
-}
-
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
-		     struct fuse_file_info *fi)
-{
-	if (control_owns(ino))
-		control_start(mount_of(req)->control, control_file_of(fi), buf, size, reply_written,
-			      req);
-	else
-		reply_written(req, volume_write(volume_of(req), node_of(req, ino), buf, size,
-						(uint64_t)offset));
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

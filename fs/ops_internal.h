@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * ops_internal.h - what the files of the kernel's requests share.
+ */
+#ifndef FS_OPS_INTERNAL_H
+#define FS_OPS_INTERNAL_H
+
+#include <errno.h>
+
+#include "fs/ops.h"
+
+static inline struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline struct volume_cred cred_of(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct volume_cred){ctx->uid, ctx->gid};
+}
+
+/* The kernel's errno for ours: what a file system does not say is an I/O error. */
+static inline void reply_err(fuse_req_t req, int rc)
+{
+	switch (-rc) {
+	case EBADMSG: /* damaged bytes */
+	case ENODATA: rc = -EIO; break;
+	case E2BIG: /* a key over the limit */ rc = -ENAMETOOLONG; break;
+	}
+	(void)fuse_reply_err(req, -rc); /* nothing is held for it */
+}
+
+/* Requests that are for the control directory (fs/ops_control.c). */
+
+/* Whether a lookup is for it; then it was answered. */
+bool control_answers_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+/* Whether this is its name, which stays whoever removes everything. */
+bool control_is_name(fuse_req_t req, fuse_ino_t parent, const char *name);
+void control_op_getattr(fuse_req_t req, fuse_ino_t ino);
+void control_op_setattr(fuse_req_t req, fuse_ino_t ino, int to_set);
+void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void control_op_release(fuse_req_t req, struct fuse_file_info *fi);
+void control_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus);
+void control_op_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi);
+void control_op_write(fuse_req_t req, const char *buf, size_t size, struct fuse_file_info *fi);
+
+#endif
