@@ -93,7 +93,7 @@ struct node *node_new(const char *name, size_t name_size, const struct dw_bytes 
 		return NULL;
 	memset(node, 0, sizeof *node);
 	atomic_init(&node->refs, 1);
-	node->flags = is_dir ? NODE_DIR : 0;
+	node->is_dir = is_dir;
 	if (external) {
 		node->flags |= NODE_EXTERNAL;
 		node->key = malloc(key_size);

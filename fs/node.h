@@ -27,7 +27,6 @@ struct content;
 struct children;
 
 enum node_flag {
-	NODE_DIR = 1 << 0,
 	NODE_LINKED = 1 << 1,   /* in the tree */
 	NODE_MARKER = 1 << 2,   /* directory: its marker key is in the log */
 	NODE_STORED = 1 << 3,   /* the component differs from the name and stands behind it */
@@ -59,6 +58,7 @@ struct node {
 	uint32_t component_size; /* with NODE_STORED */
 	uint16_t name_size;
 	uint16_t inline_size; /* bytes behind the node */
+	bool is_dir;          /* never changes: any thread may ask */
 	uint8_t flags;        /* enum node_flag */
 	atomic_bool logged;   /* a file: its key is in the log.  Any lock */
 };
@@ -76,7 +76,7 @@ void tree_release(struct tree *tree);
 
 static inline bool node_is_dir(const struct node *node)
 {
-	return node->flags & NODE_DIR;
+	return node->is_dir;
 }
 
 static inline bool node_is_linked(const struct node *node)

@@ -108,7 +108,7 @@ esac
 say "build"
 build all tests
 build SAN=1 all tests
-build TSAN=1 tests
+build TSAN=1 all tests
 say "as released"
 programs build/release unit golden model crash thread
 add tests/support/check-man.sh build/release/datawalfs docs/man/datawalfs.1.scd
@@ -120,6 +120,8 @@ run_queue
 say "under ASan and UBSan; with threads, TSan"
 programs build/san unit golden model crash
 programs build/tsan thread
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
 scripts build/san cli
 scripts build/san mount
 run_queue
