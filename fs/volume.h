@@ -81,7 +81,7 @@ int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct n
 		 const char *name, mode_t mode, struct volume_entry *ret);
 int volume_unlink(struct volume *volume, struct node *parent, const char *name);
 int volume_rmdir(struct volume *volume, struct node *parent, const char *name);
-/* `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE.  The value stands under the new
+/* `flags`: 0 or RENAME_NOREPLACE; others are -EINVAL.  The value stands under the new
  * name in the log before the old name is taken back. */
 int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		  struct node *new_parent, const char *new_name, unsigned flags);
