@@ -19,9 +19,9 @@ struct dw_segment {
 	atomic_uint refs;
 	struct fdpool *pool; /* outlives the segment */
 	struct fdpool_file file;
-	int64_t mtime_ns; /* of the file, when it was opened */
-	uint64_t size; /* bytes of valid records; the active one's grows.  Lock: the store's view */
-	uint64_t live_bytes; /* of records that the view points to.  Lock: the store's view */
+	int64_t mtime_ns;    /* of the file, when it was opened */
+	uint64_t size;       /* bytes of valid records; the active one's grows.  Lock: the log's */
+	uint64_t live_bytes; /* of records that the view points to.  Lock: the log's */
 };
 
 /* A segment with one reference, its file not yet open.  NULL: no memory. */

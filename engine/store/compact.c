@@ -28,7 +28,7 @@
 #include "disk/scan.h"
 #include "store/store.h"
 
-enum { WRITE_SIZE = 1 << 20 };
+enum { WRITE_SIZE = 1 << 20, MOVE_COUNT = 128 };
 
 /* Where a copied record came from: its entry is moved only if it still says so. */
 struct origin {
@@ -186,14 +186,13 @@ static int copy_record(struct compaction *c, uint32_t input, int fd,
 static bool is_live(struct compaction *c, const struct dw_segment *input,
 		    const struct scan_record *record, int64_t *mtime_ret)
 {
-	view_read_lock(c->store);
-	struct keydir_entry *entry = keydir_find(&c->store->keydir, record->key);
-	const struct keydir_place *place = entry ? keydir_entry_place(entry) : NULL;
-	bool live = place && place->segment == input && place->offset == record->offset;
-	if (live)
-		*mtime_ret = place->mtime_ns;
-	view_unlock(c->store);
-	return live;
+	struct keydir_place place;
+
+	if (!keydir_get(&c->store->keydir, record->key, false, &place) || place.segment != input ||
+	    place.offset != record->offset)
+		return false;
+	*mtime_ret = place.mtime_ns;
+	return true;
 }
 
 static bool is_kept(struct compaction *c, const struct dw_segment *input,
@@ -263,9 +262,7 @@ static int publish_output(struct compaction *c, struct output *output)
 	struct dw_store *store = c->store;
 	uint64_t size = 0;
 
-	view_write_lock(store);
 	int rc = segset_reserve(&store->segments, 1);
-	view_unlock(store);
 	if (!rc)
 		rc = atomicfile_commit(&output->file, false);
 	if (rc < 0)
@@ -277,9 +274,7 @@ static int publish_output(struct compaction *c, struct output *output)
 	}
 	assert(size == output->file.size);
 	output->segment->size = size;
-	view_write_lock(store);
 	segset_add(&store->segments, output->segment);
-	view_unlock(store);
 	return 0;
 }
 
@@ -296,23 +291,35 @@ static int publish_all(struct compaction *c)
 	return rc;
 }
 
-static void move_entry(struct compaction *c, struct output *output, size_t index,
-		       const struct scan_record *record)
+/* Let the key of an output's record number `index` be there, if it still is where the
+ * copy came from. */
+static void move_key(struct compaction *c, struct output *output, size_t index,
+		     const struct scan_record *record)
 {
 	struct origin origin = ((const struct origin *)output->origins.data)[index];
-	struct keydir_entry *entry = keydir_find(&c->store->keydir, record->key);
 
-	if (!entry || record->header.type != DW_PUT)
-		return;
-	struct keydir_place *place = keydir_entry_place(entry);
-	if (place->segment == c->inputs.items[origin.input] && place->offset == origin.offset)
-		keydir_move(entry, output->segment, record->offset);
+	if (record->header.type == DW_PUT)
+		keydir_move(&c->store->keydir, record->key, c->inputs.items[origin.input],
+			    origin.offset, output->segment, record->offset, NULL);
+}
+
+/* Up to MOVE_COUNT of them at a time, so that writers do not wait long.  As scan_next(). */
+static int move_some(struct compaction *c, struct output *output, struct scan *scan, size_t *index)
+{
+	struct scan_record record;
+	int rc = 1;
+
+	log_lock(&c->store->log);
+	for (int i = 0; i < MOVE_COUNT && (rc = scan_next(scan, &record)) == 1; i++)
+		move_key(c, output, (*index)++, &record);
+	store_check(c->store);
+	log_unlock(&c->store->log);
+	return rc;
 }
 
 /* Walk an output's keys and let the view point to it. */
 static int move_output(struct compaction *c, struct output *output)
 {
-	struct scan_record record;
 	struct scan scan;
 	size_t index = 0;
 	int rc = segment_pin(output->segment);
@@ -321,12 +328,9 @@ static int move_output(struct compaction *c, struct output *output)
 		return rc;
 	rc = scan_init(&scan, c->store->io, rc, 0, output->segment->size);
 	scan.keys_only = true; /* checked while copying, and reads check again */
-	while (!rc && (rc = scan_next(&scan, &record)) == 1) {
-		view_write_lock(c->store);
-		move_entry(c, output, index++, &record);
-		view_unlock(c->store);
-		rc = 0;
-	}
+	if (!rc)
+		while ((rc = move_some(c, output, &scan, &index)) == 1)
+			;
 	if (rc == -EBADMSG)
 		rc = store_damaged(c->store, output->segment, scan.offset, scan.damage);
 	scan_release(&scan);
@@ -349,14 +353,12 @@ static int move_all(struct compaction *c)
 static void set_listed(struct dw_store *store, struct dw_segment *segment, bool listed)
 {
 	log_lock(&store->log);
-	view_write_lock(store);
 	/* a rotation may have taken the place that it left: room is needed again */
 	int rc = listed ? segset_reserve(&store->segments, 1) : 0;
 	if (!listed)
 		segset_remove(&store->segments, segment);
 	else if (!rc)
 		segset_add(&store->segments, segment_ref(segment));
-	view_unlock(store);
 	if (rc < 0) /* else the next compaction would unlink others before this one */
 		log_poison(&store->log, rc, "list of segments");
 	log_unlock(&store->log);

@@ -2,7 +2,7 @@
  *
  * iter.c - one moment of the store, in byte order of the keys.
  *
- * The places of all keys are copied under the view lock, and every segment is
+ * The places of all keys are copied while writers wait, and every segment is
  * referenced; values are read when asked for.  Keys lie one after another in one
  * buffer; the first eight bytes of each, as a big-endian number, stand beside
  * its place, so that sorting seldom has to look at the keys themselves.
@@ -58,27 +58,28 @@ static int compare_items(const void *a, const void *b)
 static int take_locked(struct dw_store *store, struct dw_iter *iter)
 {
 	uint64_t count = keydir_count(&store->keydir), key_bytes = 0;
-	struct keydir_entry *entry;
+	struct keydir_cursor cursor = {0};
+	struct keydir_place place;
+	struct dw_bytes key;
 
-	for (entry = keydir_first(&store->keydir); entry; entry = keydir_after(entry))
-		key_bytes += keydir_entry_key(entry).size;
+	while (keydir_next(&store->keydir, &cursor, &key, &place))
+		key_bytes += key.size;
 	iter->items = calloc(count + 1, sizeof *iter->items);
 	iter->keys = malloc(key_bytes + 1);
 	if (!iter->items || !iter->keys)
 		return -ENOMEM;
 	uint8_t *at = iter->keys;
-	for (entry = keydir_first(&store->keydir); entry; entry = keydir_after(entry)) {
-		const struct keydir_place *place = keydir_entry_place(entry);
-		struct dw_bytes key = keydir_entry_key(entry);
+	cursor = (struct keydir_cursor){0};
+	while (keydir_next(&store->keydir, &cursor, &key, &place)) {
 		memcpy(at, key.data, key.size);
 		iter->items[iter->count++] = (struct item){
 			.prefix = prefix_of(key),
 			.key = at,
 			.key_size = (uint32_t)key.size,
-			.value_size = place->value_size,
-			.offset = place->offset,
-			.mtime_ns = place->mtime_ns,
-			.segment = place->segment,
+			.value_size = place.value_size,
+			.offset = place.offset,
+			.mtime_ns = place.mtime_ns,
+			.segment = place.segment,
 		};
 		at += key.size;
 	}
@@ -92,9 +93,9 @@ int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
 	if (!iter)
 		return -ENOMEM;
 	iter->store = store;
-	view_read_lock(store);
+	log_lock(&store->log);
 	int rc = take_locked(store, iter);
-	view_unlock(store);
+	log_unlock(&store->log);
 	if (rc < 0) {
 		dw_iter_close(iter);
 		return rc;

@@ -4,6 +4,7 @@
  */
 #include "store/keydir.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,137 +12,302 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define HASH_NONFATAL_OOM             1
-#define HASH_FUNCTION(key, size, ret) ((ret) = (unsigned)XXH3_64bits((key), (size)))
-#include <uthash.h>
-
 struct keydir_entry {
-	UT_hash_handle hh;
-	struct keydir_place place;
+	struct dw_segment *segment;
+	uint64_t offset;
+	int64_t mtime_ns;
+	uint32_t value_size;
+	uint32_t key_size;
 	uint8_t key[];
 };
+_Static_assert(sizeof(struct keydir_entry) == 32, "docs/ARCHITECTURE.md says so");
+_Static_assert(sizeof(struct keydir_entry) + DW_KEY_SIZE_MAX <= ARENA_BLOCK_MAX,
+	       "a block holds any entry");
 
-/* Bytes that the record of an entry takes in its segment. */
-static uint64_t entry_record_size(const struct keydir_entry *entry)
+enum { SLOTS_MIN = 8 };
+
+int keydir_init(struct keydir *keydir)
 {
-	return RECORD_OVERHEAD + (uint64_t)entry->hh.keylen + entry->place.value_size;
-}
-
-struct keydir_entry *keydir_entry_new(struct dw_bytes key)
-{
-	struct keydir_entry *entry = malloc(sizeof *entry + key.size);
-
-	if (!entry)
-		return NULL;
-	memset(entry, 0, sizeof *entry);
-	if (key.size)
-		memcpy(entry->key, key.data, key.size);
-	entry->hh.keylen = (unsigned)key.size;
-	return entry;
-}
-
-void keydir_entry_free(struct keydir_entry *entry)
-{
-	free(entry);
-}
-
-struct dw_bytes keydir_entry_key(const struct keydir_entry *entry)
-{
-	return (struct dw_bytes){entry->key, entry->hh.keylen};
-}
-
-struct keydir_place *keydir_entry_place(struct keydir_entry *entry)
-{
-	return &entry->place;
-}
-
-static struct keydir_entry *find(const struct keydir *keydir, const void *key, size_t size,
-				 unsigned hash)
-{
-	struct keydir_entry *entry;
-
-	HASH_FIND_BYHASHVALUE(hh, keydir->head, key, (unsigned)size, hash, entry);
-	return entry;
-}
-
-static unsigned hash_of(const void *key, size_t size)
-{
-	unsigned hash;
-
-	HASH_FUNCTION(key, size, hash);
-	return hash;
-}
-
-struct keydir_entry *keydir_find(const struct keydir *keydir, struct dw_bytes key)
-{
-	const void *data = key.data ? key.data : ""; /* the empty key may come as NULL */
-
-	return find(keydir, data, key.size, hash_of(data, key.size));
-}
-
-int keydir_set(struct keydir *keydir, struct keydir_entry *entry, const struct keydir_place *place)
-{
-	unsigned size = entry->hh.keylen, hash = hash_of(entry->key, size);
-	struct keydir_entry *old = find(keydir, entry->key, size, hash);
-
-	if (old) {
-		old->place.segment->live_bytes -= entry_record_size(old);
-		keydir_entry_free(entry);
-		entry = old;
-	} else {
-		HASH_ADD_KEYPTR_BYHASHVALUE(hh, keydir->head, entry->key, size, hash, entry);
-		if (!entry->hh.tbl) {
-			keydir_entry_free(entry);
-			return -ENOMEM;
-		}
+	memset(keydir, 0, sizeof *keydir);
+	for (int i = 0; i < KEYDIR_TABLES; i++) {
+		int rc = pthread_mutex_init(&keydir->tables[i].lock, NULL);
+		assert(!rc); /* glibc's takes nothing that could be missing */
 	}
-	entry->place = *place;
-	place->segment->live_bytes += entry_record_size(entry);
-	return 0;
-}
-
-void keydir_remove(struct keydir *keydir, struct dw_bytes key)
-{
-	struct keydir_entry *entry = keydir_find(keydir, key);
-
-	if (!entry)
-		return;
-	entry->place.segment->live_bytes -= entry_record_size(entry);
-	HASH_DELETE(hh, keydir->head, entry);
-	keydir_entry_free(entry);
-}
-
-void keydir_move(struct keydir_entry *entry, struct dw_segment *segment, uint64_t offset)
-{
-	entry->place.segment->live_bytes -= entry_record_size(entry);
-	entry->place.segment = segment;
-	entry->place.offset = offset;
-	segment->live_bytes += entry_record_size(entry);
-}
-
-uint64_t keydir_count(const struct keydir *keydir)
-{
-	return HASH_COUNT(keydir->head);
-}
-
-struct keydir_entry *keydir_first(const struct keydir *keydir)
-{
-	return keydir->head;
-}
-
-struct keydir_entry *keydir_after(const struct keydir_entry *entry)
-{
-	return entry->hh.next;
+	return arena_init(&keydir->entries);
 }
 
 void keydir_release(struct keydir *keydir)
 {
-	struct keydir_entry *entry = keydir->head;
-
-	HASH_CLEAR(hh, keydir->head); /* frees the table, not the entries, and their links stay */
-	while (entry) {
-		struct keydir_entry *next = entry->hh.next;
-		keydir_entry_free(entry);
-		entry = next;
+	if (!keydir->entries.chunks)
+		return;
+	for (int i = 0; i < KEYDIR_TABLES; i++) {
+		free(keydir->tables[i].slots);
+		(void)pthread_mutex_destroy(&keydir->tables[i].lock); /* fails only in use */
 	}
+	arena_release(&keydir->entries);
+}
+
+static uint64_t hash_of(struct dw_bytes key)
+{
+	return XXH3_64bits(key.data, key.size);
+}
+
+static struct keydir_table *table_of(struct keydir *keydir, uint64_t hash)
+{
+	return &keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)];
+}
+
+static struct keydir_entry *entry_at(const struct keydir *keydir, uint32_t name)
+{
+	return arena_at(&keydir->entries, name);
+}
+
+static size_t entry_size(size_t key_size)
+{
+	return sizeof(struct keydir_entry) + key_size;
+}
+
+/* Bytes that the record of an entry takes in its segment. */
+static uint64_t record_bytes(const struct keydir_entry *entry)
+{
+	return RECORD_OVERHEAD + (uint64_t)entry->key_size + entry->value_size;
+}
+
+static struct keydir_place place_of(const struct keydir_entry *entry)
+{
+	return (struct keydir_place){entry->segment, entry->offset, entry->mtime_ns,
+				     entry->value_size};
+}
+
+static bool is_key(const struct keydir_entry *entry, struct dw_bytes key)
+{
+	return entry->key_size == key.size &&
+	       (!key.size || !memcmp(entry->key, key.data, key.size));
+}
+
+/* The slot of `key`, or the empty one where it would go; the table has slots. */
+static uint64_t *find_slot(const struct keydir *keydir, const struct keydir_table *table,
+			   struct dw_bytes key, uint64_t hash)
+{
+	uint32_t tag = (uint32_t)hash;
+
+	for (uint32_t i = tag & table->mask;; i = (i + 1) & table->mask) {
+		uint64_t slot = table->slots[i];
+		if (!slot)
+			return &table->slots[i];
+		if ((uint32_t)(slot >> 32) == tag && is_key(entry_at(keydir, (uint32_t)slot), key))
+			return &table->slots[i];
+	}
+}
+
+static struct keydir_entry *find(const struct keydir *keydir, const struct keydir_table *table,
+				 struct dw_bytes key, uint64_t hash)
+{
+	if (!table->slots)
+		return NULL;
+	uint64_t slot = *find_slot(keydir, table, key, hash);
+	return slot ? entry_at(keydir, (uint32_t)slot) : NULL;
+}
+
+bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret)
+{
+	uint64_t hash = hash_of(key);
+	struct keydir_table *table = table_of(keydir, hash);
+
+	(void)pthread_mutex_lock(&table->lock);
+	const struct keydir_entry *entry = find(keydir, table, key, hash);
+	if (entry) {
+		*ret = place_of(entry);
+		/* under the lock: a compaction that moves the entry may drop the segment */
+		if (pin)
+			(void)segment_ref(ret->segment);
+	}
+	(void)pthread_mutex_unlock(&table->lock);
+	return entry;
+}
+
+/* --- changing --- */
+
+/* Twice as many slots.  Each finds its new place by the hash in it. */
+static int grow(struct keydir_table *table)
+{
+	uint32_t size = table->slots ? 2 * (table->mask + 1) : SLOTS_MIN, mask = size - 1;
+	uint64_t *slots = size ? calloc(size, sizeof *slots) : NULL;
+
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; table->slots && i <= table->mask; i++) {
+		uint64_t slot = table->slots[i];
+		if (!slot)
+			continue;
+		uint32_t at = (uint32_t)(slot >> 32) & mask;
+		while (slots[at])
+			at = (at + 1) & mask;
+		slots[at] = slot;
+	}
+	uint64_t *old = table->slots;
+	(void)pthread_mutex_lock(&table->lock);
+	table->slots = slots;
+	table->mask = mask;
+	(void)pthread_mutex_unlock(&table->lock);
+	free(old);
+	return 0;
+}
+
+int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_prepared *ret)
+{
+	uint64_t hash = hash_of(key);
+	struct keydir_table *table = table_of(keydir, hash);
+	uint64_t needed = (uint64_t)table->count + table->promised + 1;
+
+	/* at most three quarters full */
+	if ((!table->slots || needed * 4 > ((uint64_t)table->mask + 1) * 3) && grow(table) < 0)
+		return -ENOMEM;
+	uint32_t name = arena_get(&keydir->entries, entry_size(key.size));
+	if (!name)
+		return -ENOMEM;
+	struct keydir_entry *entry = entry_at(keydir, name);
+	entry->key_size = (uint32_t)key.size;
+	if (key.size)
+		memcpy(entry->key, key.data, key.size);
+	table->promised++;
+	*ret = (struct keydir_prepared){hash, name};
+	return 0;
+}
+
+static void free_entry(struct keydir *keydir, uint32_t name)
+{
+	arena_put(&keydir->entries, name, entry_size(entry_at(keydir, name)->key_size));
+}
+
+void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared)
+{
+	if (!prepared->entry)
+		return;
+	table_of(keydir, prepared->hash)->promised--;
+	free_entry(keydir, prepared->entry);
+	prepared->entry = 0;
+}
+
+void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared)
+{
+	const struct keydir_table *table =
+		&keydir->tables[prepared->hash >> (64 - KEYDIR_TABLE_BITS)];
+
+	if (prepared->entry)
+		__builtin_prefetch(&table->slots[(uint32_t)prepared->hash & table->mask], 1);
+}
+
+static void add_live(struct keydir_entry *entry)
+{
+	entry->segment->live_bytes += record_bytes(entry);
+}
+
+static void subtract_live(struct keydir_entry *entry)
+{
+	entry->segment->live_bytes -= record_bytes(entry);
+}
+
+void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
+		const struct keydir_place *place)
+{
+	struct keydir_table *table = table_of(keydir, prepared->hash);
+	struct keydir_entry *entry = entry_at(keydir, prepared->entry);
+	const struct dw_bytes key = {entry->key, entry->key_size};
+	uint64_t *slot = find_slot(keydir, table, key, prepared->hash);
+	bool known = *slot;
+
+	if (known) {
+		entry = entry_at(keydir, (uint32_t)*slot);
+		subtract_live(entry);
+	}
+	(void)pthread_mutex_lock(&table->lock);
+	entry->segment = place->segment;
+	entry->offset = place->offset;
+	entry->mtime_ns = place->mtime_ns;
+	entry->value_size = place->value_size;
+	if (!known) {
+		*slot = prepared->hash << 32 | prepared->entry;
+		table->count++;
+		atomic_fetch_add_explicit(&keydir->count, 1, memory_order_relaxed);
+	}
+	(void)pthread_mutex_unlock(&table->lock);
+	add_live(entry);
+	table->promised--;
+	if (known)
+		free_entry(keydir, prepared->entry);
+	prepared->entry = 0;
+}
+
+/* Empty a slot, and close the gap that it leaves in the runs across it. */
+static void clear_slot(struct keydir_table *table, uint32_t gap)
+{
+	for (uint32_t i = gap;;) {
+		i = (i + 1) & table->mask;
+		uint64_t slot = table->slots[i];
+		if (!slot)
+			break;
+		uint32_t home = (uint32_t)(slot >> 32) & table->mask;
+		if (((i - home) & table->mask) >= ((i - gap) & table->mask)) {
+			table->slots[gap] = slot;
+			gap = i;
+		}
+	}
+	table->slots[gap] = 0;
+}
+
+void keydir_remove(struct keydir *keydir, struct dw_bytes key)
+{
+	uint64_t hash = hash_of(key);
+	struct keydir_table *table = table_of(keydir, hash);
+	uint64_t *slot = table->slots ? find_slot(keydir, table, key, hash) : NULL;
+
+	if (!slot || !*slot)
+		return;
+	uint32_t name = (uint32_t)*slot;
+	subtract_live(entry_at(keydir, name));
+	(void)pthread_mutex_lock(&table->lock);
+	clear_slot(table, (uint32_t)(slot - table->slots));
+	table->count--;
+	(void)pthread_mutex_unlock(&table->lock);
+	atomic_fetch_sub_explicit(&keydir->count, 1, memory_order_relaxed);
+	free_entry(keydir, name); /* no reader holds it: places are copied under the lock */
+}
+
+void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
+		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
+		 const int64_t *mtime_ns)
+{
+	uint64_t hash = hash_of(key);
+	struct keydir_table *table = table_of(keydir, hash);
+	struct keydir_entry *entry = find(keydir, table, key, hash);
+
+	if (!entry || entry->segment != from || entry->offset != offset)
+		return;
+	subtract_live(entry);
+	(void)pthread_mutex_lock(&table->lock);
+	entry->segment = to;
+	entry->offset = to_offset;
+	if (mtime_ns)
+		entry->mtime_ns = *mtime_ns;
+	(void)pthread_mutex_unlock(&table->lock);
+	add_live(entry);
+}
+
+bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
+		 struct dw_bytes *key_ret, struct keydir_place *place_ret)
+{
+	for (; cursor->table < KEYDIR_TABLES; cursor->table++, cursor->slot = 0) {
+		const struct keydir_table *table = &keydir->tables[cursor->table];
+		while (table->slots && cursor->slot <= table->mask) {
+			uint64_t slot = table->slots[cursor->slot++];
+			if (!slot)
+				continue;
+			const struct keydir_entry *entry = entry_at(keydir, (uint32_t)slot);
+			*key_ret = (struct dw_bytes){entry->key, entry->key_size};
+			*place_ret = place_of(entry);
+			return true;
+		}
+	}
+	return false;
 }

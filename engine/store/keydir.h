@@ -2,15 +2,26 @@
  *
  * keydir.h - the key directory: for each live key, where its newest record is.
  *
- * The whole view of a store in memory (the term is Bitcask's).  Entries keep
- * their key and come from the heap one by one; uthash links them, XXH3 hashes.
- * Nothing here locks: the store's view lock covers it all.
+ * The whole view of a store in memory (the term is Bitcask's).  64 tables, each with
+ * its lock, chosen by the upper bits of the key's hash (XXH3), so that readers hardly
+ * ever meet.  A table is an array of 8-byte slots with linear probing: 32 bits of the
+ * hash, 32 bits that name the entry, which holds key and place.  A wrong key is thus
+ * seldom looked at, and a table grows without touching an entry.
+ *
+ * Threads: keydir_get() may be called by any thread at any time.  All else is for one
+ * thread at a time, the one that holds the log's lock or has the store for itself.
  */
 #ifndef STORE_KEYDIR_H
 #define STORE_KEYDIR_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
 #include "datawal.h"
 #include "disk/segment.h"
+
+enum { KEYDIR_TABLE_BITS = 6, KEYDIR_TABLES = 1 << KEYDIR_TABLE_BITS };
 
 struct keydir_place {
 	struct dw_segment *segment; /* not counted: the list of segments holds it */
@@ -19,39 +30,66 @@ struct keydir_place {
 	uint32_t value_size;
 };
 
-struct keydir_entry;
-
-struct keydir {
-	struct keydir_entry *head; /* NULL: empty */
+struct keydir_table {
+	pthread_mutex_t lock; /* of the rest; written only by the one thread, see above */
+	uint64_t *slots;      /* hash << 32 | name of the entry; 0: empty */
+	uint32_t mask;        /* slots - 1 */
+	uint32_t count;       /* slots in use */
+	uint32_t promised;    /* keys that were prepared, not yet set */
 };
 
-/* An entry for `key`, not yet in a directory.  NULL: no memory. */
-struct keydir_entry *keydir_entry_new(struct dw_bytes key);
-void keydir_entry_free(struct keydir_entry *entry);
+struct keydir {
+	struct keydir_table tables[KEYDIR_TABLES];
+	struct arena entries;
+	atomic_uint_fast64_t count; /* keys */
+};
 
-struct dw_bytes keydir_entry_key(const struct keydir_entry *entry);
-struct keydir_place *keydir_entry_place(struct keydir_entry *entry);
+/* `{0}` is fine for keydir_release().  0 or -ENOMEM. */
+int keydir_init(struct keydir *keydir);
+void keydir_release(struct keydir *keydir);
 
-struct keydir_entry *keydir_find(const struct keydir *keydir, struct dw_bytes key);
+static inline uint64_t keydir_count(struct keydir *keydir)
+{
+	return atomic_load_explicit(&keydir->count, memory_order_relaxed);
+}
 
-/* Set the place of the entry's key.  A new key takes `entry` over; for a known one
- * `entry` is freed.  Keeps live_bytes of both segments.  0, or -ENOMEM: `entry`
- * is freed and the directory unchanged. */
-int keydir_set(struct keydir *keydir, struct keydir_entry *entry, const struct keydir_place *place);
+/* The place of `key`; with `pin` the caller gets a reference on its segment, without
+ * it may only compare the pointer.  False: no such key. */
+bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret);
+
+/* All that keydir_set() of a key will need, so that it cannot fail. */
+struct keydir_prepared {
+	uint64_t hash;
+	uint32_t entry; /* name; 0: none */
+};
+
+/* 0 or -ENOMEM. */
+int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_prepared *ret);
+/* Give back what was prepared and not set; `{0}` is fine. */
+void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared);
+
+/* Have the processor fetch what keydir_set() will look at. */
+void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared);
+
+/* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
+ * segments. */
+void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
+		const struct keydir_place *place);
 
 /* Remove `key` if it is there.  Keeps live_bytes. */
 void keydir_remove(struct keydir *keydir, struct dw_bytes key);
 
-/* Move an entry to another place of the same value.  Keeps live_bytes. */
-void keydir_move(struct keydir_entry *entry, struct dw_segment *segment, uint64_t offset);
+/* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same
+ * value is; a time other than NULL is its commit time from now on.  Keeps live_bytes. */
+void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
+		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
+		 const int64_t *mtime_ns);
 
-uint64_t keydir_count(const struct keydir *keydir);
-
-/* Walk: first entry, and the one behind; NULL at the end. */
-struct keydir_entry *keydir_first(const struct keydir *keydir);
-struct keydir_entry *keydir_after(const struct keydir_entry *entry);
-
-/* Free all entries. */
-void keydir_release(struct keydir *keydir);
+/* Walk over all keys: start with `{0}`.  False at the end. */
+struct keydir_cursor {
+	uint32_t table, slot;
+};
+bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
+		 struct dw_bytes *key_ret, struct keydir_place *place_ret);
 
 #endif

@@ -31,8 +31,7 @@ void store_free(struct dw_store *store)
 	keydir_release(&store->keydir);
 	segset_release(&store->segments);
 	fdpool_release(&store->pool);
-	(void)pthread_rwlock_destroy(&store->view_lock); /* these fail only while in use */
-	(void)pthread_mutex_destroy(&store->compact_lock);
+	(void)pthread_mutex_destroy(&store->compact_lock); /* fails only while in use */
 	close_fd(store->io, store->lockfd);
 	close_fd(store->io, store->dirfd);
 	free(store);
@@ -44,20 +43,6 @@ static void on_poisoned(void *context, int error, const char *what)
 		.kind = DW_FINDING_POISONED, .error = -error, .name = what};
 
 	store_report(context, &finding);
-}
-
-/* Writers first: else a stream of readers would keep every put waiting. */
-static int init_view_lock(struct dw_store *store)
-{
-	pthread_rwlockattr_t fair;
-	int rc = -pthread_rwlockattr_init(&fair);
-
-	if (rc)
-		return rc;
-	(void)pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	rc = -pthread_rwlock_init(&store->view_lock, &fair);
-	(void)pthread_rwlockattr_destroy(&fair);
-	return rc;
 }
 
 /* `dirfd` is taken over, on failure too. */
@@ -85,7 +70,7 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 	if (!rc)
 		rc = -pthread_mutex_init(&store->compact_lock, NULL);
 	if (!rc)
-		rc = init_view_lock(store);
+		rc = keydir_init(&store->keydir);
 	if (rc < 0) {
 		store_free(store);
 		return rc;
@@ -224,7 +209,7 @@ void store_report_replay(struct dw_store *store, const struct dw_report *report,
 static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_report *report,
 		      struct hint_loaded *hint_ret)
 {
-	struct replay replay = {.writes = !store->read_only};
+	struct replay replay = {.keydir = &store->keydir, .writes = !store->read_only};
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < store->segments.count; i++) {
@@ -233,7 +218,6 @@ static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_r
 		if (rc < 0 && rc != -EBADMSG)
 			report_io(store, rc, store->segments.items[i]->id, "reading a segment");
 	}
-	store->keydir = replay.keydir;
 	*report = replay.report;
 	*hint_ret = replay.hint;
 	store_report_replay(store, report, rc);

@@ -17,20 +17,20 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 		.mtime_ns = mtime_ns,
 		.value_size = header->payload_size,
 	};
-	struct keydir_entry *entry;
+	struct keydir_prepared prepared;
 
 	replay->report.records++;
 	if (header->txid > replay->report.last_txid)
 		replay->report.last_txid = header->txid;
 	switch (header->type) {
 	case DW_RAW: return 0;
-	case DW_DELETE: keydir_remove(&replay->keydir, key); return 0;
+	case DW_DELETE: keydir_remove(replay->keydir, key); return 0;
 	case DW_PUT: break;
 	}
-	entry = keydir_entry_new(key);
-	if (!entry)
+	if (keydir_prepare(replay->keydir, key, &prepared) < 0)
 		return -ENOMEM;
-	return keydir_set(&replay->keydir, entry, &place);
+	keydir_set(replay->keydir, &prepared, &place);
+	return 0;
 }
 
 /* --- by the hint --- */
@@ -51,11 +51,9 @@ static int apply_hinted(void *context, const struct hint_entry *entry, uint64_t 
 static int set_time(void *context, const struct hint_entry *entry, uint64_t offset)
 {
 	struct hinted *h = context;
-	struct keydir_entry *found = keydir_find(&h->replay->keydir, entry->key);
-	struct keydir_place *place = found ? keydir_entry_place(found) : NULL;
 
-	if (place && place->segment == h->segment && place->offset == offset)
-		place->mtime_ns = entry->mtime_ns;
+	keydir_move(h->replay->keydir, entry->key, h->segment, offset, h->segment, offset,
+		    &entry->mtime_ns);
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 #include "store/segset.h"
 
 struct replay {
-	struct keydir keydir; /* the view; the caller releases it on failure too */
+	struct keydir *keydir; /* the view, the caller's; on failure it holds a part */
 	struct dw_report report;
 	bool writes;             /* the hints of sealed segments may be completed */
 	struct hint_loaded hint; /* of the segment replayed last: where its hint goes on */

@@ -41,7 +41,7 @@ int dw_segment_stats(struct dw_store *store, struct dw_segment_stat **ret, size_
 	struct segset segments = {0};
 	struct dw_segment_stat *stats = NULL;
 
-	view_read_lock(store);
+	log_lock(&store->log);
 	int rc = segset_copy(&store->segments, store->segments.count, &segments);
 	if (!rc && !(stats = calloc(segments.count + 1, sizeof *stats)))
 		rc = -ENOMEM;
@@ -52,7 +52,7 @@ int dw_segment_stats(struct dw_store *store, struct dw_segment_stat **ret, size_
 			.live_bytes = segments.items[i]->live_bytes,
 			.mtime_ns = segments.items[i]->mtime_ns,
 		};
-	view_unlock(store);
+	log_unlock(&store->log);
 	for (size_t i = 0; !rc && i < segments.count; i++)
 		rc = count_records(store, segments.items[i], &stats[i]);
 	size_t count = segments.count;

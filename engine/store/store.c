@@ -2,10 +2,10 @@
  *
  * store.c - the public calls on keys: thin wrappers that take the locks.
  *
- * The way of a put: log.lock; append; view_lock for writing; the keydir learns
- * the place; both unlocked.  The order of the view is thus the order of the log.
- * The way of a get: view_lock for reading; place found, segment referenced;
- * unlocked; one preadv(2), checked; reference dropped.
+ * The way of a put: log.lock; append; the key directory learns the place; unlocked.
+ * The order of the view is thus the order of the log.
+ * The way of a get: place found and segment referenced, under the lock of one of the
+ * directory's tables; then without locks: the record read, checked; reference dropped.
  */
 #include "store/store.h"
 
@@ -69,17 +69,12 @@ int store_rotate_locked(struct dw_store *store, uint32_t gap)
 
 	if (id > SEGMENT_ID_MAX)
 		return -EOVERFLOW;
-	view_write_lock(store);
 	int rc = segset_reserve(&store->segments, 1);
-	view_unlock(store);
 	if (!rc)
 		rc = log_rotate_locked(&store->log, (uint32_t)id, &segment);
-	if (rc)
-		return rc;
-	view_write_lock(store);
-	segset_add(&store->segments, segment);
-	view_unlock(store);
-	return 0;
+	if (!rc)
+		segset_add(&store->segments, segment);
+	return rc;
 }
 
 /* Rotate when the segment is full.  Out of ids the segment just grows on: better
@@ -92,28 +87,28 @@ static int make_room_locked(struct dw_store *store, uint64_t size)
 	return rc == -EOVERFLOW ? 0 : rc;
 }
 
-/* Entries for the keys of `ops`, so that nothing can fail once the log has them. */
-static int prepare(const struct dw_op *ops, size_t count, struct keydir_entry **entries)
+/* Prepare the key directory for `ops`, so that nothing can fail once the log has them. */
+static int prepare(struct keydir *keydir, const struct dw_op *ops, size_t count,
+		   struct keydir_prepared *prepared)
 {
 	for (size_t i = 0; i < count; i++) {
-		entries[i] = NULL;
-		if (ops[i].type != DW_PUT)
+		prepared[i].entry = 0;
+		if (ops[i].type != DW_PUT || !keydir_prepare(keydir, ops[i].key, &prepared[i]))
 			continue;
-		entries[i] = keydir_entry_new(ops[i].key);
-		if (!entries[i]) {
-			while (i--)
-				keydir_entry_free(entries[i]);
-			return -ENOMEM;
-		}
+		while (i--)
+			keydir_drop(keydir, &prepared[i]);
+		return -ENOMEM;
 	}
 	return 0;
 }
 
-static int publish_locked(struct dw_store *store, const struct dw_op *ops, size_t count,
-			  struct keydir_entry **entries, uint64_t offset, int64_t now)
+enum { PREFETCH = 8 };
+
+/* Let the view know what was appended at `offset`.  A reader may see a part of a batch. */
+static void publish_locked(struct dw_store *store, const struct dw_op *ops, size_t count,
+			   struct keydir_prepared *prepared, uint64_t offset, int64_t now)
 {
 	struct dw_segment *segment = store->log.active;
-	int rc = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t size = RECORD_OVERHEAD + ops[i].key.size + ops[i].value.size;
@@ -123,20 +118,19 @@ static int publish_locked(struct dw_store *store, const struct dw_op *ops, size_
 			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now,
 			.value_size = (uint32_t)ops[i].value.size,
 		};
+		if (i + PREFETCH < count)
+			keydir_prefetch(&store->keydir, &prepared[i + PREFETCH]);
 		segment->size = offset + size;
-		if (ops[i].type == DW_PUT) {
-			int set = keydir_set(&store->keydir, entries[i], &place);
-			rc = rc ? rc : set;
-		} else if (ops[i].type == DW_DELETE) {
+		if (ops[i].type == DW_PUT)
+			keydir_set(&store->keydir, &prepared[i], &place);
+		else if (ops[i].type == DW_DELETE)
 			keydir_remove(&store->keydir, ops[i].key);
-		}
 		offset += size;
 	}
-	return rc;
 }
 
 static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t count,
-			 struct keydir_entry **entries)
+			 struct keydir_prepared *prepared)
 {
 	uint64_t offset = 0;
 	int64_t now = now_ns(), size = log_size_of_locked(&store->log, ops, count);
@@ -145,44 +139,40 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 	if (!rc)
 		rc = make_room_locked(store, (uint64_t)size);
 	if (!rc)
-		rc = prepare(ops, count, entries);
+		rc = prepare(&store->keydir, ops, count, prepared);
 	if (rc)
 		return rc;
 	rc = log_append_locked(&store->log, ops, count, (uint64_t)size, now, &offset);
 	if (rc) {
 		for (size_t i = 0; i < count; i++)
-			keydir_entry_free(entries[i]);
+			keydir_drop(&store->keydir, &prepared[i]);
 		return rc;
 	}
-	view_write_lock(store);
-	rc = publish_locked(store, ops, count, entries, offset, now);
+	publish_locked(store, ops, count, prepared, offset, now);
 	store_check(store);
-	view_unlock(store);
-	if (rc < 0) /* the log holds a record that the view could not take */
-		log_poison(&store->log, rc, "key directory");
-	return rc;
+	return 0;
 }
 
 enum { FEW = 8 };
 
 int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
 {
-	struct keydir_entry *few[FEW], **entries = few;
+	struct keydir_prepared few[FEW], *prepared = few;
 
 	if (store->read_only)
 		return -EROFS;
 	if (!count)
 		return 0;
 	if (count > FEW) {
-		entries = calloc(count, sizeof(struct keydir_entry *));
-		if (!entries)
+		prepared = calloc(count, sizeof *prepared);
+		if (!prepared)
 			return -ENOMEM;
 	}
 	log_lock(&store->log);
-	int rc = append_locked(store, ops, count, entries);
+	int rc = append_locked(store, ops, count, prepared);
 	log_unlock(&store->log);
-	if (entries != few)
-		free(entries);
+	if (prepared != few)
+		free(prepared);
 	return rc;
 }
 
@@ -232,23 +222,18 @@ static struct dw_bytes sane(struct dw_bytes key)
 
 int dw_ref_get(struct dw_store *store, struct dw_bytes key, struct dw_ref *ret)
 {
-	int rc = -ENOENT;
+	struct keydir_place place;
 
-	view_read_lock(store);
-	struct keydir_entry *entry = keydir_find(&store->keydir, key);
-	if (entry) {
-		const struct keydir_place *place = keydir_entry_place(entry);
-		*ret = (struct dw_ref){
-			.segment = segment_ref(place->segment),
-			.offset = place->offset,
-			.mtime_ns = place->mtime_ns,
-			.key_size = (uint32_t)key.size,
-			.value_size = place->value_size,
-		};
-		rc = 0;
-	}
-	view_unlock(store);
-	return rc;
+	if (!keydir_get(&store->keydir, sane(key), true, &place))
+		return -ENOENT;
+	*ret = (struct dw_ref){
+		.segment = place.segment,
+		.offset = place.offset,
+		.mtime_ns = place.mtime_ns,
+		.key_size = (uint32_t)key.size,
+		.value_size = place.value_size,
+	};
+	return 0;
 }
 
 void dw_ref_put(struct dw_store *store, struct dw_ref *ref)
@@ -335,44 +320,40 @@ static struct dw_stat stat_of(const struct keydir_place *place)
 
 int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret)
 {
-	int rc = -ENOENT;
+	struct keydir_place place;
 
-	view_read_lock(store);
-	struct keydir_entry *entry = keydir_find(&store->keydir, key);
-	if (entry) {
-		*ret = stat_of(keydir_entry_place(entry));
-		rc = 0;
-	}
-	view_unlock(store);
-	return rc;
+	if (!keydir_get(&store->keydir, sane(key), true, &place))
+		return -ENOENT;
+	*ret = stat_of(&place);
+	segment_unref(place.segment);
+	return 0;
 }
 
 bool dw_contains(struct dw_store *store, struct dw_bytes key)
 {
-	struct dw_stat stat;
+	struct keydir_place place;
 
-	return !dw_stat(store, key, &stat);
+	return keydir_get(&store->keydir, sane(key), false, &place);
 }
 
 uint64_t dw_count(struct dw_store *store)
 {
-	view_read_lock(store);
-	uint64_t count = keydir_count(&store->keydir);
-	view_unlock(store);
-	return count;
+	return keydir_count(&store->keydir);
 }
 
 int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context)
 {
+	struct keydir_cursor cursor = {0};
+	struct keydir_place place;
+	struct dw_bytes key;
 	int rc = 0;
 
-	view_read_lock(store);
-	for (struct keydir_entry *entry = keydir_first(&store->keydir); entry && !rc;
-	     entry = keydir_after(entry)) {
-		const struct dw_stat stat = stat_of(keydir_entry_place(entry));
-		rc = visit(context, keydir_entry_key(entry), &stat);
+	log_lock(&store->log);
+	while (!rc && keydir_next(&store->keydir, &cursor, &key, &place)) {
+		const struct dw_stat stat = stat_of(&place);
+		rc = visit(context, key, &stat);
 	}
-	view_unlock(store);
+	log_unlock(&store->log);
 	return rc;
 }
 
@@ -393,14 +374,12 @@ void dw_get_stats(struct dw_store *store, struct dw_stats *ret)
 	stats.raws = log->raws;
 	stats.bytes_appended = log->bytes_appended;
 	stats.rotations = log->rotations;
-	view_read_lock(store);
 	stats.keys = keydir_count(&store->keydir);
 	stats.segments = (uint32_t)store->segments.count;
 	for (size_t i = 0; i < store->segments.count; i++) {
 		stats.bytes += store->segments.items[i]->size;
 		stats.live_bytes += store->segments.items[i]->live_bytes;
 	}
-	view_unlock(store);
 	log_unlock(log);
 	(void)pthread_mutex_lock(&log->sync_lock);
 	stats.syncs_asked = log->syncs_asked;

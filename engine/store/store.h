@@ -2,8 +2,8 @@
  *
  * store.h - what the files of this layer share: the store itself.
  *
- * Lock order: compact_lock, log.lock, view_lock, then the pool's.  log.sync_lock
- * is taken with none of them held.
+ * Lock order: compact_lock, log.lock, then one of the key directory's, the pool's.
+ * log.sync_lock is taken with none of them held.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -28,11 +28,8 @@ struct dw_store {
 	pthread_mutex_t compact_lock; /* one compaction at a time */
 	struct log log;
 
-	pthread_rwlock_t view_lock;
-	/* under `view_lock`; changed with log.lock held as well: */
-	struct keydir keydir;
-	struct segset segments;
-	/* --- */
+	struct keydir keydir;   /* read by anyone; changed under log.lock */
+	struct segset segments; /* under log.lock */
 
 	atomic_uint_fast64_t damage, compactions;
 };
@@ -60,26 +57,11 @@ void store_report(struct dw_store *store, const struct dw_finding *finding);
 int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint64_t offset,
 		  enum dw_damage damage);
 
-static inline void view_read_lock(struct dw_store *store)
-{
-	(void)pthread_rwlock_rdlock(&store->view_lock);
-}
-
-static inline void view_write_lock(struct dw_store *store)
-{
-	(void)pthread_rwlock_wrlock(&store->view_lock);
-}
-
-static inline void view_unlock(struct dw_store *store)
-{
-	(void)pthread_rwlock_unlock(&store->view_lock);
-}
-
 /* Seal the active segment; the new one has `gap` free ids below it. */
 int store_rotate_locked(struct dw_store *store, uint32_t gap);
 
 /* Invariants of a store, asserted in builds with STORE_CHECKS (those with sanitizers): live bytes
- * add up, places lie within their segments, segments ascend.  Both locks held. */
+ * add up, places lie within their segments, segments ascend.  log.lock held. */
 void store_check(struct dw_store *store);
 
 /* Copy the bytes `offset`..`end` of `fd` behind what `to` holds already. */

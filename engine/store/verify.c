@@ -53,11 +53,11 @@ int dw_verify(struct dw_store *store, struct dw_verify_report *ret)
 	struct segset segments = {0};
 	uint64_t last_size = 0;
 
-	view_read_lock(store);
+	log_lock(&store->log);
 	int rc = segset_copy(&store->segments, store->segments.count, &segments);
 	if (!rc && segments.count)
 		last_size = segset_last(&segments)->size;
-	view_unlock(store);
+	log_unlock(&store->log);
 	for (size_t i = 0; !rc && i < segments.count; i++) {
 		/* the size of a sealed segment does not change; that of the last may */
 		bool last = i + 1 == segments.count;
