@@ -11,6 +11,9 @@
  *     untouched on failure.
  *   - Any thread may make any call on an open store.
  *   - Sizes and offsets are in bytes, times in nanoseconds since the epoch.
+ *   - The first store that is read installs a handler for SIGBUS, which a page of a
+ *     mapped segment raises when it cannot be read; every other SIGBUS goes to the
+ *     handler that was there.  A program with one of its own installs it before.
  *   - The library never prints.  What it finds (damage, a lock held, bytes
  *     quarantined) goes to `dw_options.on_finding`.
  *

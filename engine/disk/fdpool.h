@@ -32,6 +32,7 @@ struct fdpool {
 	struct io *io;
 	int dirfd;            /* the store's directory, the caller's */
 	uint32_t limit;       /* open files beyond which idle ones are closed */
+	uint64_t map_size;    /* bytes of a file that grows to map at once; set by the store */
 	pthread_mutex_t lock; /* a leaf: nothing is taken under it */
 	uint32_t open_count;
 	struct fdpool_file *idle;

@@ -140,6 +140,12 @@ static int posix_list(struct io *io, int dirfd, io_name_fn *visit, void *context
 	return rc;
 }
 
+static int posix_map(struct io *io, int fd, size_t size, struct mapping *ret)
+{
+	(void)io;
+	return mapping_init(ret, fd, size);
+}
+
 struct io io_posix = {
 	.open = posix_open,
 	.close = posix_close,
@@ -154,6 +160,7 @@ struct io io_posix = {
 	.mkdir = posix_mkdir,
 	.flock = posix_flock,
 	.list = posix_list,
+	.map = posix_map,
 };
 
 /* Drop the first `n` bytes of the vectors; returns how many vectors are left. */

@@ -15,6 +15,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "disk/mapping.h"
+
 /* A name in a directory.  Non-zero ends the listing and is returned. */
 typedef int io_name_fn(void *context, const char *name);
 
@@ -32,6 +34,8 @@ struct io {
 	int (*mkdir)(struct io *io, int dirfd, const char *name, mode_t mode);
 	int (*flock)(struct io *io, int fd, int operation);
 	int (*list)(struct io *io, int dirfd, io_name_fn *visit, void *context);
+	/* As mapping_init().  NULL: everything is read by preadv(). */
+	int (*map)(struct io *io, int fd, size_t size, struct mapping *ret);
 };
 
 /* The kernel.  Any thread. */

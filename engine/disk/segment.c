@@ -23,6 +23,7 @@ struct dw_segment *segment_new(struct fdpool *pool, uint32_t id)
 	segment->id = id;
 	segment->pool = pool;
 	atomic_init(&segment->refs, 1);
+	atomic_init(&segment->map_state, SEGMENT_MAP_UNTRIED);
 	fdpool_file_init(&segment->file, id);
 	return segment;
 }
@@ -40,6 +41,7 @@ void segment_unref(struct dw_segment *segment)
 	if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	fdpool_forget(segment->pool, &segment->file);
+	mapping_release(&segment->mapping);
 	free(segment);
 }
 
@@ -126,8 +128,8 @@ static int damaged(enum dw_damage damage, enum dw_damage *damage_ret)
 
 enum { SMALL_HEAD = 512 };
 
-int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
-			uint32_t value_size, void *value, enum dw_damage *damage_ret)
+static int read_by_calls(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+			 uint32_t value_size, void *value, enum dw_damage *damage_ret)
 {
 	uint8_t small[SMALL_HEAD], trailer[RECORD_TRAILER_SIZE];
 	size_t head_size = RECORD_HEADER_SIZE + key.size;
@@ -155,6 +157,127 @@ int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_b
 		free(head);
 	return rc;
 }
+
+/* --- by the mapping --- */
+
+static void try_to_map(struct dw_segment *segment)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct io *io = segment->pool->io;
+	struct stat st;
+
+	(void)pthread_mutex_lock(&lock);
+	if (atomic_load(&segment->map_state) == SEGMENT_MAP_UNTRIED) {
+		int fd = io->map ? segment_pin(segment) : -ENOSYS, rc = fd;
+		if (fd >= 0) {
+			rc = io->fstat(io, fd, &st);
+			uint64_t size = rc < 0 ? 0 : (uint64_t)st.st_size;
+			if (segment->file.writable && size < segment->pool->map_size)
+				size = segment->pool->map_size;
+			if (!rc)
+				rc = io->map(io, fd, size, &segment->mapping);
+			segment_unpin(segment);
+		}
+		atomic_store_explicit(&segment->map_state, rc ? SEGMENT_NOT_MAPPED : SEGMENT_MAPPED,
+				      memory_order_release);
+	}
+	(void)pthread_mutex_unlock(&lock);
+}
+
+/* Where `size` bytes at `offset` are mapped; NULL: they are to be read by calls. */
+static const uint8_t *mapped(struct dw_segment *segment, uint64_t offset, uint64_t size)
+{
+	int state = atomic_load_explicit(&segment->map_state, memory_order_acquire);
+
+	if (state == SEGMENT_MAP_UNTRIED) {
+		try_to_map(segment);
+		state = atomic_load_explicit(&segment->map_state, memory_order_acquire);
+	}
+	if (state != SEGMENT_MAPPED || offset + size > segment->mapping.size)
+		return NULL;
+	return segment->mapping.data + offset;
+}
+
+/* One access to a mapping. */
+struct access {
+	const uint8_t *at; /* the record, or the bytes of it */
+	struct dw_bytes key;
+	uint8_t *value; /* where it goes; NULL: only checked */
+	size_t value_size;
+	enum dw_damage damage;
+};
+
+enum { COPY_SIZE = 64 << 10 }; /* what is copied is checked while it is in the cache */
+
+static void access_record(void *context)
+{
+	struct access *a = context;
+	size_t head_size = RECORD_HEADER_SIZE + a->key.size;
+	const uint8_t *from = a->at + head_size;
+	uint32_t crc;
+
+	__builtin_prefetch(from);
+	__builtin_prefetch(from + 64);
+	a->damage = check_header(a->at, a->key, (uint32_t)a->value_size);
+	if (a->damage)
+		return;
+	crc = crc32c(0, a->at, head_size);
+	if (!a->value)
+		crc = crc32c(crc, from, a->value_size);
+	for (size_t done = 0, n; a->value && done < a->value_size; done += n) {
+		n = a->value_size - done < COPY_SIZE ? a->value_size - done : COPY_SIZE;
+		memcpy(a->value + done, from + done, n);
+		crc = crc32c(crc, a->value + done, n);
+	}
+	if (crc != bytes_get32(from + a->value_size))
+		a->damage = DW_DAMAGE_CRC;
+}
+
+static void access_bytes(void *context)
+{
+	struct access *a = context;
+
+	memcpy(a->value, a->at, a->value_size);
+}
+
+/* 0, -EBADMSG, or -EAGAIN: not mapped, or a page that cannot be read: by calls then,
+ * which tell the exact reason. */
+static int read_mapped(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+		       uint32_t value_size, void *value, enum dw_damage *damage_ret)
+{
+	struct access a = {.key = key, .value = value, .value_size = value_size};
+
+	a.at = mapped(segment, offset, RECORD_OVERHEAD + key.size + (uint64_t)value_size);
+	if (!a.at || mapping_try(&segment->mapping, access_record, &a) < 0)
+		return -EAGAIN;
+	return a.damage ? damaged(a.damage, damage_ret) : 0;
+}
+
+int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
+			uint32_t value_size, void *value, enum dw_damage *damage_ret)
+{
+	int rc = read_mapped(segment, offset, key, value_size, value, damage_ret);
+
+	return rc == -EAGAIN ? read_by_calls(segment, offset, key, value_size, value, damage_ret)
+			     : rc;
+}
+
+int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size)
+{
+	struct access a = {.value = ret, .value_size = size};
+
+	a.at = mapped(segment, offset, size);
+	if (a.at && !mapping_try(&segment->mapping, access_bytes, &a))
+		return 0;
+	int rc = segment_pin(segment);
+	if (rc >= 0) {
+		rc = io_read_full(segment->pool->io, rc, ret, size, offset);
+		segment_unpin(segment);
+	}
+	return rc;
+}
+
+/* --- checking without keeping --- */
 
 enum { CHECK_WINDOW = 256 << 10 };
 _Static_assert(CHECK_WINDOW > RECORD_HEADER_SIZE + DW_KEY_SIZE_MAX,
@@ -190,11 +313,14 @@ static int check_stream(struct io *io, int fd, uint64_t offset, struct dw_bytes 
 int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
 			 uint32_t value_size, enum dw_damage *damage_ret)
 {
-	uint8_t *window = malloc(CHECK_WINDOW);
+	int rc = read_mapped(segment, offset, key, value_size, NULL, damage_ret);
 
+	if (rc != -EAGAIN)
+		return rc;
+	uint8_t *window = malloc(CHECK_WINDOW);
 	if (!window)
 		return -ENOMEM;
-	int rc = segment_pin(segment);
+	rc = segment_pin(segment);
 	if (rc >= 0) {
 		rc = check_stream(segment->pool->io, rc, offset, key, value_size, window,
 				  damage_ret);

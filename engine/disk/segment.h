@@ -14,12 +14,16 @@
 #include "base/limits.h"
 #include "disk/fdpool.h"
 
+enum segment_map { SEGMENT_MAP_UNTRIED, SEGMENT_MAPPED, SEGMENT_NOT_MAPPED };
+
 struct dw_segment {
 	uint32_t id;
 	atomic_uint refs;
 	struct fdpool *pool; /* outlives the segment */
 	struct fdpool_file file;
-	int64_t mtime_ns;    /* of the file, when it was opened */
+	atomic_int map_state;   /* enum segment_map; set once */
+	struct mapping mapping; /* SEGMENT_MAPPED: all of it, or as far as it may grow */
+	int64_t mtime_ns;       /* of the file, when it was opened */
 	uint64_t size;       /* bytes of valid records; the active one's grows.  Lock: the log's */
 	uint64_t live_bytes; /* of records that the view points to.  Lock: the log's */
 };
@@ -51,8 +55,9 @@ static inline void segment_unpin(struct dw_segment *segment)
 	fdpool_unpin(segment->pool, &segment->file);
 }
 
-/* What a record at `offset` holds, read with as few calls as it takes: checks
- * header, key and CRC and copies `value_size` bytes to `value`.
+/* What a record at `offset` holds: checks header, key and CRC and copies `value_size`
+ * bytes to `value`.  From the mapping if the segment could be mapped, else with as few
+ * calls as it takes.
  * 0, -EBADMSG (`*damage_ret` says why) or another -errno. */
 int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
 			uint32_t value_size, void *value, enum dw_damage *damage_ret);
@@ -60,5 +65,8 @@ int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_b
 /* The same check without keeping the value; memory does not depend on its size. */
 int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
 			 uint32_t value_size, enum dw_damage *damage_ret);
+
+/* Bytes of a record that was checked before.  0, -ENODATA or another -errno. */
+int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size);
 
 #endif

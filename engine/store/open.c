@@ -65,6 +65,7 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 	store->context = options->context;
 	/* A reader keeps every segment open: their names may go at any time. */
 	int rc = fdpool_init(&store->pool, io, dirfd, options->read_only ? UINT32_MAX : 0);
+	store->pool.map_size = segment_size;
 	if (!rc)
 		rc = log_init(&store->log, &store->pool, segment_size);
 	if (!rc)

@@ -282,12 +282,10 @@ ssize_t dw_ref_read(struct dw_store *store, struct dw_ref *ref, struct dw_bytes 
 		return rc;
 	if (size > ref->value_size - offset)
 		size = (size_t)(ref->value_size - offset);
-	int fd = segment_pin(ref->segment);
-	if (fd < 0)
-		return fd;
-	rc = io_read_full(store->io, fd, ret, size,
-			  ref->offset + RECORD_HEADER_SIZE + ref->key_size + offset);
-	segment_unpin(ref->segment);
+	rc = segment_read_bytes(
+		ref->segment, ref->offset + RECORD_HEADER_SIZE + ref->key_size + offset, ret, size);
+	if (rc == -ENODATA) /* cut off since it was checked */
+		rc = store_damaged(store, ref->segment, ref->offset, DW_DAMAGE_TRUNCATED);
 	return rc ? rc : (ssize_t)size;
 }
 

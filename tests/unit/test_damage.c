@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,6 +382,37 @@ static void test_no_segment_file(void)
 	}
 }
 
+/* A segment that is cut off under an open store: each read says so, none dies of it. */
+static void test_cut_while_open(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+	uint8_t *noise = stores_noise(3, 300000), *got = malloc(300000);
+	const struct dw_bytes large = stores_bytes("large");
+	struct dw_value value;
+	struct dw_ref ref;
+	char path[PATH_MAX];
+
+	stores_put(store, "small", "value");
+	CHECK_EQ(dw_put(store, large, (struct dw_bytes){noise, 300000}), 0);
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_expect(store, "small", "value");
+	CHECK_EQ(dw_ref_get(store, large, &ref), 0);
+	CHECK_EQ(dw_ref_read(store, &ref, large, got, 1000, 100), 1000);
+	CHECK(!memcmp(got, noise + 100, 1000));
+	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
+	CHECK_EQ(truncate(path, 0), 0);
+	CHECK_EQ(dw_ref_read(store, &ref, large, got, 1000, 200000), -EBADMSG);
+	CHECK_EQ(dw_get(store, large, &value), -EBADMSG);
+	CHECK_EQ(dw_get(store, stores_bytes("small"), &value), -EBADMSG);
+	dw_ref_put(store, &ref);
+	stores_put(store, "small", "again");
+	stores_expect(store, "small", "again");
+	CHECK_EQ(dw_close(store), 0);
+	free(noise);
+	free(got);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -391,6 +423,7 @@ int main(int argc, char **argv)
 		{"damage_other_key", test_other_key},
 		{"damage_compact_refuses", test_compact_refuses},
 		{"damage_no_segment_file", test_no_segment_file},
+		{"damage_cut_while_open", test_cut_while_open},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

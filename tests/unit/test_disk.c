@@ -4,6 +4,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -348,9 +352,61 @@ static void test_scan_hostile(void)
 	buf_release(&buf);
 }
 
+/* A page that is gone ends one call, not the process; another SIGBUS is not ours. */
+static sig_atomic_t foreign;
+static sigjmp_buf back;
+
+static void on_foreign(int number)
+{
+	(void)number;
+	foreign++;
+	siglongjmp(back, 1);
+}
+
+static void read_all(void *context)
+{
+	const struct mapping *mapping = context;
+	volatile uint8_t sum = 0;
+
+	for (size_t i = 0; i < mapping->size; i += 512)
+		sum = (uint8_t)(sum + mapping->data[i]);
+}
+
+static void test_mapping(void)
+{
+	char path[PATH_MAX];
+	struct mapping a = {0}, b = {0};
+	/* before the first mapping: it must be handed what is not ours */
+	(void)signal(SIGBUS, on_foreign);
+
+	(void)snprintf(path, sizeof path, "%s/mapped", check_dir());
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	CHECK_EQ(ftruncate(fd, 3 << 20), 0);
+	CHECK_EQ(mapping_init(&a, fd, 3 << 20), 0);
+	CHECK_EQ(mapping_init(&b, fd, 3 << 20), 0);
+	CHECK_EQ(mapping_try(&a, read_all, &a), 0);
+	CHECK_EQ(ftruncate(fd, 1 << 20), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(mapping_try(&a, read_all, &a), -EIO);
+	CHECK_EQ(foreign, 0);
+	/* inside an attempt, but in another mapping */
+	if (!sigsetjmp(back, 1))
+		(void)mapping_try(&b, read_all, &a);
+	CHECK_EQ(foreign, 1);
+	CHECK_EQ(ftruncate(fd, 3 << 20), 0);
+	CHECK_EQ(mapping_try(&a, read_all, &a), 0);
+	mapping_release(&a);
+	mapping_release(&b);
+	mapping_release(&b);
+	CHECK_EQ(mapping_init(&a, -1, 4096), -EBADF);
+	(void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
+		{"disk_mapping", test_mapping}, /* first: before anything is mapped */
 		{"disk_pool_evicts", test_pool_evicts},
 		{"disk_pool_pins", test_pool_pins},
 		{"disk_pool_replaced", test_pool_replaced},
