@@ -140,6 +140,15 @@ static int posix_list(struct io *io, int dirfd, io_name_fn *visit, void *context
 	return rc;
 }
 
+static int posix_allocate(struct io *io, int fd, off_t offset, off_t size)
+{
+	int rc;
+
+	(void)io;
+	RETRY(rc, fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, size));
+	return status(rc);
+}
+
 static int posix_map(struct io *io, int fd, size_t size, struct mapping *ret)
 {
 	(void)io;
@@ -160,6 +169,7 @@ struct io io_posix = {
 	.mkdir = posix_mkdir,
 	.flock = posix_flock,
 	.list = posix_list,
+	.allocate = posix_allocate,
 	.map = posix_map,
 };
 

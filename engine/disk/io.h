@@ -34,6 +34,9 @@ struct io {
 	int (*mkdir)(struct io *io, int dirfd, const char *name, mode_t mode);
 	int (*flock)(struct io *io, int fd, int operation);
 	int (*list)(struct io *io, int dirfd, io_name_fn *visit, void *context);
+	/* Allocate blocks for these bytes and leave the size as it is.  -EOPNOTSUPP where
+	 * the file system cannot.  NULL: none can. */
+	int (*allocate)(struct io *io, int fd, off_t offset, off_t size);
 	/* As mapping_init().  NULL: everything is read by preadv(). */
 	int (*map)(struct io *io, int fd, size_t size, struct mapping *ret);
 };

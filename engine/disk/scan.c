@@ -190,6 +190,26 @@ int scan_next(struct scan *scan, struct scan_record *ret)
 	return 1;
 }
 
+int scan_refresh(struct scan *scan)
+{
+	uint8_t now[RECORD_HEADER_SIZE];
+	uint64_t at = scan->offset - scan->window_offset;
+	size_t known = scan->offset < scan->window_offset ? 0 : (size_t)(scan->window_size - at);
+	struct stat st;
+	int rc = scan->io->fstat(scan->io, scan->fd, &st);
+
+	if (rc < 0)
+		return rc;
+	ssize_t n = io_read_up_to(scan->io, scan->fd, now, sizeof now, scan->offset);
+	if (n < 0)
+		return (int)n;
+	bool same = (uint64_t)st.st_size == scan->end && known >= (size_t)n &&
+		    at < scan->window_size && !memcmp(now, scan->window + at, (size_t)n);
+	scan->end = (uint64_t)st.st_size > scan->offset ? (uint64_t)st.st_size : scan->offset;
+	scan->window_size = 0;
+	return !same;
+}
+
 /* Where the record at `at` ends by its own word, be it damaged or not: 1 and
  * `*ret`; 0: it tells nothing sensible; or -errno. */
 static int claimed_end(struct scan *scan, uint64_t at, uint64_t *ret)

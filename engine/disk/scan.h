@@ -42,6 +42,10 @@ void scan_release(struct scan *scan);
  * stays there, and scan->damage says why; or another -errno. */
 int scan_next(struct scan *scan, struct scan_record *ret);
 
+/* After damage in a file that another process may be writing: 1 if it is not any more what
+ * was read, so that scan_next() may find something else; 0; or -errno. */
+int scan_refresh(struct scan *scan);
+
 /* From damage at scan->offset on, look for the next whole, sound record: first where
  * the damaged one says that it ends, then byte by byte.
  * 1: scan->offset is there; 0: none up to the end (scan->offset is the end).

@@ -6,21 +6,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
-#include "base/bytes.h"
-#include "base/crc32c.h"
-#include "codec/record.h"
+#include "disk/guard.h"
 #include "disk/scan.h"
 
-/* Payloads from here on are not copied but written from where they are. */
-enum { GATHER_SIZE = 64 << 10, SCRATCH_MAX = 256 << 10, IOV_COUNT = 64 };
+/* Zeros ahead pay from some tens of syncs on: they cost two, and two more at the end. */
+enum { SMALL_SYNC = 64 << 10, SMALL_SYNCS = 16, GROWTH_SYNCS = 16 };
 
 int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)
 {
 	*log = (struct log){
 		.pool = pool, .segment_size = segment_size, .fd = -1, .hint = {.fd = -1}};
+	ahead_init(&log->ahead, pool->io, segment_size);
 	atomic_init(&log->poison, 0);
 	atomic_init(&log->appended, 0);
 	int rc = -pthread_mutex_init(&log->lock, NULL);
@@ -64,6 +62,7 @@ static int attach(struct log *log, struct dw_segment *segment, uint64_t next_txi
 	log->fd = fd;
 	log->end = segment->size;
 	log->next_txid = next_txid;
+	ahead_attach(&log->ahead, fd, log->end);
 	return 0;
 }
 
@@ -89,6 +88,8 @@ int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid
 
 	if (rc < 0)
 		return rc;
+	(void)ahead_begin(&log->ahead,
+			  true); /* without it removals may fail on a full disk, no more */
 	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, segment->id, hint->size,
 			hint->covered);
 	if (hint->covered < log->end)
@@ -96,9 +97,15 @@ int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid
 	return 0;
 }
 
-void log_seal_hint(struct log *log)
+int log_finish(struct log *log)
 {
-	hintwriter_release(&log->hint, true);
+	int rc = log_check(log);
+
+	if (!rc && log->active)
+		rc = ahead_leave(&log->ahead, log->end);
+	if (!rc)
+		hintwriter_release(&log->hint, true);
+	return rc;
 }
 
 void log_poison(struct log *log, int error, const char *what)
@@ -142,112 +149,13 @@ bool log_is_full_locked(const struct log *log, uint64_t size)
 	return log->end && log->end + size > log->segment_size;
 }
 
-/* What one pwritev(2) is made of: runs of the scratch buffer, and large payloads
- * where they are.  Offsets into the scratch turn into addresses only when it
- * does not grow any more. */
-struct gather {
-	struct log *log;
-	uint64_t offset; /* in the segment, of the first byte gathered */
-	uint64_t size;   /* bytes gathered */
-	struct iovec iov[IOV_COUNT];
-	bool scratch[IOV_COUNT]; /* iov_base is an offset into the scratch */
-	int count;
-	size_t run; /* where the open run of scratch starts */
-};
-
-static void close_run(struct gather *g)
-{
-	size_t size = g->log->scratch.size - g->run;
-
-	if (!size)
-		return;
-	g->scratch[g->count] = true;
-	g->iov[g->count++] = (struct iovec){(void *)(uintptr_t)g->run, size};
-	g->run = g->log->scratch.size;
-}
-
-static int flush(struct gather *g)
-{
-	struct log *log = g->log;
-
-	close_run(g);
-	for (int i = 0; i < g->count; i++)
-		if (g->scratch[i])
-			g->iov[i].iov_base = log->scratch.data + (uintptr_t)g->iov[i].iov_base;
-	int rc = io_writev_full(log->pool->io, log->fd, g->iov, g->count, g->offset);
-	g->offset += g->size;
-	g->size = 0;
-	g->count = 0;
-	g->run = 0;
-	log->scratch.size = 0;
-	memset(g->scratch, 0, sizeof g->scratch);
-	return rc;
-}
-
-/* Add a record: all of it to the scratch, but for a large payload. */
-static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid, uint32_t *crc_ret)
-{
-	struct buf *scratch = &g->log->scratch;
-	const struct record_header header = {
-		.type = op->type,
-		.txid = txid,
-		.key_size = (uint32_t)op->key.size,
-		.payload_size = (uint32_t)op->value.size,
-	};
-	bool copied = op->value.size < GATHER_SIZE;
-	size_t inlined = RECORD_OVERHEAD + op->key.size + (copied ? op->value.size : 0);
-	int rc = 0;
-
-	if (g->count + 3 > IOV_COUNT || (scratch->size && scratch->size + inlined > SCRATCH_MAX))
-		rc = flush(g);
-	if (!rc)
-		rc = buf_reserve(scratch, inlined);
-	if (rc < 0)
-		return rc;
-	uint8_t *at = scratch->data + scratch->size;
-	scratch->size += inlined;
-	g->size += record_size(&header);
-	if (copied) {
-		record_encode(&header, op->key.data, op->value.data, at);
-		*crc_ret = bytes_get32(at + inlined - RECORD_TRAILER_SIZE);
-		return 0;
-	}
-	size_t head = RECORD_HEADER_SIZE + op->key.size;
-	record_header_encode(&header, at);
-	if (op->key.size)
-		memcpy(at + RECORD_HEADER_SIZE, op->key.data, op->key.size);
-	uint32_t crc = crc32c(crc32c(0, at, head), op->value.data, op->value.size);
-	bytes_put32(at + head, crc);
-	*crc_ret = crc;
-	scratch->size -= RECORD_TRAILER_SIZE; /* the trailer goes behind the payload */
-	close_run(g);
-	g->iov[g->count++] = (struct iovec){(void *)op->value.data, op->value.size}; /* only read */
-	scratch->size += RECORD_TRAILER_SIZE;
-	return 0;
-}
-
-static int write_records(struct log *log, const struct dw_op *ops, size_t count)
-{
-	struct gather g = {.log = log, .offset = log->end};
-	int rc;
-
-	log->scratch.size = log->crcs.size = 0;
-	rc = buf_reserve(&log->crcs, count * sizeof(uint32_t));
-	for (size_t i = 0; !rc && i < count; i++)
-		rc = gather_op(&g, &ops[i], log->next_txid + i, (uint32_t *)log->crcs.data + i);
-	return rc ? rc : flush(&g);
-}
-
 static void note_in_hint(struct log *log, const struct dw_op *ops, size_t count, int64_t now_ns)
 {
 	const uint32_t *crcs = (const uint32_t *)log->crcs.data;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct hint_entry entry = {
-			.header = {.type = ops[i].type,
-				   .txid = log->next_txid + i,
-				   .key_size = (uint32_t)ops[i].key.size,
-				   .payload_size = (uint32_t)ops[i].value.size},
+			.header = log_header_of(&ops[i], log->next_txid + i),
 			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now_ns,
 			.key = ops[i].key,
 		};
@@ -264,19 +172,63 @@ static void count_ops(struct log *log, const struct dw_op *ops, size_t count)
 	}
 }
 
+/* Whether an append only takes away: tombstones, and the empty values that stand for
+ * directories which they leave. */
+static bool removes(const struct dw_op *ops, size_t count)
+{
+	bool deletes = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (ops[i].value.size)
+			return false;
+		deletes = deletes || ops[i].type == DW_DELETE;
+	}
+	return deletes;
+}
+
+/* Zeros ahead or none, as it suits the append; then room for it. */
+static int prepare_space(struct log *log, const struct dw_op *ops, size_t count, uint64_t size)
+{
+	bool sync_failed = false, was_on = log->ahead.on;
+	uint64_t room = log->ahead.size;
+	int rc = 0;
+
+	/* large appends gain nothing by zeros, nor do those between which nobody syncs */
+	if (was_on &&
+	    (size > AHEAD_APPEND_MAX || (ahead_must_grow(&log->ahead, log->end, size) &&
+					 log->syncs_begun < log->syncs_at_growth + GROWTH_SYNCS))) {
+		rc = ahead_leave(&log->ahead, log->end);
+		log->wants_zeros = false;
+		log->small_syncs = 0;
+		sync_failed = rc < 0;
+	} else if (!was_on && log->wants_zeros && size <= AHEAD_APPEND_MAX) {
+		(void)ahead_enter(&log->ahead, log->end, &sync_failed); /* or go on without */
+		rc = sync_failed ? -EIO : 0;
+	}
+	if (!rc)
+		rc = ahead_make_room(&log->ahead, log->end, size, removes(ops, count),
+				     &sync_failed);
+	if (log->ahead.on && (log->ahead.size != room || !was_on))
+		log->syncs_at_growth = log->syncs_begun;
+	if (sync_failed)
+		log_poison(log, rc, "fsync");
+	return rc;
+}
+
 int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size,
 		      int64_t now_ns, uint64_t *offset_ret)
 {
 	int rc = log_check(log);
 
+	if (!rc)
+		rc = prepare_space(log, ops, count, size);
 	if (rc < 0)
 		return rc;
-	rc = write_records(log, ops, count);
+	rc = log_write_locked(log, ops, count, size);
 	if (rc < 0) {
 		/* Whatever part of the records reached the file must not stay: the next
 		 * append would stand behind a torn record, where no replay ever looks. */
-		int undo = log->pool->io->ftruncate(log->pool->io, log->fd, (off_t)log->end);
-		if (undo < 0)
+		if (!log_check(log) && ahead_undo(&log->ahead, log->end) < 0)
 			log_poison(log, rc, "append");
 		return rc;
 	}
@@ -312,36 +264,83 @@ static int create_durably(struct log *log, uint32_t id, struct dw_segment **ret)
 	return 0;
 }
 
+/* Space for removals in the segment to come; on a full disk that of the old one. */
+static int reserve_in(struct log *log, struct ahead *next)
+{
+	int rc = ahead_begin(next, false);
+
+	if (rc != -ENOSPC)
+		return 0; /* for want of anything else, without */
+	rc = ahead_leave(&log->ahead, log->end);
+	if (!rc)
+		rc = ahead_begin(next, true);
+	if (rc < 0)
+		(void)ahead_begin(&log->ahead, true); /* as well as it goes */
+	return rc;
+}
+
+/* The old segment complete: synced, and ending with its last record. */
+static int complete_active(struct log *log)
+{
+	if (!log->active)
+		return 0;
+	/* Before the new one exists: a tail torn by a crash is forgiven in the last
+	 * segment only. */
+	int rc = log->ahead.on ? ahead_leave(&log->ahead, log->end)
+			       : log->pool->io->fdatasync(log->pool->io, log->fd);
+	if (rc < 0)
+		log_poison(log, rc, "fdatasync");
+	return rc;
+}
+
 int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 {
+	struct fdpool *pool = log->pool;
 	struct dw_segment *segment = NULL;
+	struct ahead next = log->ahead;
 	int rc = log_check(log);
 
 	if (rc < 0)
 		return rc;
 	if (id > SEGMENT_ID_MAX)
 		return -EOVERFLOW;
-	if (log->active) {
-		assert(id > log->active->id);
-		/* Before the new one exists: a tail torn by a crash is forgiven in the
-		 * last segment only. */
-		rc = log->pool->io->fdatasync(log->pool->io, log->fd);
-		if (rc < 0) {
-			log_poison(log, rc, "fdatasync");
-			return rc;
-		}
-	}
-	rc = create_durably(log, id, &segment);
+	assert(!log->active || id > log->active->id);
+	rc = complete_active(log);
+	if (!rc)
+		rc = create_durably(log, id, &segment);
 	if (rc < 0)
 		return rc;
+	ahead_attach(&next, segment_pin(segment), 0); /* open since it was created */
+	rc = reserve_in(log, &next);
+	segment_unpin(segment);
+	if (rc < 0) {
+		(void)pool->io->unlink(pool->io, pool->dirfd, segment->file.name); /* empty */
+		segment_unref(segment);
+		return rc;
+	}
 	/* the old segment is synced and complete */
 	hintwriter_release(&log->hint, true);
+	if (log->active)
+		(void)ahead_leave(&log->ahead, log->end); /* blocks that it will not need */
 	rc = attach(log, segment, log->next_txid);
 	assert(!rc); /* its descriptor is open */
-	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, id, 0, 0);
+	next.fd = log->fd;
+	log->ahead = next;
+	hintwriter_init(&log->hint, pool->io, pool->dirfd, id, 0, 0);
 	log->rotations++;
 	*ret = segment;
 	return 0;
+}
+
+/* Zeros ahead pay where syncs are frequent and small. */
+static void note_sync(struct log *log)
+{
+	bool small = log->bytes_appended - log->bytes_synced <= SMALL_SYNC;
+
+	log->bytes_synced = log->bytes_appended;
+	log->syncs_begun++;
+	log->small_syncs = small ? log->small_syncs + 1 : 0;
+	log->wants_zeros = log->small_syncs >= SMALL_SYNCS;
 }
 
 /* One fdatasync for all that was appended until it starts. */
@@ -354,6 +353,7 @@ static int sync_once(struct log *log, uint64_t *reach_ret)
 	if (segment && !rc && fd < 0)
 		rc = fd; /* never: the active segment is open */
 	*reach_ret = atomic_load(&log->appended);
+	note_sync(log);
 	log_unlock(log);
 	if (fd >= 0) {
 		rc = log->pool->io->fdatasync(log->pool->io, fd);

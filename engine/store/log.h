@@ -3,9 +3,10 @@
  * log.h - the end of the log: appending, syncing, rotating.
  *
  * One writer at a time (`lock`), many who wait for the disk together (`sync_lock`).
- * Invariants: below `end` of the active segment there are whole records only; the
- * file ends at `end` unless an append is under way or the writer is poisoned; each
- * sealed segment was synced before its successor existed.
+ * Invariants: below `end` of the active segment there are whole records only; there
+ * the file ends, or a guard stands (store/ahead.h), unless an append is under way or the
+ * writer is poisoned; each sealed segment was synced before its successor existed, and
+ * ends with its last record.
  */
 #ifndef STORE_LOG_H
 #define STORE_LOG_H
@@ -14,6 +15,7 @@
 #include "datawal.h"
 #include "disk/hintfile.h"
 #include "disk/segment.h"
+#include "store/ahead.h"
 
 struct log {
 	struct fdpool *pool;
@@ -23,13 +25,18 @@ struct log {
 
 	pthread_mutex_t lock; /* order: before the store's view lock */
 	/* under `lock`: */
-	struct dw_segment *active; /* referenced and pinned */
-	int fd;                    /* of `active` */
-	uint64_t end;              /* bytes of records in `active` */
-	uint64_t next_txid;        /* 0: used up */
-	struct buf scratch;        /* records being put together */
-	struct buf crcs;           /* uint32_t: the CRC field of each record of an append */
-	struct hintwriter hint;    /* of `active` */
+	struct dw_segment *active;             /* referenced and pinned */
+	int fd;                                /* of `active` */
+	uint64_t end;                          /* bytes of records in `active` */
+	struct ahead ahead;                    /* what of the file is behind them */
+	bool wants_zeros;                      /* syncs are frequent and small */
+	uint32_t small_syncs;                  /* in a row */
+	uint64_t bytes_synced;                 /* of bytes_appended, when the last sync began */
+	uint64_t syncs_begun, syncs_at_growth; /* when zeros were added last */
+	uint64_t next_txid;                    /* 0: used up */
+	struct buf scratch;                    /* records being put together */
+	struct buf crcs;        /* uint32_t: the CRC field of each record of an append */
+	struct hintwriter hint; /* of `active` */
 	uint64_t bytes_appended, puts, deletes, raws, rotations;
 
 	atomic_int poison;             /* 0 or the negative errno of the first failure */
@@ -52,8 +59,9 @@ void log_release(struct log *log);
 int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid,
 		 const struct hint_loaded *hint);
 
-/* The store is about to be closed, and everything synced: say so in the hint. */
-void log_seal_hint(struct log *log);
+/* The store is about to be closed, and everything synced: let the file end with its last
+ * record, and say so in the hint. */
+int log_finish(struct log *log);
 
 static inline void log_lock(struct log *log)
 {
@@ -85,6 +93,20 @@ bool log_is_full_locked(const struct log *log, uint64_t size);
  * them, or the log is poisoned. */
 int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size,
 		      int64_t now_ns, uint64_t *offset_ret);
+
+/* The bytes of it, at the end of the active segment (store/logwrite.c); on failure a part of
+ * them may be there. */
+int log_write_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size);
+
+static inline struct record_header log_header_of(const struct dw_op *op, uint64_t txid)
+{
+	return (struct record_header){
+		.type = op->type,
+		.txid = txid,
+		.key_size = (uint32_t)op->key.size,
+		.payload_size = (uint32_t)op->value.size,
+	};
+}
 
 /* Seal the active segment and make segment `id`, above it, the active one.
  * `*ret` is it, referenced for the caller.  On failure the old one stays active. */

@@ -129,7 +129,7 @@ static int advance(struct dw_log *log)
 	while (log->at < set->count) {
 		int rc = log->fd < 0 ? begin_segment(log) : 0;
 		if (!rc)
-			rc = scan_next(&log->scan, &log->record);
+			rc = replay_next(&log->scan, is_last(log), &log->record);
 		if (rc == -EBADMSG)
 			return meet_damage(log);
 		if (rc < 0)

@@ -232,8 +232,9 @@ static int start_writing(struct dw_store *store, const uint64_t *sizes,
 	struct dw_segment *last = segset_last(&store->segments);
 	int rc = recover_leftovers(store);
 
-	if (!rc && report->torn_bytes)
-		rc = recover_tail(store, last, last->size, sizes[store->segments.count - 1]);
+	if (!rc && last && sizes[store->segments.count - 1] > last->size)
+		rc = recover_tail(store, last, sizes[store->segments.count - 1],
+				  report->torn_bytes > 0);
 	/* A writer that was killed may not have come to sync the name of its last segment:
 	 * a sync of the file alone would then keep nothing. */
 	if (!rc && last)
@@ -332,7 +333,7 @@ int dw_close(struct dw_store *store)
 		return 0;
 	int rc = store->read_only ? 0 : log_sync(&store->log);
 	if (!rc && !store->read_only)
-		log_seal_hint(&store->log);
+		rc = log_finish(&store->log);
 	store_free(store);
 	return rc;
 }

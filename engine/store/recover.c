@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "disk/guard.h"
 #include "store/store.h"
 
 enum { COPY_SIZE = 1 << 20 };
@@ -71,21 +72,23 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
 	return rc;
 }
 
-int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t valid,
-		 uint64_t file_size)
+int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn)
 {
 	char name[SEGNAME_SIZE];
-	int fd = segment_pin(segment);
+	uint64_t valid = segment->size;
+	int fd = segment_pin(segment), rc = 0;
 
 	if (fd < 0)
 		return fd;
-	int rc = recover_quarantine(store, segment->id, fd, valid, file_size, name);
+	if (torn)
+		rc = recover_quarantine(store, segment->id, fd, valid, file_size, name);
+	/* durably: else a crash could bring the torn bytes back under records appended
+	 * meanwhile */
 	if (!rc)
-		rc = store->io->ftruncate(store->io, fd, (off_t)valid);
-	/* Else a crash could bring the torn bytes back under records appended meanwhile. */
-	if (!rc)
-		rc = store->io->fsync(store->io, fd);
+		rc = guard_cut(store->io, fd, valid, file_size);
 	segment_unpin(segment);
+	if (!rc && !torn)
+		return 0;
 	const struct dw_finding finding = {
 		.kind = rc ? DW_FINDING_IO : DW_FINDING_QUARANTINED,
 		.error = -rc,

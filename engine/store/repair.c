@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "disk/dirlock.h"
+#include "disk/guard.h"
 #include "store/replay.h"
 #include "store/store.h"
 
@@ -32,6 +33,7 @@ struct plan {
 	uint64_t records;        /* sound ones */
 	uint64_t records_behind; /* of them, behind the first range */
 	uint64_t sound_bytes;
+	uint64_t end; /* of all this; a guard behind it is no damage */
 };
 
 struct repair {
@@ -58,7 +60,7 @@ static int add_range(struct plan *plan, const struct range *range)
 }
 
 /* Walk a segment to its end, over all damage. */
-static int plan_records(struct scan *scan, struct plan *plan)
+static int plan_records(struct scan *scan, bool last, struct plan *plan)
 {
 	/* a record that is not found stays in quarantine: look harder than replay does */
 	uint64_t budget = 4 * replay_search_budget(scan->end);
@@ -71,8 +73,12 @@ static int plan_records(struct scan *scan, struct plan *plan)
 			plan->records_behind += plan->count > 0;
 			plan->sound_bytes += record_size(&record.header);
 		}
+		plan->end = scan->offset;
 		if (rc != -EBADMSG)
 			return rc;
+		rc = last ? guard_is_at(scan->io, scan->fd, scan->offset, scan->end) : 0;
+		if (rc) /* zeros ahead: what a writer does not cut, the next one will */
+			return rc < 0 ? rc : 0;
 		struct range range = {.offset = scan->offset, .damage = scan->damage};
 		rc = scan_resync(scan, &budget);
 		if (rc < 0)
@@ -84,13 +90,13 @@ static int plan_records(struct scan *scan, struct plan *plan)
 	}
 }
 
-static int plan_segment(struct io *io, int fd, uint64_t size, struct plan *plan)
+static int plan_segment(struct io *io, int fd, uint64_t size, bool last, struct plan *plan)
 {
 	struct scan scan;
 	int rc = scan_init(&scan, io, fd, 0, size);
 
 	if (!rc)
-		rc = plan_records(&scan, plan);
+		rc = plan_records(&scan, last, plan);
 	scan_release(&scan);
 	return rc;
 }
@@ -142,7 +148,7 @@ static int copy_sound(struct io *io, int fd, uint64_t size, const struct plan *p
 static int check_written(struct io *io, const struct atomicfile *file, const struct plan *plan)
 {
 	struct plan written = {0};
-	int rc = plan_segment(io, file->fd, file->size, &written);
+	int rc = plan_segment(io, file->fd, file->size, false, &written);
 
 	if (!rc &&
 	    (written.count || written.records != plan->records || file->size != plan->sound_bytes))
@@ -194,16 +200,17 @@ static int repair_segment(struct repair *repair, size_t index, bool do_it)
 {
 	struct dw_segment *segment = repair->store->segments.items[index];
 	uint64_t size = repair->sizes[index];
+	bool last = index + 1 == repair->store->segments.count;
 	struct plan plan = {0};
 	int fd = segment_pin(segment);
 
 	if (fd < 0)
 		return fd;
-	int rc = plan_segment(repair->store->io, fd, size, &plan);
+	int rc = plan_segment(repair->store->io, fd, size, last, &plan);
 	if (!rc && plan.count && do_it) {
 		rc = save_ranges(repair, segment->id, fd, &plan);
 		if (!rc)
-			rc = rewrite(repair, segment->id, fd, size, &plan);
+			rc = rewrite(repair, segment->id, fd, plan.end, &plan);
 	}
 	for (size_t i = 0; !rc && !do_it && i < plan.count; i++)
 		tell(repair, segment->id, &plan.ranges[i], NULL);

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "disk/guard.h"
+
 /* What loading and scanning tell of a record, in the order of the log. */
 static int apply(struct replay *replay, struct dw_segment *segment,
 		 const struct record_header *header, struct dw_bytes key, uint64_t offset,
@@ -91,6 +93,10 @@ static int count_behind(struct scan *scan, uint64_t *ret)
 
 int replay_at_damage(struct dw_report *report, struct scan *scan, bool last)
 {
+	int guard = last ? guard_is_at(scan->io, scan->fd, scan->offset, scan->end) : 0;
+
+	if (guard)
+		return guard < 0 ? guard : 0; /* the end of the records, and nothing torn */
 	report->damage = scan->damage;
 	if (!last && scan->damage == DW_DAMAGE_ZEROS)
 		report->damage = DW_DAMAGE_MAGIC; /* zeros are forgiven in a tail only */
@@ -100,6 +106,23 @@ int replay_at_damage(struct dw_report *report, struct scan *scan, bool last)
 	return count_behind(scan, &report->records_behind);
 }
 
+enum { REFRESHES = 100 };
+
+int replay_next(struct scan *scan, bool live, struct scan_record *ret)
+{
+	int rc = scan_next(scan, ret);
+
+	for (int i = 0; rc == -EBADMSG && live && i < REFRESHES; i++) {
+		int changed = scan_refresh(scan);
+		if (changed < 0)
+			return changed;
+		if (!changed)
+			break;
+		rc = scan_next(scan, ret);
+	}
+	return rc;
+}
+
 static int replay_records(struct replay *replay, struct dw_segment *segment, struct scan *scan,
 			  bool last, struct hintwriter *writer)
 {
@@ -107,7 +130,7 @@ static int replay_records(struct replay *replay, struct dw_segment *segment, str
 	struct scan_record record;
 	int rc;
 
-	while ((rc = scan_next(scan, &record)) == 1) {
+	while ((rc = replay_next(scan, last && !replay->writes, &record)) == 1) {
 		const struct hint_entry entry = {record.header, segment->mtime_ns, record.key};
 		rc = apply(replay, segment, &record.header, record.key, record.offset,
 			   segment->mtime_ns);

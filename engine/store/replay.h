@@ -27,9 +27,14 @@ struct replay {
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size,
 		   bool last);
 
-/* What damage at scan->offset means: sets the report's damage, and for a torn tail its
- * torn_bytes and records_behind.  0: a torn tail; -EBADMSG or another -errno. */
+/* What damage at scan->offset means: nothing, for a guard behind the last record; else sets the
+ * report's damage, and for a torn tail its torn_bytes and records_behind.  0: a torn tail; -EBADMSG
+ * or another -errno. */
 int replay_at_damage(struct dw_report *report, struct scan *scan, bool last);
+
+/* scan_next(), for who reads a log that may be written meanwhile (`live`): damage counts
+ * only where the bytes stay the same. */
+int replay_next(struct scan *scan, bool live, struct scan_record *ret);
 
 /* What a search behind damage in a segment of `size` bytes may spend (scan_resync()). */
 static inline uint64_t replay_search_budget(uint64_t size)

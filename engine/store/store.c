@@ -77,14 +77,14 @@ int store_rotate_locked(struct dw_store *store, uint32_t gap)
 	return rc;
 }
 
-/* Rotate when the segment is full.  Out of ids the segment just grows on: better
- * a large segment than a store that takes nothing. */
+/* Rotate when the segment is full.  Out of ids, or on a full disk, the segment just
+ * grows on: better a large segment than a store that takes nothing. */
 static int make_room_locked(struct dw_store *store, uint64_t size)
 {
 	if (!log_is_full_locked(&store->log, size))
 		return 0;
 	int rc = store_rotate_locked(store, 0);
-	return rc == -EOVERFLOW ? 0 : rc;
+	return rc == -EOVERFLOW || rc == -ENOSPC ? 0 : rc;
 }
 
 /* Prepare the key directory for `ops`, so that nothing can fail once the log has them. */

@@ -72,9 +72,9 @@ int recover_copy(struct io *io, int fd, uint64_t offset, uint64_t end, struct at
 int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
 		       uint64_t end, char *name_ret);
 
-/* Bring back to work what a crash left: quarantine, leftovers (store/recover.c). */
-int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t valid,
-		 uint64_t file_size);
+/* Bring back to work what a crash left: quarantine (of a torn tail; of a guard there is
+ * nothing to save), leftovers (store/recover.c). */
+int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn);
 int recover_leftovers(struct dw_store *store);
 
 #endif

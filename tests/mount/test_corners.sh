@@ -96,6 +96,43 @@ test_corner_truncate_on_full_disk()
 	umount "$W/disk"
 }
 
+# On a disk without a free block everything can be removed, and when space comes back
+# writing goes on.  Whether syncs were frequent, so that there are zeros ahead, or not.
+remove_on_full_disk() # SYNCS
+{
+	mkdir "$W/disk"
+	mount -t tmpfs -o size=16m tmpfs "$W/disk" 2>/dev/null || skip "no right to mount a tmpfs"
+	S=$W/disk/store
+	mkdir "$S"
+	mount_store
+	mkdir "$M/d"
+	perl -e 'use IO::Handle; my ($dir, $syncs) = @ARGV;
+		for my $i (0..999) { open(F, ">", "$dir/$i") or die $!; print F "x" x 500; F->flush;
+			F->sync or die $! if $i < $syncs; close(F) or die $! }' "$M/d" "$1"
+	dd if=/dev/zero of="$W/disk/fill" bs=4k 2>/dev/null || true
+	# what was allocated ahead takes some, then none
+	for size in 3000000 50000 400; do
+		for i in $(seq 300); do
+			head -c $size /dev/zero > "$M/large.$size.$i" 2> /dev/null || break
+		done
+		[ "$i" -lt 300 ]
+	done
+	[ "$(cat "$M"/d/5)" = "$(perl -e 'print "x" x 500')" ]
+	rm -r "$M/d" "$M"/large.*
+	[ -z "$(ls "$M")" ]
+	rm "$W/disk/fill"
+	echo again > "$M/again"
+	remount_store
+	[ "$(ls "$M")" = again ]
+	unmount_store
+	umount "$W/disk"
+}
+
+test_corner_remove_on_full_disk() { remove_on_full_disk 0; }
+test_corner_remove_on_full_disk_synced() { remove_on_full_disk 50; }
+
+export -f remove_on_full_disk
+
 test_corner_times()
 {
 	mount_store

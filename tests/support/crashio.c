@@ -319,6 +319,74 @@ static void rebuild_file(const struct crashio *crash, size_t point, enum crash_p
 		resize(ret, full);
 }
 
+/* --- sector by sector --- */
+
+enum { SECTOR_SIZE = 512, BLOCK_SIZE = 4096, STATES_MAX = 64 };
+
+/* What a file was at the moments since its last sync. */
+struct states {
+	struct buf items[STATES_MAX];
+	size_t count;
+};
+
+static struct buf *add_state(struct states *states, const struct buf *from)
+{
+	CHECK(states->count < STATES_MAX);
+	struct buf *state = &states->items[states->count++];
+	*state = (struct buf){0};
+	CHECK_EQ(buf_add(state, from->data, from->size), 0);
+	return state;
+}
+
+static void add_states_of(struct states *states, const struct crash_event *event)
+{
+	const struct buf *before = &states->items[states->count - 1];
+
+	if (event->kind == CRASH_TRUNCATE && event->offset < before->size) {
+		struct buf *zeroed = add_state(states, before);
+		size_t block_end = (event->offset + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
+		size_t end = block_end < zeroed->size ? block_end : zeroed->size;
+		memset(zeroed->data + event->offset, 0, end - (size_t)event->offset);
+		before = zeroed;
+	}
+	apply_data(add_state(states, before), event, event->data.size);
+}
+
+static void copy_sector(const struct buf *from, size_t offset, struct buf *to)
+{
+	size_t end = offset + SECTOR_SIZE < to->size ? offset + SECTOR_SIZE : to->size;
+	size_t there = from->size < offset ? offset : from->size < end ? from->size : end;
+
+	memset(to->data + offset, 0, end - offset);
+	if (there > offset)
+		memcpy(to->data + offset, from->data + offset, there - offset);
+}
+
+static void rebuild_by_sectors(const struct crashio *crash, size_t point, struct rng *rng, int file,
+			       struct buf *ret)
+{
+	size_t synced = synced_until(crash, point, file);
+	struct states states = {.count = 0};
+
+	(void)add_state(&states, &crash->files[file]);
+	for (size_t i = 0; i < point; i++) {
+		const struct crash_event *event = &crash->events[i];
+		if (event->file != file ||
+		    (event->kind != CRASH_WRITE && event->kind != CRASH_TRUNCATE))
+			continue;
+		if (i < synced)
+			apply_data(&states.items[0], event, event->data.size);
+		else
+			add_states_of(&states, event);
+	}
+	*ret = (struct buf){0};
+	resize(ret, states.items[rng_below(rng, states.count)].size);
+	for (size_t offset = 0; offset < ret->size; offset += SECTOR_SIZE)
+		copy_sector(&states.items[rng_below(rng, states.count)], offset, ret);
+	for (size_t i = 0; i < states.count; i++)
+		buf_release(&states.items[i]);
+}
+
 void crashio_rebuild(const struct crashio *crash, size_t point, enum crash_policy policy,
 		     size_t cut, struct rng *rng, struct files *ret)
 {
@@ -339,6 +407,10 @@ void crashio_rebuild(const struct crashio *crash, size_t point, enum crash_polic
 	CHECK(ret->items != NULL);
 	for (size_t i = 0; i < count; i++) {
 		memcpy(ret->items[i].name, names[i].name, sizeof names[i].name);
-		rebuild_file(crash, point, policy, cut, rng, names[i].file, &ret->items[i].data);
+		if (policy == CRASH_SECTORS)
+			rebuild_by_sectors(crash, point, rng, names[i].file, &ret->items[i].data);
+		else
+			rebuild_file(crash, point, policy, cut, rng, names[i].file,
+				     &ret->items[i].data);
 	}
 }

@@ -61,6 +61,9 @@ enum crash_policy {
 	CRASH_TORN,     /* the last write, if not synced, ends after `cut` bytes */
 	CRASH_PREFIX,   /* at random: of each file the first few unsynced calls */
 	CRASH_SUBSET,   /* at random: of each file any of them, its size with or without the rest */
+	/* at random: each sector as it was at any moment since the last sync, the size too;
+	 * a truncate may have made zeros in the last block before the size changed */
+	CRASH_SECTORS,
 };
 
 /* Start recording; what is in `dir` by now is durable. */
