@@ -44,7 +44,7 @@ TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench clean tests man
+.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench model clean tests man
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
@@ -99,6 +99,11 @@ check-mount: all
 
 check-crash: tests
 	tests/run.sh --crash "$(O)"
+
+# The protocols of compaction and of the zeros ahead, as models checked by spin.
+model:
+	tools/install-deps model || true # without spin it says so
+	tests/run-models.sh
 
 lint:
 	tests/lint.sh
