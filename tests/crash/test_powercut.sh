@@ -6,14 +6,14 @@
 # mounted again, and what is left is held against what had been acknowledged.  First a
 # writer that does not sync must be found out.
 #
-# ROUNDS: of each file system (default 20).  CHECK_SEED: the moments.  MOUNT_OPTIONS: further ones,
+# ROUNDS: of each file system (default 15).  CHECK_SEED: the moments.  MOUNT_OPTIONS: further ones,
 # e.g. data=writeback.  DATAWAL names the binary; powercut is looked for beside.
 set -u
 TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 cd "$TOP" || exit
 DATAWAL=$(readlink -f "${DATAWAL:-build/release/datawal}")
 POWERCUT=$(dirname "$DATAWAL")/tests/crash/powercut
-ROUNDS=${ROUNDS:-20}
+ROUNDS=${ROUNDS:-15}
 SEED=${CHECK_SEED:-$(date +%s%N)}
 LIMIT=120 # of a writer, which a shutdown ends at once
 writer=
