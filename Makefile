@@ -20,6 +20,8 @@ PKGS := fuse3 libcrypto libxxhash jansson
 # the sanitizers' own options; -O1 keeps their stacks readable
 OPT_release := -O2
 OPT_san := -O1 -DSTORE_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# of `make fuzz`, with clang
+OPT_fuzz := -O1 -DSTORE_CHECKS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan := -O1 -DSTORE_CHECKS -fsanitize=thread -fno-omit-frame-pointer
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
@@ -40,16 +42,20 @@ TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstri
 SRC_TOOLS_COMMON := $(wildcard tools/common_*.c)
 MAN := $(basename $(notdir $(wildcard docs/man/*.scd)))
 SRC_SUPPORT := $(wildcard tests/support/*.c)
-TESTS := $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c))
+FUZZERS := $(patsubst tests/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# what fuzzers share; with libFuzzer, main() is not ours
+SRC_FUZZ := $(addprefix tests/fuzz/,fuzz.c memio.c naive.c $(if $(filter fuzz,$(MODE)),,driver.c))
+TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c))
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench model clean tests man
+.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench model clean tests man fuzz
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
 
-all: $(O)/datawalfs $(O)/libdatawal.a $(O)/libdatawal.so.0 $(addprefix $(O)/,$(TOOLS))
+# with the fuzzers, so that they do not rot
+all: $(O)/datawalfs $(O)/libdatawal.a $(O)/libdatawal.so.0 $(addprefix $(O)/,$(TOOLS)) $(addprefix $(O)/tests/,$(FUZZERS))
 
 $(O)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -78,6 +84,11 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/libd
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
 
+$(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/datawal_jsonl.c tools/common_base64.c)
+$(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ) $(SRC_FS)) $(O)/libdatawal.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
 tests: $(addprefix $(O)/tests/,$(TESTS))
 
 demo:
@@ -104,6 +115,12 @@ check-crash: tests
 model:
 	tools/install-deps model || true # without spin it says so
 	tests/run-models.sh
+
+# Each fuzzer for so many seconds with libFuzzer, from its seeds on.
+FUZZ_SECONDS ?= 60
+fuzz: $(addprefix $(O)/tests/,$(FUZZERS))
+	$(Q)$(MAKE) MODE=fuzz CC=clang $(addprefix build/fuzz/tests/,$(FUZZERS))
+	tests/fuzz/run.sh "$(O)" $(FUZZ_SECONDS)
 
 lint:
 	tests/lint.sh

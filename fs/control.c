@@ -166,12 +166,28 @@ static int run_compact(struct control *control, char *argument, char *detail)
 	return rc;
 }
 
+/* What comes next in a path, and its size: slashes and "." mean nothing. */
+static const char *next_component(const char *path, size_t *size_ret)
+{
+	for (;; path++) {
+		path += strspn(path, "/");
+		*size_ret = strcspn(path, "/");
+		if (*size_ret != 1 || *path != '.')
+			return path;
+	}
+}
+
 /* Inside the mount an export would become a part of what it exports. */
 static bool is_inside(const char *path, const char *directory)
 {
-	size_t size = strlen(directory);
-
-	return !strncmp(path, directory, size) && (path[size] == '/' || !path[size]);
+	for (size_t size, want;; path += size, directory += want) {
+		directory = next_component(directory, &want);
+		if (!want)
+			return true;
+		path = next_component(path, &size);
+		if (size != want || memcmp(path, directory, size))
+			return false;
+	}
 }
 
 static int run_export(struct control *control, char *argument, char *detail)

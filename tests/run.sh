@@ -3,11 +3,12 @@
 #
 # run.sh - build and run the tests; the last line is "N passed, N failed, N skipped".
 #
-#   run.sh               everything: unit, model, golden, crash and mount tests as
-#                        released and under ASan and UBSan; those with threads under TSan
+#   run.sh               everything: unit, model, golden, crash and mount tests and
+#                        fuzzers, as released and under ASan and UBSan; those with threads
+#                        under TSan; power cuts as released
 #   run.sh --only DIR    what needs no mount, of one build, e.g. build/san
 #   run.sh --mount DIR   the mount tests with one build's daemon
-#   run.sh --crash DIR   the fault and crash tests of one build
+#   run.sh --crash DIR   the fault and crash tests of one build, and its power cuts
 #
 # Each program prints "ok NAME", "not ok NAME" or "skip NAME: why"; this counts them.
 set -u
@@ -63,7 +64,7 @@ programs() # DIR KIND...
 	local dir=$1 kind program
 	shift
 	for kind; do
-		for program in "$dir"/tests/"$kind"/test_*; do
+		for program in "$dir"/tests/"$kind"/test_* "$dir"/tests/"$kind"/fuzz_*; do
 			[ ! -x "$program" ] || add "$program"
 		done
 	done
@@ -100,9 +101,9 @@ close()
 }
 
 case ${1:-} in
---only) programs "$2" unit golden model crash thread; run_queue; close ;;
+--only) programs "$2" unit golden model crash thread fuzz; run_queue; close ;;
 --mount) scripts "$2" mount; run_queue; close ;;
---crash) programs "$2" crash; run_queue; close ;;
+--crash) programs "$2" crash; scripts "$2" crash; run_queue; close ;;
 esac
 
 say "build"
@@ -110,7 +111,8 @@ build all tests
 build SAN=1 all tests
 build TSAN=1 all tests
 say "as released"
-programs build/release unit golden model crash thread
+programs build/release unit golden model crash thread fuzz
+scripts build/release crash
 add tests/support/check-man.sh build/release/datawalfs docs/man/datawalfs.1.scd
 add tests/support/check-man.sh build/release/datawal-soak docs/man/datawal-soak.1.scd
 add tests/support/check-man-datawal.sh build/release/datawal docs/man/datawal.1.scd
@@ -118,7 +120,7 @@ scripts build/release cli
 scripts build/release mount
 run_queue
 say "under ASan and UBSan; with threads, TSan"
-programs build/san unit golden model crash
+programs build/san unit golden model crash fuzz
 programs build/tsan thread
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh

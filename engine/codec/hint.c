@@ -152,15 +152,16 @@ bool hint_entry_next(const uint8_t *entries, size_t size, size_t *at, struct hin
 		     struct hint_entry *ret)
 {
 	uint64_t key_size, payload_size, txid, mtime;
+	size_t end = *at;
 
-	if (*at >= size || entries[*at] > DW_DELETE)
+	if (end >= size || entries[end] > DW_DELETE)
 		return false;
-	enum dw_type type = (enum dw_type)entries[(*at)++];
-	if (!get_number(entries, size, at, &key_size) ||
-	    !get_number(entries, size, at, &payload_size) ||
-	    !get_number(entries, size, at, &txid) || !get_number(entries, size, at, &mtime))
+	enum dw_type type = (enum dw_type)entries[end++];
+	if (!get_number(entries, size, &end, &key_size) ||
+	    !get_number(entries, size, &end, &payload_size) ||
+	    !get_number(entries, size, &end, &txid) || !get_number(entries, size, &end, &mtime))
 		return false;
-	if (key_size > DW_KEY_SIZE_MAX || payload_size > DW_VALUE_SIZE_MAX || key_size > size - *at)
+	if (key_size > DW_KEY_SIZE_MAX || payload_size > DW_VALUE_SIZE_MAX || key_size > size - end)
 		return false;
 	state->txid += unzigzag(txid);
 	state->mtime_ns = (int64_t)((uint64_t)state->mtime_ns + unzigzag(mtime));
@@ -170,8 +171,8 @@ bool hint_entry_next(const uint8_t *entries, size_t size, size_t *at, struct hin
 			   .key_size = (uint32_t)key_size,
 			   .payload_size = (uint32_t)payload_size},
 		.mtime_ns = state->mtime_ns,
-		.key = {entries + *at, (size_t)key_size},
+		.key = {entries + end, (size_t)key_size},
 	};
-	*at += (size_t)key_size;
+	*at = end + (size_t)key_size;
 	return true;
 }

@@ -59,8 +59,8 @@ struct hint_state {
 /* Append an entry.  0 or -ENOMEM. */
 int hint_entry_add(struct buf *entries, struct hint_state *state, const struct hint_entry *entry);
 
-/* Read the entry at `*at` of `size` bytes; `*at` goes behind it.  False: no entry there.
- * The key points into `entries`. */
+/* Read the entry at `*at` of `size` bytes; `*at` goes behind it.  False: no whole entry
+ * there, and nothing is changed.  The key points into `entries`. */
 bool hint_entry_next(const uint8_t *entries, size_t size, size_t *at, struct hint_state *state,
 		     struct hint_entry *ret);
 

@@ -68,6 +68,7 @@ test_control_export()
 	cmp "$W/want" "$W/out.jsonl"
 	fails command_file "export relative"
 	fails command_file "export $M/inside"
+	fails command_file "export /.//${M#/}/inside"
 	fails command_file "export $W/no/such/place"
 	fails command_file "export"
 	cp "$M/.datawal/export.jsonl" "$W/copied"

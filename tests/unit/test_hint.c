@@ -244,6 +244,28 @@ static void test_hostile(void)
 	free_sample(s);
 }
 
+/* What is cut off is no entry, and is not stepped over: else bytes that belong to none
+ * could end a block that must be filled exactly. */
+static void test_cut_entry(void)
+{
+	const struct hint_entry entry = {{DW_PUT, 300, 3, 70000}, 1 << 20, {"key", 3}};
+	struct hint_state state = {0};
+	struct hint_entry got = {.mtime_ns = 77};
+	struct buf bytes = {0};
+
+	CHECK_EQ(hint_entry_add(&bytes, &state, &entry), 0);
+	for (size_t size = 0; size <= bytes.size; size++) {
+		bool whole = size == bytes.size;
+		size_t at = 0;
+		state = (struct hint_state){0};
+		CHECK_EQ(hint_entry_next(bytes.data, size, &at, &state, &got), whole);
+		CHECK_EQ(at, whole ? size : 0);
+		CHECK_EQ(state.txid, whole ? 300 : 0);
+		CHECK_EQ(got.mtime_ns, whole ? 1 << 20 : 77);
+	}
+	buf_release(&bytes);
+}
+
 /* --- the example of docs/FORMAT.md --- */
 
 enum { EXAMPLE_RECORDS = 6 };
@@ -323,10 +345,15 @@ static void test_format_doc(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"hint_round_trip", test_round_trip}, {"hint_unsealed", test_unsealed},
-		{"hint_continued", test_continued},   {"hint_damaged", test_damaged},
-		{"hint_foreign", test_foreign},       {"hint_hostile", test_hostile},
-		{"hint_format_doc", test_format_doc}, {NULL, NULL},
+		{"hint_round_trip", test_round_trip},
+		{"hint_unsealed", test_unsealed},
+		{"hint_continued", test_continued},
+		{"hint_damaged", test_damaged},
+		{"hint_foreign", test_foreign},
+		{"hint_hostile", test_hostile},
+		{"hint_cut_entry", test_cut_entry},
+		{"hint_format_doc", test_format_doc},
+		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }
