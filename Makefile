@@ -49,7 +49,7 @@ TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench model clean tests man fuzz
+.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench model clean tests man fuzz bench-kv bench-fs
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
@@ -126,7 +126,7 @@ lint:
 	tests/lint.sh
 
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $$(git ls-files '*.c' '*.h' ':!tests/bench')
 
 man: $(addprefix build/man/,$(MAN))
 
@@ -162,6 +162,15 @@ deb:
 # The package in a clean Debian; needs root, the network and debootstrap.
 check-deb: deb
 	tests/package/check-deb.sh build/datawalfs_$(VERSION)_$$(dpkg --print-architecture).deb
+
+# The library and the mount beside their peers; needs root.  tests/bench/bench.sh has the variables.
+bench: BENCH := kv fs
+bench-kv: BENCH := kv
+bench-fs: BENCH := fs
+bench bench-kv bench-fs:
+	tools/install-deps bench
+	for part in $(BENCH); do $(MAKE) -s -C tests/bench/$$part || exit; done
+	tests/bench/bench.sh $(BENCH)
 
 clean:
 	rm -rf build

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "be.h"
 #include "datawal.h"
+#include "be.h"
 
 enum { BATCH_MAX = 1000, HELD_MAX = 1 << 20 };
 
@@ -16,7 +16,7 @@ struct held {
 	struct beopt options;
 	struct dw_op ops[BATCH_MAX];
 	size_t count, used;
-	char bytes[HELD_MAX]; /* keys and values of `ops` */
+	char bytes[HELD_MAX];	/* keys and values of `ops` */
 };
 
 static void *d_open(const char *dir, const struct beopt *o)
@@ -145,5 +145,4 @@ static int d_close(void *handle)
 	return rc ? rc : closed;
 }
 
-__attribute__((visibility("default")))
-const struct be be = {"datawal", d_open, d_put, d_commit, d_get, d_del, d_scan, d_compact, d_close};
+__attribute__((visibility("default"))) const struct be be = {"datawal", d_open, d_put, d_commit, d_get, d_del, d_scan, d_compact, d_close};
