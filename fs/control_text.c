@@ -22,7 +22,7 @@ struct text {
 
 static void text_init(struct text *text)
 {
-	*text = (struct text){NULL};
+	*text = (struct text){.data = NULL};
 	text->out = open_memstream(&text->data, &text->size);
 }
 

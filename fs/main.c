@@ -209,13 +209,10 @@ static int release_mount(struct mount *mount)
 static int run(const struct fuse_cmdline_opts *opts, const struct settings *settings,
 	       struct mount *mount)
 {
-	static struct readiness readiness = {.fd = -1};
+	struct readiness *readiness = mount->context;
 	struct volume *volume;
 
-	readiness.settings = settings;
-	mount->ready = on_ready;
-	mount->context = &readiness;
-	if (!opts->foreground && (readiness.fd = go_background()) < 0)
+	if (!opts->foreground && (readiness->fd = go_background()) < 0)
 		return fail("cannot go to the background: %s%s", strerror(errno), "");
 	/* who works at a terminal expects its end to end what is in the foreground there */
 	signals_block(opts->foreground && isatty(STDIN_FILENO) && !settings->log);
@@ -242,7 +239,8 @@ static int run(const struct fuse_cmdline_opts *opts, const struct settings *sett
 static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
 			const struct settings *settings)
 {
-	struct mount mount = {.session = NULL};
+	struct readiness readiness = {.fd = -1, .settings = settings};
+	struct mount mount = {.ready = on_ready, .context = &readiness};
 
 	mount.session = fuse_session_new(args, ops_table_watched(),
 					 sizeof(struct fuse_lowlevel_ops), &mount);

@@ -161,7 +161,7 @@ static void test_writer_never_changes(void)
 	struct views *views = NULL;
 	struct volume *volume = volumes_mount(stores_dir());
 
-	CHECK_EQ(views_new(volume, &(struct views_config){NULL}, &views), 0);
+	CHECK_EQ(views_new(volume, &(struct views_config){.open = NULL}, &views), 0);
 	CHECK(!views_may_change(views));
 	CHECK_EQ(views_reload(views), -EINVAL);
 	struct view *view = views_hold(views, NULL);
