@@ -365,11 +365,23 @@ test_control_export_with_the_callers_groups()
 	fails export_as --clear-groups "$W/group/out"
 	export_as --groups=17,4242 "$W/group/out"
 	cmp "$W/group/out" "$M/.datawal/export.jsonl"
-	# root without the right to pass by modes has that of others only
-	chmod 755 "$W/own"
-	fails setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-all \
-		sh -c "echo 'export $W/own/by-root' > '$M/.datawal/control'"
-	[ ! -e "$W/own/by-root" ]
+	unmount_store
+}
+
+# Root without the right to pass by modes has that of others only.
+test_control_export_with_the_callers_capabilities()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to drop capabilities"
+	mount_store
+	mkdir -m 755 "$W/others" "$W/own"
+	chown 65534 "$W/others"
+	without() { setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-all sh -c "$1"; }
+	fails without "echo > '$W/others/plain'"
+	fails without "echo 'export $W/others/out' > '$M/.datawal/control'"
+	grep -qx 'last.error EACCES' "$M/.datawal/status"
+	[ -z "$(ls -A "$W/others")" ]
+	without "echo 'export $W/own/out' > '$M/.datawal/control'"
+	cmp "$W/own/out" "$M/.datawal/export.jsonl"
 	unmount_store
 }
 
