@@ -35,8 +35,8 @@ struct views_config {
 
 /* Takes `first` over on success. */
 int views_new(struct volume *first, const struct views_config *config, struct views **ret);
-/* Close all volumes; nothing may be held.  The first error; all is gone in any case.
- * NULL is fine. */
+/* Close all volumes, also what is still held: after a signal the kernel releases nothing.
+ * No request may be under way.  The first error; all is gone in any case.  NULL is fine. */
 int views_free(struct views *views);
 
 /* Whether there may ever be another one. */

@@ -178,6 +178,25 @@ test_readonly_reload_under_load()
 	unmount_store
 }
 
+# A signal ends it well, whatever is open of whichever moment.
+test_readonly_ends_by_a_signal()
+{
+	mount_store
+	echo old > "$M/a"
+	mkdir "$W/look"
+	"$DATAWALFS" -f "$S" "$W/look" -o ro < /dev/null &
+	local pid=$!
+	wait_until mountpoint -q "$W/look"
+	exec 3< "$W/look" 4< "$W/look/a" 5< "$W/look/.datawal/export.jsonl"
+	echo new > "$M/a"
+	echo reload > "$W/look/.datawal/control"
+	exec 6< "$W/look" 7< "$W/look/a"
+	kill -TERM $pid
+	wait $pid
+	exec 3<&- 4<&- 5<&- 6<&- 7<&-
+	unmount_store
+}
+
 # A store that cannot be opened any more: the last moment that could stays.
 test_readonly_reload_fails()
 {
