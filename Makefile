@@ -9,6 +9,7 @@ libdir ?= $(prefix)/lib$(if $(filter /usr,$(prefix)),/$(shell $(CC) -print-multi
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 bashdir ?= $(prefix)/share/bash-completion/completions
+unitdir ?= $(prefix)/lib/systemd/system
 zshdir ?= $(prefix)/share/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 
 ifeq ($(origin CC),default)
@@ -26,7 +27,7 @@ OPT_tsan := -O1 -DSTORE_CHECKS -fsanitize=thread -fno-omit-frame-pointer
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
 # a macro of libfuse's option parser puts -1U into a long
-EXTRA_main.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
+EXTRA_main_options.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS_ENGINE = $(shell pkg-config --libs libcrypto libxxhash) -lisal -pthread
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lisal -pthread
@@ -35,7 +36,7 @@ ALL_CFLAGS = -std=c11 -g -fPIC $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
 # what needs libfuse is the daemon's only; tests link the rest
-SRC_FUSE := fs/main.c $(wildcard fs/ops*.c)
+SRC_FUSE := $(wildcard fs/main*.c fs/ops*.c)
 SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*.c))
 # a program of tools/ is NAME.c and, if it needs more, NAME_*.c; what they share is tools/common_*.c
 TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))
@@ -126,6 +127,7 @@ lint:
 	tests/lint.sh
 
 format:
+	# the yardsticks keep the layout that they came with
 	clang-format -i $$(git ls-files '*.c' '*.h' ':!tests/bench')
 
 man: $(addprefix build/man/,$(MAN))
@@ -138,7 +140,7 @@ PROGRAMS := datawalfs $(TOOLS)
 
 install: all man
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
-		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir)
+		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(unitdir)
 	install -m755 $(addprefix $(O)/,$(PROGRAMS)) $(DESTDIR)$(bindir)
 	install -m644 $(O)/libdatawal.a $(O)/libdatawal.so.0 $(DESTDIR)$(libdir)
 	ln -sf libdatawal.so.0 $(DESTDIR)$(libdir)/libdatawal.so
@@ -148,12 +150,14 @@ install: all man
 	install -m644 $(addprefix build/man/,$(MAN)) $(DESTDIR)$(mandir)/man1
 	install -m644 tools/completions/datawal.bash $(DESTDIR)$(bashdir)/datawal
 	install -m644 tools/completions/_datawal $(DESTDIR)$(zshdir)
+	sed 's|/usr/bin/|$(bindir)/|' tools/systemd/datawalfs@.service > $(DESTDIR)$(unitdir)/datawalfs@.service
 
 uninstall:
 	cd $(DESTDIR)$(bindir) && rm -f $(PROGRAMS)
 	cd $(DESTDIR)$(libdir) && rm -f libdatawal.a libdatawal.so libdatawal.so.0 pkgconfig/libdatawal.pc
 	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MAN)
-	rm -f $(DESTDIR)$(includedir)/datawal.h $(DESTDIR)$(bashdir)/datawal $(DESTDIR)$(zshdir)/_datawal
+	rm -f $(DESTDIR)$(includedir)/datawal.h $(DESTDIR)$(bashdir)/datawal $(DESTDIR)$(zshdir)/_datawal \
+		$(DESTDIR)$(unitdir)/datawalfs@.service
 
 # build/datawalfs_VERSION_ARCH.deb
 deb:

@@ -4,13 +4,14 @@
  *
  * It stands in the root under a name that is no key's, is found by that name and
  * left out of listings.  Its nodes have ids of their own, which no address of a
- * node can be.  Reading ends with EOF and never blocks; a write to `control`
- * returns when the command is done.
+ * node can be.  Reading ends with EOF, changes nothing and never waits for a
+ * command; a write to `control` returns when the command is done.
  */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H
 
-#include "fs/volume.h"
+#include "fs/metrics.h"
+#include "fs/view.h"
 
 struct control;
 struct control_file;
@@ -19,7 +20,9 @@ enum control_id {
 	CONTROL_DIR = 2,
 	CONTROL_COMMANDS,
 	CONTROL_EXPORT,
+	CONTROL_METRICS,
 	CONTROL_STATS,
+	CONTROL_STATUS,
 	CONTROL_IDS_END,
 };
 
@@ -29,10 +32,20 @@ static inline bool control_owns(uint64_t id)
 	return id >= CONTROL_DIR && id < CONTROL_IDS_END;
 }
 
-/* `name`: of the directory in the root.  `mountpoint`: absolute; files below it are no
- * target for an export, since the daemon would wait for itself. */
-int control_new(struct volume *volume, const char *name, const char *mountpoint,
-		struct control **ret);
+struct control_config {
+	struct views *views;     /* outlives the control directory; so does: */
+	struct metrics *metrics; /* NULL: none of requests */
+	const char *name;        /* of the directory in the root */
+	/* Absolute; files below it are no target for an export, which would become a part
+	 * of what it exports. */
+	const char *mountpoint;
+};
+
+/* Whether a directory may have this name: one that no key's component is shown as,
+ * however it is quoted (fs/name.h). */
+bool control_name_is_valid(const char *name);
+
+int control_new(const struct control_config *config, struct control **ret);
 /* Waits for commands that run, and closes what is still open. */
 void control_free(struct control *control);
 
@@ -45,22 +58,31 @@ const char *control_entry(size_t index, uint64_t *id_ret);
 
 int control_getattr(struct control *control, uint64_t id, struct stat *ret);
 
-/* -EACCES unless `cred` is root or the mount's owner. */
-int control_open(struct control *control, uint64_t id, int flags, const struct volume_cred *cred,
-		 struct control_file **ret);
+/* Who opens or writes. */
+struct control_caller {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid; /* a thread that waits for the answer; 0: one that cannot be seen */
+};
+
+/* -EACCES unless the caller is root or the mount's owner. */
+int control_open(struct control *control, uint64_t id, int flags,
+		 const struct control_caller *caller, struct control_file **ret);
 /* Sequential for export.jsonl: -ESPIPE elsewhere. */
 ssize_t control_read(struct control *control, struct control_file *file, void *ret, size_t size,
 		     uint64_t offset);
 /* Run the commands in `data`, a line each; all of it is taken, or the first failing
- * command's error is returned.  -EINVAL: no such command. */
-ssize_t control_write(struct control *control, struct control_file *file, const char *data,
-		      size_t size);
+ * command's error is returned.  -EINVAL: no such command; -EPERM: the caller is another
+ * than who opened the file (and handed it to a program that may do more). */
+ssize_t control_write(struct control *control, struct control_file *file,
+		      const struct control_caller *caller, const char *data, size_t size);
 void control_close(struct control *control, struct control_file *file);
 
 /* control_write() in a thread of its own, so that commands may lead back to the mount
  * itself; `done` is called once, here or there, with its result.  `data` is copied. */
 typedef void control_done_fn(void *context, ssize_t result);
-void control_start(struct control *control, struct control_file *file, const char *data,
-		   size_t size, control_done_fn *done, void *context);
+void control_start(struct control *control, struct control_file *file,
+		   const struct control_caller *caller, const char *data, size_t size,
+		   control_done_fn *done, void *context);
 
 #endif

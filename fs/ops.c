@@ -20,7 +20,8 @@ enum { REQUEST_MAX = 1 << 20 };
 
 static struct volume *volume_of(fuse_req_t req)
 {
-	return mount_of(req)->volume;
+	(void)req;
+	return ops_volume;
 }
 
 static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
@@ -67,8 +68,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	int rc = volume_lookup(volume_of(req), node_of(req, parent), name, &entry);
 	if (rc == -ENOENT) {
-		/* that there is no such name may be kept as well */
-		const struct fuse_entry_param none = {.entry_timeout = KEEP_SECONDS};
+		/* that there is no such name may be kept as well; but not of a root that
+		 * a newer one may replace, which can tell the kernel only of its own names */
+		bool kept = parent != FUSE_ROOT_ID || !views_may_change(mount_of(req)->views);
+		const struct fuse_entry_param none = {.entry_timeout = kept ? KEEP_SECONDS : 0};
 		(void)fuse_reply_entry(req, &none);
 		return;
 	}
@@ -204,6 +207,7 @@ struct listing {
 	char *buf;
 	size_t size, used;
 	bool plus;
+	bool known; /* the kernel may keep what it is told of the entries */
 };
 
 static int add_entry(void *context, const char *name, struct node *node, const struct stat *st,
@@ -215,11 +219,12 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 
 	if (l->plus) {
 		/* an id of 0 tells the kernel not to count "." and ".." */
+		bool known = node && l->known;
 		struct fuse_entry_param param = {
-			.ino = node ? ino_of(l->req, node) : 0,
+			.ino = known ? ino_of(l->req, node) : 0,
 			.attr = *st,
-			.attr_timeout = node ? KEEP_SECONDS : 0,
-			.entry_timeout = node ? KEEP_SECONDS : 0,
+			.attr_timeout = known ? KEEP_SECONDS : 0,
+			.entry_timeout = known ? KEEP_SECONDS : 0,
 		};
 		need = fuse_add_direntry_plus(l->req, at, left, name, &param, (off_t)next);
 	} else {
@@ -233,14 +238,18 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 
 static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
 {
+	struct views *views = mount_of(req)->views;
 	struct listing l = {.req = req, .buf = malloc(size), .size = size, .plus = plus};
 
+	/* a listing of the root that goes on after a newer volume took its place must not
+	 * bring the names of the older one back */
+	l.known = ino != FUSE_ROOT_ID || views_is_newest(views, volume_of(req));
 	if (!l.buf) {
 		reply_err(req, -ENOMEM);
 		return;
 	}
-	int rc = volume_readdir(volume_of(req), node_of(req, ino), (uint64_t)offset, plus,
-				add_entry, &l);
+	int rc = volume_readdir(volume_of(req), node_of(req, ino), (uint64_t)offset,
+				plus && l.known, add_entry, &l);
 	if (rc < 0)
 		reply_err(req, rc);
 	else
@@ -393,10 +402,12 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	ssize_t n = -ENOMEM;
 	if (buf)
 		n = volume_read(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
-	if (n < 0)
+	if (n < 0) {
 		reply_err(req, (int)n);
-	else
+	} else {
+		metrics_add_read(mount_of(req)->metrics, (size_t)n);
 		(void)fuse_reply_buf(req, buf, (size_t)n); /* nothing is held for it */
+	}
 	free(buf);
 }
 
@@ -408,10 +419,12 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 		return;
 	}
 	ssize_t n = volume_write(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
-	if (n < 0)
+	if (n < 0) {
 		reply_err(req, (int)n);
-	else
+	} else {
+		metrics_add_written(mount_of(req)->metrics, (size_t)n);
 		(void)fuse_reply_write(req, (size_t)n); /* nothing is held for it */
+	}
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -9,16 +9,26 @@
 #include <fuse_lowlevel.h>
 
 #include "fs/control.h"
-#include "fs/volume.h"
+#include "fs/metrics.h"
+#include "fs/view.h"
 
 /* The user data of the session. */
 struct mount {
-	struct volume *volume;
-	struct control *control;      /* NULL: there is none */
+	struct fuse_session *session;
+	struct views *views;
+	struct control *control; /* NULL: there is none */
+	struct metrics *metrics;
+	bool read_only;
 	void (*ready)(void *context); /* called once, when the kernel got its first answer */
 	void *context;
 };
 
-extern const struct fuse_lowlevel_ops ops_table;
+/* The table for the session: each request is measured, and finds the volume that it is
+ * about. */
+const struct fuse_lowlevel_ops *ops_table_watched(void);
+
+/* Have the kernel forget what it knows of the root of `old`, whose place another volume
+ * took (views_config.changed).  `mount` is a struct mount. */
+void ops_forget_volume(void *mount, struct volume *old);
 
 #endif

@@ -50,11 +50,18 @@ void control_op_getattr(fuse_req_t req, fuse_ino_t ino)
 	(void)fuse_reply_attr(req, &st, 0);
 }
 
+static struct control_caller caller_of(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct control_caller){ctx->uid, ctx->gid, ctx->pid};
+}
+
 void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	const struct volume_cred cred = cred_of(req);
+	const struct control_caller caller = caller_of(req);
 	struct control_file *file = NULL;
-	int rc = control_open(mount_of(req)->control, ino, fi->flags, &cred, &file);
+	int rc = control_open(mount_of(req)->control, ino, fi->flags, &caller, &file);
 
 	if (rc < 0) {
 		reply_err(req, rc);
@@ -63,8 +70,9 @@ void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)file;
 	fi->direct_io = 1; /* the size is not known before */
 	fi->nonseekable = ino == CONTROL_EXPORT;
+	struct control *control = mount_of(req)->control; /* replying frees `req` */
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		control_close(mount_of(req)->control, file);
+		control_close(control, file);
 }
 
 void control_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
@@ -146,5 +154,8 @@ static void reply_done(void *context, ssize_t n)
 
 void control_op_write(fuse_req_t req, const char *buf, size_t size, struct fuse_file_info *fi)
 {
-	control_start(mount_of(req)->control, control_file_of(fi), buf, size, reply_done, req);
+	const struct control_caller caller = caller_of(req);
+
+	control_start(mount_of(req)->control, control_file_of(fi), &caller, buf, size, reply_done,
+		      req);
 }

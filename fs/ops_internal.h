@@ -21,6 +21,13 @@ static inline struct volume_cred cred_of(fuse_req_t req)
 	return (struct volume_cred){ctx->uid, ctx->gid};
 }
 
+/* The requests themselves (fs/ops.c). */
+extern const struct fuse_lowlevel_ops ops_table;
+
+/* The volume that this thread's request is about: set before it gets to ops_table,
+ * which is told no more than the session. */
+extern _Thread_local struct volume *ops_volume;
+
 /* The kernel's errno for ours: what a file system does not say is an I/O error. */
 static inline void reply_err(fuse_req_t req, int rc)
 {
@@ -29,6 +36,8 @@ static inline void reply_err(fuse_req_t req, int rc)
 	case ENODATA: rc = -EIO; break;
 	case E2BIG: /* a key over the limit */ rc = -ENAMETOOLONG; break;
 	}
+	if (rc)
+		metrics_add_error(mount_of(req)->metrics, -rc);
 	(void)fuse_reply_err(req, -rc); /* nothing is held for it */
 }
 

@@ -122,8 +122,11 @@ run_queue
 say "under ASan and UBSan; with threads, TSan"
 programs build/san unit golden model crash fuzz
 programs build/tsan thread
+add build/tsan/tests/unit/test_metrics
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_readonly.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_daemon.sh
 scripts build/san cli
 scripts build/san mount
 run_queue

@@ -42,6 +42,21 @@ void print_finding(void *context, const struct dw_finding *finding)
 	(void)fail(args, 0, "%s", text);
 }
 
+/* Whether the mount says of itself that it only reads; the kernel's table does not. */
+static bool only_reads(const char *dir)
+{
+	char *path = NULL, line[256];
+	bool found = false;
+	FILE *status = asprintf(&path, "%s/.datawal/status", dir) < 0 ? NULL : fopen(path, "re");
+
+	while (status && !found && fgets(line, sizeof line, status))
+		found = !strcmp(line, "mode ro\n");
+	if (status)
+		(void)fclose(status); /* was only read */
+	free(path);
+	return found;
+}
+
 /* Where the store is mounted for writing, if the kernel knows; owned by the caller. */
 static char *mounted_at(const char *store)
 {
@@ -51,7 +66,8 @@ static char *mounted_at(const char *store)
 
 	while (mounts && !found && (entry = getmntent(mounts)))
 		if (!strcmp(entry->mnt_type, "fuse.datawalfs") &&
-		    !strcmp(entry->mnt_fsname, path) && !hasmntopt(entry, "ro"))
+		    !strcmp(entry->mnt_fsname, path) && !hasmntopt(entry, "ro") &&
+		    !only_reads(entry->mnt_dir))
 			found = strdup(entry->mnt_dir);
 	if (mounts)
 		(void)endmntent(mounts);

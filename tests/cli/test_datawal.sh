@@ -585,6 +585,16 @@ test_mounted()
 	grep "fusermount3 -u '$M'" stderr
 	status 1 "$DATAWAL" apply "$S" < /dev/null 2>stderr
 	grep "is mounted at '$M'" stderr
+	# not at a place where it is only looked at, be that mounted before or after
+	mkdir "$W/look"
+	"$DATAWALFS" "$S" "$W/look" -o ro
+	status 1 "$DATAWAL" compact "$S/../store" 2>stderr
+	grep "echo compact > '$M/.datawal/control'" stderr
+	unmount_store
+	mount_store
+	status 1 "$DATAWAL" compact "$S/../store" 2>stderr
+	grep "echo compact > '$M/.datawal/control'" stderr
+	umount "$W/look"
 	"$DATAWAL" compact "$S" "$W/to"
 	unmount_store
 	"$DATAWAL" put "$S" --key a two

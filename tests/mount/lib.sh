@@ -50,6 +50,18 @@ command_file()
 	echo "$1" > "$M/.datawal/control"
 }
 
+# wait_until COMMAND...: until it succeeds; half a minute at most
+wait_until()
+{
+	local n
+	for n in $(seq 1500); do
+		! "$@" >/dev/null 2>&1 || return 0
+		read -rt 0.02 <> <(:) || true
+	done
+	echo "never came true: $*" >&2
+	return 1
+}
+
 # fails COMMAND...: must fail
 fails()
 {
@@ -82,7 +94,7 @@ run_one()
 	S=$W/store M=$W/mnt
 	mkdir "$S" "$M"
 	export -f mount_store daemon_pid wait_released unmount_store remount_store command_file \
-		fails skip "$name"
+		wait_until fails skip "$name"
 	export DATAWALFS TOP W S M
 	timeout -k 10 "$LIMIT" bash -exc "cd \"$W\"; set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?
 	if [ $rc != 0 ]; then

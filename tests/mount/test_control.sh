@@ -11,7 +11,7 @@ test_control_not_listed()
 	[ "$(ls -A "$M")" = a ]
 	[ -d "$M/.datawal" ]
 	[ "$(stat -c %a "$M/.datawal/control")" = 600 ]
-	[ "$(ls "$M/.datawal" | tr '\n' ' ')" = "control export.jsonl stats.json " ]
+	[ "$(ls "$M/.datawal" | tr '\n' ' ')" = "control export.jsonl metrics stats.json status " ]
 	# nothing in it can be made, removed or moved
 	fails touch "$M/.datawal/x"
 	fails rm "$M/.datawal/control"
@@ -94,6 +94,197 @@ test_control_commands()
 	unmount_store
 }
 
+# Reading it, or copying it there and back, changes nothing and ends, even while a command
+# hangs: its export goes to a mount whose daemon stands still.
+test_control_never_waits_for_a_command()
+{
+	mkdir "$W/store2" "$W/mnt2"
+	mount_store
+	head -c 3000000 /dev/urandom > "$M/large"
+	"$DATAWALFS" "$W/store2" "$W/mnt2"
+	local other writer
+	other=$(cat "$W/store2/.lock")
+	kill -STOP "$other"
+	command_file "export $W/mnt2/out" &
+	writer=$!
+	wait_until grep -qx 'running 1' "$M/.datawal/status"
+	grep -qx 'running.1.command export' "$M/.datawal/status"
+	grep -qx 'last.command none' "$M/.datawal/status"
+	timeout 20 cat "$M/.datawal/control" "$M/.datawal/stats.json" "$M/.datawal/metrics" > /dev/null
+	timeout 60 grep -r nothing-like-this "$M/.datawal" || [ $? = 1 ]
+	timeout 60 tar -cf "$W/control.tar" -C "$M" .datawal
+	grep -qx 'running 1' "$M/.datawal/status"
+	kill -CONT "$other"
+	wait $writer
+	grep -qx 'running 0' "$M/.datawal/status"
+	grep -qx 'last.result done' "$M/.datawal/status"
+	[ "$(wc -l < "$W/mnt2/out")" = 1 ]
+	umount "$W/mnt2"
+	unmount_store
+}
+
+# A backup that took the directory by its name, put back: no command is run by that.
+test_control_restored_triggers_nothing()
+{
+	mount_store
+	touch "$M/a"
+	cp -r "$M/.datawal" "$W/copy" || true
+	command_file rotate
+	cat "$M/.datawal/control" > "$W/copy/control"
+	cp "$M/.datawal/stats.json" "$W/before"
+	cp -a "$W/copy/." "$M/.datawal" 2> /dev/null || true
+	cat "$W/copy/control" > "$M/.datawal/control" || true
+	cmp "$W/before" "$M/.datawal/stats.json"
+	unmount_store
+}
+
+test_control_status()
+{
+	mount_store
+	touch "$M/a"
+	grep -qx "pid $(daemon_pid)" "$M/.datawal/status"
+	grep -qx 'mode rw' "$M/.datawal/status"
+	command_file verify
+	grep -qx 'last.command verify' "$M/.datawal/status"
+	grep -qx 'last.result done' "$M/.datawal/status"
+	grep -q '^last.detail 1 sound records' "$M/.datawal/status"
+	grep -qE '^last.finished [0-9-]+T[0-9:]+Z$' "$M/.datawal/status"
+	fails command_file reload
+	grep -qx 'last.command reload' "$M/.datawal/status"
+	grep -qx 'last.result failed' "$M/.datawal/status"
+	grep -qx 'last.error EINVAL' "$M/.datawal/status"
+	# a key and a value a line
+	fails grep -vE '^[a-z0-9_.]+ .+$' "$M/.datawal/status"
+	unmount_store
+}
+
+test_control_name()
+{
+	mount_store -o control=.steer
+	[ -d "$M/.steer" ]
+	fails ls "$M/.datawal"
+	echo sync > "$M/.steer/control"
+	# the other name is a key like any other, and the one in use is quoted
+	mkdir "$M/.datawal"
+	echo 1 > "$M/.datawal/control"
+	echo 2 > "$M/%~.steer"
+	[ "$(ls -A "$M" | tr '\n' ' ')" = "%~.steer .datawal " ]
+	remount_store
+	[ "$(cat "$M/%~.datawal/control")" = 1 ]
+	[ "$(cat "$M/.steer")" = 2 ]
+	unmount_store
+	for name in a/b a%b % . ..; do
+		fails mount_store -o "control=$name"
+		grep -q 'no name for a directory' "$W/stderr"
+	done
+}
+
+test_control_off()
+{
+	mount_store -o control=off
+	fails ls "$M/.datawal"
+	mkdir "$M/.datawal"
+	echo data > "$M/.datawal/control"
+	[ "$(cat "$M/.datawal/control")" = data ]
+	[ "$(ls -A "$M")" = .datawal ]
+	rm -r "$M/.datawal"
+	[ -z "$(ls -A "$M")" ]
+	echo kept > "$M/.datawal"
+	remount_store
+	[ "$(cat "$M/%~.datawal")" = kept ]
+	remount_store -o control=off,ro
+	[ "$(cat "$M/.datawal")" = kept ]
+	# with nothing to be written to, the kernel knows as well
+	findmnt -no OPTIONS "$M" | grep -qE '(^|,)ro(,|$)'
+	umount "$M"
+}
+
+# sample NAME-AND-LABELS: its value
+sample()
+{
+	awk -v name="$1" '$1 == name { print $2 }' "$M/.datawal/metrics"
+}
+export -f sample
+
+check_metrics()
+{
+	cat "$M/.datawal/metrics" > "$W/metrics"
+	"$TOP/tests/support/check-prometheus.pl" "$W/metrics"
+	! command -v promtool || promtool check metrics < "$W/metrics"
+}
+export -f check_metrics
+
+test_control_metrics()
+{
+	mount_store
+	check_metrics
+	[ "$(sample datawalfs_store_keys)" = 0 ]
+	[ "$(sample 'datawalfs_operation_duration_seconds_count{operation="mkdir"}')" = 0 ]
+	mkdir "$M/d"
+	for i in 1 2 3 4 5; do
+		head -c 1000 /dev/zero > "$M/f$i"
+	done
+	cat "$M/f1" > /dev/null
+	echo over > "$M/f2"
+	fails ls "$M/missing/x"
+	fails rmdir "$M/f1"
+	sync "$M/f1"
+	check_metrics
+	[ "$(sample datawalfs_store_keys)" = 6 ]
+	[ "$(sample 'datawalfs_operation_duration_seconds_count{operation="mkdir"}')" = 1 ]
+	[ "$(sample 'datawalfs_operation_duration_seconds_count{operation="create"}')" = 5 ]
+	[ "$(sample datawalfs_written_bytes_total)" = 5005 ]
+	[ "$(sample 'datawalfs_store_appended_records_total{type="put"}')" -ge 7 ]
+	[ "$(sample datawalfs_store_dead_bytes)" -ge 1000 ]
+	[ "$(sample datawalfs_store_sync_calls_total)" -ge 1 ]
+	[ "$(sample datawalfs_store_syncs_total)" -le "$(sample datawalfs_store_sync_calls_total)" ]
+	[ "$(sample datawalfs_store_compactions_total)" = 0 ]
+	command_file compact
+	fails command_file reload
+	check_metrics
+	[ "$(sample datawalfs_store_compactions_total)" = 1 ]
+	[ "$(sample datawalfs_store_dead_bytes)" = 0 ]
+	[ "$(sample 'datawalfs_commands_total{command="compact",result="done"}')" = 1 ]
+	[ "$(sample 'datawalfs_commands_total{command="reload",result="failed"}')" = 1 ]
+	[ "$(sample 'datawalfs_operation_errors_total{errno="EIO"}')" = 0 ]
+	unmount_store
+}
+
+test_control_metrics_tell_damage()
+{
+	mount_store
+	echo damaged-value > "$M/a"
+	unmount_store
+	mount_store
+	printf X | dd of="$S/00000001.dwal" bs=1 seek=30 conv=notrunc status=none
+	[ "$(sample datawalfs_store_damaged_records_total)" = 0 ]
+	fails cat "$M/a"
+	[ "$(sample datawalfs_store_damaged_records_total)" -ge 1 ]
+	[ "$(sample 'datawalfs_operation_errors_total{errno="EIO"}')" -ge 1 ]
+	unmount_store
+}
+
+# The parser of these tests refuses what is wrong.
+test_control_metrics_parser_is_strict()
+{
+	local good='# HELP a_total A.\n# TYPE a_total counter\na_total{x="1"} 5\n'
+	local head='# HELP h H.\n# TYPE h histogram\n'
+	local parser=$TOP/tests/support/check-prometheus.pl text
+	printf "$good" > "$W/m"
+	"$parser" "$W/m"
+	printf "${head}h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1.5\nh_count 2\n" > "$W/m"
+	"$parser" "$W/m"
+	for text in 'a_total 5\n' "${good}${good}" "${good}a_total{x=\"1\"} 6\n" "${good}a_total{x=1} 6\n" \
+		"${good}a_total{y=\"1\"} -6\n" "${good}\n" "${good}# HELP b B.\n# TYPE b counter\nb 1\n" \
+		"${good}# HELP b B.\n# TYPE b gauge\nb 1\na_total{x=\"2\"} 5\n" '' \
+		"${head}h_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n" \
+		"${head}h_bucket{le=\"1\"} 3\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 2\n" \
+		"${head}h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 3\n"; do
+		printf "$text" > "$W/m"
+		fails "$parser" "$W/m"
+	done
+}
+
 test_control_only_for_the_owner()
 {
 	[ "$(id -u)" = 0 ] || skip "needs root to become another user"
@@ -101,6 +292,121 @@ test_control_only_for_the_owner()
 	chmod 755 "$W"
 	fails setpriv --reuid 65534 --regid 65534 --clear-groups cat "$M/.datawal/stats.json"
 	fails setpriv --reuid 65534 --regid 65534 --clear-groups sh -c "echo sync > '$M/.datawal/control'"
+	# also if somebody else opened it for them
+	fails setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'echo rotate >&3' 3> "$M/.datawal/control"
+	[ ! -e "$S/00000002.dwal" ]
+	unmount_store
+}
+
+# as_nobody [SETPRIV-OPTIONS... --] COMMAND: the owner of the mount, who is not root
+as_nobody()
+{
+	setpriv --reuid 65534 --regid 65534 "$@"
+}
+export -f as_nobody
+
+# export_as GROUPS PATH: the command, by the mount's owner with these groups
+export_as()
+{
+	as_nobody "$1" sh -c "echo 'export $2' > '$M/.datawal/control'"
+}
+export -f export_as
+
+mount_for_nobody()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to become another user"
+	chmod 755 "$W"
+	mount_store -o allow_other,uid=65534
+	echo value > "$M/key"
+	mkdir -m 700 "$W/roots"
+	mkdir -m 755 "$W/own"
+	chown 65534:65534 "$W/own"
+}
+export -f mount_for_nobody
+
+# The daemon is root; its export goes only where who asks for it could have written.
+test_control_export_as_the_caller()
+{
+	mount_for_nobody
+	export_as --clear-groups "$W/own/out"
+	[ "$(stat -c '%u %g %a' "$W/own/out")" = "65534 65534 600" ]
+	cmp "$W/own/out" "$M/.datawal/export.jsonl"
+	fails export_as --clear-groups "$W/roots/out"
+	fails export_as --clear-groups "$W/out"
+	# not through a symlink either
+	ln -s "$W/roots" "$W/own/link"
+	fails export_as --clear-groups "$W/own/link/out"
+	[ -z "$(ls -A "$W/roots")" ]
+	grep -q 'last.error EACCES' "$M/.datawal/status"
+	# a symlink of the file's name is replaced, not followed
+	ln -s "$W/roots/out" "$W/own/last"
+	export_as --clear-groups "$W/own/last"
+	[ -f "$W/own/last" ] && [ ! -L "$W/own/last" ]
+	[ -z "$(ls -A "$W/roots")" ]
+	# in a directory like /tmp, what belongs to others stays
+	mkdir -m 1777 "$W/sticky"
+	echo roots > "$W/sticky/out"
+	fails export_as --clear-groups "$W/sticky/out"
+	[ "$(cat "$W/sticky/out")" = roots ]
+	[ "$(ls -A "$W/sticky")" = out ]
+	# nothing is left lying about
+	[ "$(ls -A "$W/own" | tr '\n' ' ')" = "last link out " ]
+	# root is free to
+	command_file "export $W/roots/out"
+	[ "$(stat -c '%u %a' "$W/roots/out")" = "0 600" ]
+	fails command_file "export $S/out"
+	unmount_store
+}
+
+test_control_export_with_the_callers_groups()
+{
+	mount_for_nobody
+	mkdir -m 770 "$W/group"
+	chgrp 4242 "$W/group"
+	fails export_as --clear-groups "$W/group/out"
+	export_as --groups=17,4242 "$W/group/out"
+	cmp "$W/group/out" "$M/.datawal/export.jsonl"
+	unmount_store
+}
+
+# Root without the right to pass by modes has that of others only.
+test_control_export_with_the_callers_capabilities()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to drop capabilities"
+	mount_store
+	mkdir -m 755 "$W/others" "$W/own"
+	chown 65534 "$W/others"
+	without() { setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-all sh -c "$1"; }
+	fails without "echo > '$W/others/plain'"
+	fails without "echo 'export $W/others/out' > '$M/.datawal/control'"
+	grep -qx 'last.error EACCES' "$M/.datawal/status"
+	[ -z "$(ls -A "$W/others")" ]
+	without "echo 'export $W/own/out' > '$M/.datawal/control'"
+	cmp "$W/own/out" "$M/.datawal/export.jsonl"
+	unmount_store
+}
+
+# Whoever exchanges the directory for a symlink at the right moment gains nothing.
+test_control_export_race()
+{
+	mount_for_nobody
+	mkdir "$W/own/a"
+	chown 65534 "$W/own/a"
+	ln -s "$W/roots" "$W/own/b"
+	(
+		while [ ! -e "$W/done" ]; do
+			mv -T "$W/own/a" "$W/own/c"; mv -T "$W/own/b" "$W/own/a"
+			mv -T "$W/own/a" "$W/own/b"; mv -T "$W/own/c" "$W/own/a"
+		done
+	) &
+	local swapper=$! n good=0
+	for n in $(seq 150); do
+		! export_as --clear-groups "$W/own/a/out" 2>/dev/null || good=$((good + 1))
+	done
+	touch "$W/done"
+	wait $swapper
+	[ -z "$(ls -A "$W/roots")" ]
+	[ $good -ge 1 ]
 	unmount_store
 }
 

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * figures.c - see figures.h.
+ */
+#include "fs/figures.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+
+#include "fs/metrics.h"
+
+char *figures_json(struct dw_store *store, bool one_line)
+{
+	struct dw_stats s;
+
+	dw_get_stats(store, &s);
+	json_t *json = json_pack(
+		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "keys",
+		(json_int_t)s.keys, "segments", (json_int_t)s.segments, "active_segment",
+		(json_int_t)s.active_segment, "bytes", (json_int_t)s.bytes, "live_bytes",
+		(json_int_t)s.live_bytes, "next_txid", (json_int_t)s.next_txid, "puts",
+		(json_int_t)s.puts, "deletes", (json_int_t)s.deletes, "raws", (json_int_t)s.raws,
+		"bytes_appended", (json_int_t)s.bytes_appended, "syncs_asked",
+		(json_int_t)s.syncs_asked, "syncs_done", (json_int_t)s.syncs_done, "rotations",
+		(json_int_t)s.rotations, "compactions", (json_int_t)s.compactions, "damage",
+		(json_int_t)s.damage, "poisoned", s.poisoned);
+	char *text = json ? json_dumps(json, one_line ? JSON_COMPACT : JSON_INDENT(2)) : NULL;
+
+	json_decref(json);
+	return text;
+}
+
+static void print_records(const struct dw_stats *s, FILE *out)
+{
+	static const char name[] = "datawalfs_store_appended_records_total";
+
+	metrics_print_head(out, name, "counter", "Records appended since the mount, by type.");
+	(void)fprintf(out, "%s{type=\"put\"} %" PRIu64 "\n", name, s->puts);
+	(void)fprintf(out, "%s{type=\"delete\"} %" PRIu64 "\n", name, s->deletes);
+	(void)fprintf(out, "%s{type=\"raw\"} %" PRIu64 "\n", name, s->raws);
+}
+
+void figures_print(struct dw_store *store, FILE *out)
+{
+	static const char gauge[] = "gauge", counter[] = "counter";
+	struct dw_stats s;
+
+	dw_get_stats(store, &s);
+	metrics_print_one(out, "datawalfs_store_keys", gauge, "Live keys.", s.keys);
+	metrics_print_one(out, "datawalfs_store_segments", gauge, "Segment files.", s.segments);
+	metrics_print_one(out, "datawalfs_store_live_bytes", gauge,
+			  "Bytes of records that are some key's newest.", s.live_bytes);
+	metrics_print_one(out, "datawalfs_store_dead_bytes", gauge,
+			  "All other bytes of the log; a compaction drops most of them.",
+			  s.bytes > s.live_bytes ? s.bytes - s.live_bytes : 0);
+	print_records(&s, out);
+	metrics_print_one(out, "datawalfs_store_appended_bytes_total", counter,
+			  "Bytes appended to the log since the mount.", s.bytes_appended);
+	metrics_print_one(out, "datawalfs_store_sync_calls_total", counter,
+			  "Requests for a sync of the log; divided by "
+			  "datawalfs_store_syncs_total, how many shared each.",
+			  s.syncs_asked);
+	metrics_print_one(out, "datawalfs_store_syncs_total", counter,
+			  "Syncs of the log that were done for them.", s.syncs_done);
+	metrics_print_one(out, "datawalfs_store_rotations_total", counter,
+			  "Segments begun since the mount.", s.rotations);
+	metrics_print_one(out, "datawalfs_store_compactions_total", counter,
+			  "Compactions since the mount.", s.compactions);
+	metrics_print_one(out, "datawalfs_store_damaged_records_total", counter,
+			  "Damaged records met while reading.", s.damage);
+	metrics_print_one(out, "datawalfs_store_poisoned", gauge,
+			  "1 if the log takes no more writes until the next mount.",
+			  s.poisoned != 0);
+}

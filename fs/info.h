@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * info.h - what a mount tells about its daemon, by ioctl(2) on its root.
+ *
+ * Works whatever the control directory is called, and needs no more than opening the
+ * root for reading.
+ */
+#ifndef FS_INFO_H
+#define FS_INFO_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+struct mount_info {
+	uint32_t pid; /* as the daemon sees it */
+	uint32_t read_only;
+};
+
+#define MOUNT_INFO_IOCTL _IOR(0xda, 1, struct mount_info)
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * main.h - what the files of the program itself share.
+ */
+#ifndef FS_MAIN_H
+#define FS_MAIN_H
+
+#include "fs/ops.h"
+
+/* --- options (main_options.c) --- */
+
+struct settings {
+	char *store;                   /* as given; with --unmount, the mount point */
+	char *store_path, *mountpoint; /* absolute; owned */
+	int flat, read_only, remount_stale, recover;
+	unsigned uid, gid, umask;
+	int uid_set, gid_set, umask_set;
+	char *segment_size_text; /* with a suffix; owned */
+	uint64_t segment_size;   /* 0: the default */
+	unsigned commit_ms;
+	char *control; /* name of the control directory; owned; NULL: there is none */
+	char *log;     /* file, absolute; owned; NULL: none */
+	int unmount;   /* take it down, that is all */
+	unsigned timeout_s;
+};
+
+/* Read the command line; what is libfuse's ends up in `args` and `opts`.
+ * 0, or the exit status after saying what is wrong (2), or that all is done (0 with
+ * *done_ret). */
+int options_parse(struct fuse_args *args, struct settings *settings, struct fuse_cmdline_opts *opts,
+		  bool *done_ret);
+/* Make paths absolute, and see whether the mount point can be one.  0 or 1. */
+int options_resolve(struct settings *settings, const char *mountpoint);
+/* Options for the kernel's table of mounts.  0, or -1 without memory. */
+int options_add_mount(struct fuse_args *args, const struct settings *settings);
+void options_release(struct settings *settings);
+
+/* Say what is wrong, with two strings for the format.  1, an exit status. */
+int fail(const char *format, const char *a, const char *b);
+
+/* --- the store (main_store.c) --- */
+
+/* Open it as the settings say, with repair if they say so.  0, or 1 after saying why
+ * not. */
+int store_open_volume(const struct settings *settings, struct volume **ret);
+/* The same for a volume that takes the place of another (views_config.open; `settings`
+ * is a struct settings): 0 or -errno. */
+int store_reopen_volume(void *settings, struct volume **ret);
+
+/* --- taking a mount down (main_unmount.c) --- */
+
+/* datawalfs --unmount: the exit status. */
+int unmount_and_wait(const char *mountpoint, unsigned timeout_s);
+
+/* --- signals (main_signals.c) --- */
+
+/* From now on, SIGHUP and SIGUSR1 wait for signals_start(): before the first thread.
+ * With `hangup_ends`, SIGHUP is left to libfuse, whom it ends. */
+void signals_block(bool hangup_ends);
+
+struct signals;
+
+/* A thread that reopens the log on SIGHUP, logs the store's figures on SIGUSR1, and lets
+ * older volumes go. */
+int signals_start(struct mount *mount, struct signals **ret);
+void signals_stop(struct signals *signals);
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * main_options.c - the command line.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/main.h"
+#include "fs/mounts.h"
+
+static const char control_directory[] = ".datawal";
+
+/* What --unmount waits for the daemon. */
+enum { TIMEOUT_S = 60 };
+
+enum { KEY_READ_ONLY, KEY_UID, KEY_GID, KEY_UMASK, KEY_IGNORED };
+
+#define OPTION(text, field, value)                                                                 \
+	{                                                                                          \
+		text, offsetof(struct settings, field), value                                      \
+	}
+
+static const struct fuse_opt option_spec[] = {
+	OPTION("flat", flat, 1),
+	OPTION("uid=%u", uid, 0),
+	FUSE_OPT_KEY("uid=", KEY_UID),
+	OPTION("gid=%u", gid, 0),
+	FUSE_OPT_KEY("gid=", KEY_GID),
+	OPTION("umask=%o", umask, 0),
+	FUSE_OPT_KEY("umask=", KEY_UMASK),
+	OPTION("segment_size=%s", segment_size_text, 0),
+	OPTION("commit_ms=%u", commit_ms, 0),
+	OPTION("control=%s", control, 0),
+	OPTION("log=%s", log, 0),
+	OPTION("remount_stale", remount_stale, 1),
+	OPTION("recover", recover, 1),
+	OPTION("--unmount", unmount, 1),
+	OPTION("--timeout=%u", timeout_s, 0),
+	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
+	/* what mount(8) and systemd pass on from fstab for themselves */
+	FUSE_OPT_KEY("nofail", KEY_IGNORED),
+	FUSE_OPT_KEY("_netdev", KEY_IGNORED),
+	FUSE_OPT_KEY("auto", KEY_IGNORED),
+	FUSE_OPT_KEY("noauto", KEY_IGNORED),
+	FUSE_OPT_KEY("user", KEY_IGNORED),
+	FUSE_OPT_KEY("user=", KEY_IGNORED),
+	FUSE_OPT_KEY("nouser", KEY_IGNORED),
+	FUSE_OPT_KEY("users", KEY_IGNORED),
+	FUSE_OPT_KEY("owner", KEY_IGNORED),
+	FUSE_OPT_KEY("group", KEY_IGNORED),
+	FUSE_OPT_KEY("defaults", KEY_IGNORED),
+	FUSE_OPT_KEY("comment=", KEY_IGNORED),
+	FUSE_OPT_END,
+};
+
+static int on_option(void *data, const char *arg, int key, struct fuse_args *outargs)
+{
+	struct settings *settings = data;
+
+	(void)outargs;
+	switch (key) {
+	case KEY_READ_ONLY: settings->read_only = 1; return 0;
+	case KEY_UID: settings->uid_set = 1; return 0;
+	case KEY_GID: settings->gid_set = 1; return 0;
+	case KEY_UMASK: settings->umask_set = 1; return 0;
+	case KEY_IGNORED: return 0;
+	case FUSE_OPT_KEY_NONOPT:
+		if (settings->store)
+			return 1; /* the mount point, or one too many: libfuse says so */
+		settings->store = strdup(arg);
+		return settings->store ? 0 : -1;
+	case FUSE_OPT_KEY_OPT: return strncmp(arg, "x-", 2) && strncmp(arg, "X-", 2);
+	default: return 1;
+	}
+}
+
+static void print_help(void)
+{
+	puts("usage: datawalfs STORE MOUNTPOINT [options]\n"
+	     "       datawalfs --unmount MOUNTPOINT [--timeout=SECONDS]\n"
+	     "\n"
+	     "Mount the DataWal store in directory STORE: each key is a file.\n"
+	     "\n"
+	     "    -h   --help            print this\n"
+	     "    -V   --version         print the version\n"
+	     "    -f                     stay in the foreground, log to stderr\n"
+	     "    -d                     log each request (implies -f)\n"
+	     "    -s                     one thread\n"
+	     "    --unmount              unmount, and wait until everything is on disk\n"
+	     "    --timeout=SECONDS      wait at most so long (60)\n"
+	     "    -o ro                  read only: a snapshot, also of a store in use\n"
+	     "    -o flat                every key a file of the root, '/' shown as %2F\n"
+	     "    -o uid=N,gid=N         owner of all files (who mounts)\n"
+	     "    -o umask=OCTAL         bits off 0666 and 0777 (the umask of who mounts)\n"
+	     "    -o segment_size=N      bytes a segment may have, with K, M or G (256M)\n"
+	     "    -o commit_ms=N         commit what stays open after so long (5000)\n"
+	     "    -o control=NAME        the control directory's name (.datawal), or off\n"
+	     "    -o log=FILE            log to a file, opened again on SIGHUP\n"
+	     "    -o recover             repair a damaged store, as 'datawal repair' does\n"
+	     "    -o remount_stale       clear the mount of a daemon that died first\n"
+	     "    -o allow_other         let other users in\n"
+	     "    -o default_permissions check owner and mode (always on)\n"
+	     "    -o max_threads=N       how many requests at once (10)\n"
+	     "    -o clone_fd            a queue of its own for each thread\n"
+	     "\n"
+	     "Commands: write compact, export PATH, sync, rotate, verify or reload to\n"
+	     "MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it goes.\n"
+	     "umount and fusermount3 -u unmount as well, and do not wait for the disk.");
+}
+
+int fail(const char *format, const char *a, const char *b)
+{
+	(void)fputs("datawalfs: ", stderr);
+	(void)fprintf(stderr, format, a, b);
+	(void)fputc('\n', stderr);
+	return 1;
+}
+
+/* "64M" in bytes; 0 on nonsense. */
+static uint64_t parse_size(const char *text)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	unsigned shift = 0;
+	if (*end) {
+		const char *suffixes = "KMG", *at = strchr(suffixes, *end);
+		if (!at || end[1])
+			return 0;
+		shift = 10 * (unsigned)(at - suffixes + 1);
+	}
+	if (errno || end == text || *text == '-' || n > UINT64_MAX >> shift)
+		return 0;
+	return (uint64_t)n << shift;
+}
+
+/* What contradicts itself, or makes no sense.  0 or 2. */
+static int check(struct settings *settings, const struct fuse_cmdline_opts *opts)
+{
+	int rc = 0;
+
+	if (settings->segment_size_text)
+		settings->segment_size = parse_size(settings->segment_size_text);
+	if (settings->unmount ? !settings->store || opts->mountpoint
+			      : !settings->store || !opts->mountpoint)
+		rc = fail("give %s; see 'datawalfs --help'%s",
+			  settings->unmount ? "one mount point" : "a store and a mount point", "");
+	else if (settings->segment_size_text && !settings->segment_size)
+		rc = fail("segment_size '%s' is no size; write for example 64M%s",
+			  settings->segment_size_text, "");
+	else if (settings->control && !control_name_is_valid(settings->control))
+		rc = fail("control '%s' is no name for a directory; it has no '/' and no '%%'%s",
+			  settings->control, "");
+	else if (settings->recover && settings->read_only)
+		rc = fail("-o recover changes the store, and -o ro does not; choose one%s%s", "",
+			  "");
+	return rc ? 2 : 0;
+}
+
+static int set_defaults(struct settings *settings)
+{
+	if (!settings->control)
+		settings->control = strdup(control_directory);
+	else if (!strcmp(settings->control, "off")) {
+		free(settings->control);
+		settings->control = NULL;
+		return 0;
+	}
+	return settings->control ? 0 : 1;
+}
+
+int options_parse(struct fuse_args *args, struct settings *settings, struct fuse_cmdline_opts *opts,
+		  bool *done_ret)
+{
+	settings->umask = umask(0);
+	(void)umask((mode_t)settings->umask);
+	settings->timeout_s = TIMEOUT_S;
+	if (fuse_opt_parse(args, settings, option_spec, on_option) < 0 ||
+	    fuse_parse_cmdline(args, opts) < 0)
+		return 2;
+	*done_ret = opts->show_help || opts->show_version;
+	if (opts->show_help)
+		print_help();
+	else if (opts->show_version)
+		printf("datawalfs %s\nFUSE library version %s\n", DATAWALFS_VERSION,
+		       fuse_pkgversion());
+	if (*done_ret)
+		return 0;
+	int rc = check(settings, opts);
+	return rc ? rc : set_defaults(settings);
+}
+
+/* --- paths --- */
+
+/* A file that need not exist, in a directory that does. */
+static char *absolute(const char *path)
+{
+	char *ret = NULL, *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
+
+	if (here && asprintf(&ret, "%s%s%s", here, *path == '/' ? "" : "/", path) < 0)
+		ret = NULL;
+	free(here);
+	return ret;
+}
+
+/* Nothing is behind the mount point any more.  0: cleared. */
+static int clear_stale(const struct settings *settings, const char *mountpoint)
+{
+	char *path = mounts_resolve(mountpoint);
+	char *store = path ? mounts_store_at(path) : NULL;
+	int rc = 0;
+
+	if (!store)
+		rc = fail("'%s' is the stale mount of another file system; clear it with "
+			  "'umount %s'",
+			  mountpoint, mountpoint);
+	else if (!settings->remount_stale)
+		rc = fail("'%s' is the stale mount of a daemon that died; clear it with "
+			  "'umount %s', or mount with -o remount_stale",
+			  mountpoint, mountpoint);
+	else if ((rc = mounts_unmount(path, true)) < 0)
+		rc = fail("the stale mount '%s' could not be cleared: %s", mountpoint,
+			  rc == -ECHILD ? "see above" : strerror(-rc));
+	free(path);
+	free(store);
+	return rc;
+}
+
+int options_resolve(struct settings *settings, const char *mountpoint)
+{
+	settings->store_path = realpath(settings->store, NULL);
+	if (!settings->store_path)
+		return fail(
+			"store '%s': %s; make the directory first (an empty one becomes a store)",
+			settings->store, strerror(errno));
+	/* there may be several, one on top of the other */
+	while (mounts_is_dead(mountpoint))
+		if (clear_stale(settings, mountpoint))
+			return 1;
+	settings->mountpoint = realpath(mountpoint, NULL);
+	if (!settings->mountpoint)
+		return fail("mount point '%s': %s", mountpoint, strerror(errno));
+	if (settings->log) {
+		char *path = absolute(settings->log);
+		free(settings->log);
+		settings->log = path;
+		if (!path)
+			return fail("log file: %s%s", strerror(errno), "");
+	}
+	return 0;
+}
+
+int options_add_mount(struct fuse_args *args, const struct settings *settings)
+{
+	char *options = NULL, *name = NULL;
+	int rc = asprintf(&name, "fsname=%s", settings->store_path);
+
+	if (rc >= 0)
+		rc = fuse_opt_add_opt(&options, "subtype=datawalfs,default_permissions");
+	/* of a mount that is read only for the kernel, no file can be opened for writing:
+	 * not the control file either */
+	if (rc >= 0 && settings->read_only && !settings->control)
+		rc = fuse_opt_add_opt(&options, "ro");
+	if (rc >= 0)
+		rc = fuse_opt_add_opt_escaped(&options, name);
+	if (rc >= 0)
+		rc = fuse_opt_add_arg(args, "-o");
+	if (rc >= 0)
+		rc = fuse_opt_add_arg(args, options);
+	free(options);
+	free(name);
+	return rc < 0 ? -1 : 0;
+}
+
+void options_release(struct settings *settings)
+{
+	free(settings->store);
+	free(settings->store_path);
+	free(settings->mountpoint);
+	free(settings->segment_size_text);
+	free(settings->control);
+	free(settings->log);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * main_store.c - from the settings to a volume: opening, repairing, and why not.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs/logger.h"
+#include "fs/main.h"
+#include "fs/mounts.h"
+
+/* How long a daemon that was just unmounted may take to bring everything to disk. */
+enum { LOCK_WAIT_MS = 10000 };
+
+static void log_finding(void *context, const struct dw_finding *finding)
+{
+	char text[512];
+	bool serious =
+		finding->kind != DW_FINDING_TORN_TAIL && finding->kind != DW_FINDING_QUARANTINED;
+
+	(void)context;
+	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
+	logger_log(NULL, serious ? LOG_ERR : LOG_WARNING, text);
+}
+
+static struct dw_options store_options(const struct settings *settings)
+{
+	char *where = mounts_find_store(settings->store_path);
+	const struct dw_options options = {
+		.read_only = settings->read_only,
+		.segment_size = settings->segment_size,
+		/* a daemon that was just unmounted may still be at work; one that is
+		 * mounted will not go away */
+		.lock_wait_ms = where ? 0 : LOCK_WAIT_MS,
+		.on_finding = log_finding,
+	};
+
+	free(where);
+	return options;
+}
+
+static struct volume_options volume_options(const struct settings *settings)
+{
+	return (struct volume_options){
+		.read_only = settings->read_only,
+		.flat = settings->flat,
+		.uid = settings->uid_set ? settings->uid : getuid(),
+		.gid = settings->gid_set ? settings->gid : getgid(),
+		.fixed_uid = settings->uid_set,
+		.fixed_gid = settings->gid_set,
+		.umask = settings->umask & 0777,
+		.fixed_umask = settings->umask_set,
+		.commit_ms = settings->commit_ms,
+		.reserved = settings->control,
+		.log = logger_log,
+	};
+}
+
+static int explain_open(const struct settings *settings, int rc)
+{
+	char *where = rc == -EBUSY ? mounts_find_store(settings->store_path) : NULL;
+
+	if (where)
+		(void)fail("'%s' is mounted at '%s'; use it there, or mount with -o ro",
+			   settings->store, where);
+	else
+		(void)fail("'%s' cannot be opened: %s", settings->store,
+			   rc == -EBADMSG ? "it is damaged (see above)" : strerror(-rc));
+	free(where);
+	return 1;
+}
+
+/* --- repair --- */
+
+static void log_range(void *context, const struct dw_repair_range *range)
+{
+	char text[512];
+
+	(void)context;
+	(void)snprintf(text, sizeof text,
+		       "recover: segment %08" PRIu32 ": %" PRIu64
+		       " damaged bytes at offset %" PRIu64 " (%s) moved to '%s'",
+		       range->segment, range->size, range->offset, dw_damage_name(range->damage),
+		       range->quarantine ? range->quarantine : "nowhere");
+	logger_log(NULL, LOG_WARNING, text);
+}
+
+/* What `datawal repair` does: damaged bytes go to files beside, sound records stay. */
+static int repair(const struct settings *settings, const struct dw_options *options)
+{
+	struct dw_repair_report report;
+	char text[256];
+	int rc = dw_repair(settings->store_path, true, options, log_range, NULL, &report);
+
+	if (rc < 0)
+		(void)snprintf(text, sizeof text, "recover: failed: %s", strerror(-rc));
+	else
+		(void)snprintf(text, sizeof text,
+			       "recover: %" PRIu64 " ranges of %" PRIu64
+			       " bytes taken out of %" PRIu32 " segments; %" PRIu64
+			       " sound records, %" PRIu64 " of them from behind damage",
+			       report.ranges, report.bytes_out, report.segments_damaged,
+			       report.records, report.records_behind);
+	logger_log(NULL, rc < 0 ? LOG_ERR : LOG_WARNING, text);
+	return rc;
+}
+
+/* --- opening --- */
+
+static int open_names(const struct settings *settings, struct dw_store *store, struct volume **ret)
+{
+	const struct volume_options options = volume_options(settings);
+	int rc = volume_open(store, &options, ret);
+
+	if (rc < 0)
+		(void)dw_close(store); /* nothing was written */
+	return rc;
+}
+
+int store_open_volume(const struct settings *settings, struct volume **ret)
+{
+	const struct dw_options options = store_options(settings);
+	struct dw_store *store = NULL;
+	int rc = dw_open(settings->store_path, &options, NULL, &store);
+
+	/* only what would be refused is repaired: that reads everything */
+	if (rc == -EBADMSG && settings->recover) {
+		rc = repair(settings, &options);
+		if (!rc)
+			rc = dw_open(settings->store_path, &options, NULL, &store);
+	}
+	if (rc < 0)
+		return explain_open(settings, rc);
+	rc = open_names(settings, store, ret);
+	if (rc < 0)
+		return fail("reading the names of '%s': %s", settings->store, strerror(-rc));
+	return 0;
+}
+
+int store_reopen_volume(void *settings_arg, struct volume **ret)
+{
+	const struct settings *settings = settings_arg;
+	const struct dw_options options = store_options(settings);
+	struct dw_store *store = NULL;
+	int rc = dw_open(settings->store_path, &options, NULL, &store);
+
+	return rc < 0 ? rc : open_names(settings, store, ret);
+}

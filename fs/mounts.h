@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * mounts.h - the kernel's table of mounts, and taking mounts out of it.
+ */
+#ifndef FS_MOUNTS_H
+#define FS_MOUNTS_H
+
+#include <stdbool.h>
+
+/* The absolute path of a mount point that may be dead: its last component is not
+ * looked into.  Owned by the caller; NULL and errno. */
+char *mounts_resolve(const char *path);
+
+/* What is mounted at `path` (absolute) by datawalfs: the store's path, owned by the
+ * caller.  NULL: nothing, or another file system. */
+char *mounts_store_at(const char *path);
+
+/* Where the store is mounted; owned by the caller; NULL: nowhere. */
+char *mounts_find_store(const char *store_path);
+
+/* Whether the daemon behind the mount at `path` died. */
+bool mounts_is_dead(const char *path);
+
+/* Unmount `path` (absolute), as root by the system call, else by fusermount3.
+ * `lazy`: out of the tree at once, whoever still uses it.
+ * 0; -EBUSY: in use, -EINVAL and others as umount2(2) has them; -ECHILD: fusermount3
+ * failed, and said why on standard error. */
+int mounts_unmount(const char *path, bool lazy);
+
+#endif

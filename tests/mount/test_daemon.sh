@@ -1,0 +1,327 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test_daemon.sh - the daemon and who looks after it: --unmount, stale mounts, repair at
+# mount, signals and logs, service managers, users.
+. "$(dirname "$0")/lib.sh"
+
+# --- datawalfs --unmount ---
+
+test_daemon_unmount()
+{
+	local i
+	for i in 1 2 3; do
+		mount_store
+		head -c 20000000 /dev/urandom > "$M/f$i"
+		"$DATAWALFS" --unmount "$M"
+		fails mountpoint -q "$M"
+		# the lock is free, not only soon
+		flock -n "$S/.lock" true
+	done
+	mount_store
+	[ "$(ls "$M" | tr '\n' ' ')" = "f1 f2 f3 " ]
+	# by another name of the place
+	ln -s "$M" "$W/link"
+	(cd "$W" && "$DATAWALFS" --unmount ./mnt/)
+	flock -n "$S/.lock" true
+}
+
+test_daemon_unmount_refuses()
+{
+	fails "$DATAWALFS" --unmount
+	fails "$DATAWALFS" --unmount "$M" "$S"
+	fails "$DATAWALFS" --unmount "$M"
+	grep -q "no mount of datawalfs" "$W/stderr"
+	fails "$DATAWALFS" --unmount "$W/missing/x"
+	grep -q "missing/x" "$W/stderr"
+	fails "$DATAWALFS" --unmount /proc
+	mountpoint -q /proc
+	mount_store
+	exec 3> "$M/open"
+	fails "$DATAWALFS" --unmount "$M"
+	grep -q "in use" "$W/stderr"
+	mountpoint -q "$M"
+	exec 3>&-
+	"$DATAWALFS" --unmount "$M"
+}
+
+# A mount that only reads does not wait for the one that writes.
+test_daemon_unmount_of_a_reader()
+{
+	mkdir "$W/look"
+	mount_store
+	"$DATAWALFS" "$S" "$W/look" -o ro
+	timeout 20 "$DATAWALFS" --unmount "$W/look"
+	fails flock -n "$S/.lock" true
+	"$DATAWALFS" "$S" "$W/look" -o ro,control=off
+	timeout 20 "$DATAWALFS" --unmount "$W/look"
+	"$DATAWALFS" --unmount "$M"
+}
+
+# On a disk that stands still: --unmount says so in time, and else waits.
+test_daemon_unmount_waits()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to freeze a file system"
+	command -v mkfs.ext4 > /dev/null && command -v fsfreeze > /dev/null || skip "no mkfs.ext4 or no fsfreeze"
+	mkdir "$W/disk"
+	truncate -s 64M "$W/image"
+	mkfs.ext4 -q "$W/image"
+	mount -o loop "$W/image" "$W/disk" 2> /dev/null || skip "no loop devices"
+	mkdir "$W/disk/store"
+	S=$W/disk/store
+	mount_store
+	echo value > "$M/a"
+	fsfreeze -f "$W/disk"
+	trap 'fsfreeze -u "$W/disk" 2> /dev/null || true' EXIT
+	fails timeout 30 "$DATAWALFS" --unmount "$M" --timeout=1
+	grep -q 'after 1 s the daemon is still writing' "$W/stderr"
+	fails mountpoint -q "$M"
+	fails flock -n "$S/.lock" true
+	fsfreeze -u "$W/disk"
+	wait_released
+	mount_store
+	[ "$(cat "$M/a")" = value ]
+	echo value > "$M/b"
+	fsfreeze -f "$W/disk"
+	"$DATAWALFS" --unmount "$M" &
+	local pid=$!
+	wait_until fails mountpoint -q "$M"
+	kill -0 $pid
+	fails flock -n "$S/.lock" true
+	fsfreeze -u "$W/disk"
+	wait $pid
+	flock -n "$S/.lock" true
+	mount_store
+	[ "$(cat "$M/b")" = value ]
+	unmount_store
+	umount "$W/disk"
+}
+
+# --- stale mounts ---
+
+kill_daemon()
+{
+	kill -KILL "$(daemon_pid)"
+	wait_released
+	wait_until fails ls "$M"
+}
+export -f kill_daemon
+
+test_daemon_remount_stale()
+{
+	mount_store
+	echo kept > "$M/a"
+	kill_daemon
+	fails mount_store
+	grep -q "stale mount" "$W/stderr"
+	grep -q "umount $M" "$W/stderr"
+	grep -q "remount_stale" "$W/stderr"
+	mount_store -o remount_stale
+	[ "$(cat "$M/a")" = kept ]
+	[ "$(grep -c " $M " /proc/mounts)" = 1 ]
+	# of a mount that lives it lets its hands off
+	mkdir "$W/store2"
+	"$DATAWALFS" "$W/store2" "$M" -o remount_stale
+	[ -z "$(ls -A "$M")" ]
+	umount "$M"
+	[ "$(cat "$M/a")" = kept ]
+	kill_daemon
+	# --unmount clears it as well
+	"$DATAWALFS" --unmount "$M"
+	fails mountpoint -q "$M"
+}
+
+test_daemon_stale_mount_of_others()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to mount"
+	exec 3<> /dev/fuse
+	mount -i -t fuse.other other "$M" -o fd=3,rootmode=40000,user_id=0,group_id=0
+	exec 3>&-
+	fails mount_store -o remount_stale
+	grep -q 'stale mount of another file system' "$W/stderr"
+	fails "$DATAWALFS" --unmount "$M"
+	grep -q "no mount of datawalfs" "$W/stderr"
+	[ "$(grep -c " $M " /proc/mounts)" = 1 ]
+	umount "$M"
+}
+
+# --- repair at mount ---
+
+test_daemon_recover()
+{
+	cp -r "$TOP/tests/golden/read/d05_closed_magic/store/." "$S"
+	(cd "$S" && cksum ./*.dwal) > "$W/before"
+	fails mount_store
+	(cd "$S" && cksum ./*.dwal) | cmp - "$W/before"
+	fails mount_store -o recover,ro
+	[ -z "$(find "$S" -name '*.torn-*')" ]
+	mount_store -o recover 2> "$W/said"
+	grep -q 'recover: segment 00000001: .* damaged bytes at offset 44 (magic) moved to' "$W/said"
+	grep -q 'recover: 1 ranges' "$W/said"
+	[ "$(find "$S" -name '00000001.dwal.torn-*' | wc -l)" = 1 ]
+	ls "$M" > "$W/names"
+	[ -s "$W/names" ]
+	unmount_store
+	# repaired for good; and a sound store is left alone
+	mount_store
+	ls "$M" | cmp - "$W/names"
+	unmount_store
+	mount_store -o recover 2> "$W/said"
+	fails grep '^datawalfs: recover' "$W/said"
+	[ "$(find "$S" -name '*.torn-*' | wc -l)" = 1 ]
+	unmount_store
+}
+
+# --- signals and logs ---
+
+test_daemon_log_and_signals()
+{
+	local pid
+	(cd "$W" && mount_store -o log=the.log)
+	pid=$(daemon_pid)
+	echo value > "$M/a"
+	cat "$M/a" > /dev/null
+	kill -USR1 "$pid"
+	wait_until grep -q 'info: statistics: .*"keys":1' "$W/the.log"
+	grep -qE '^[0-9-]+T[0-9:]+Z datawalfs\[[0-9]+\] info: statistics: [0-9]+ requests, [0-9]+ bytes read, 6 bytes written' "$W/the.log"
+	mv "$W/the.log" "$W/old.log"
+	kill -HUP "$pid"
+	wait_until grep -q 'opened the log again' "$W/the.log"
+	# it goes on to serve
+	echo more > "$M/b"
+	local lines
+	lines=$(wc -l < "$W/old.log")
+	kill -USR1 "$pid"
+	wait_until grep -q '"keys":2' "$W/the.log"
+	[ "$(wc -l < "$W/old.log")" = "$lines" ]
+	# no new one to be had: the old one stays in use
+	mv "$W/the.log" "$W/older.log"
+	mkdir "$W/the.log"
+	kill -HUP "$pid"
+	wait_until grep -q 'could not be opened again' "$W/older.log"
+	[ "$(cat "$M/a")" = value ]
+	unmount_store
+	fails mount_store -o log="$W/no/such/place"
+	grep -q 'no/such/place' "$W/stderr"
+}
+
+test_daemon_signals_without_a_log()
+{
+	local pid
+	"$DATAWALFS" -f "$S" "$M" 2> "$W/said" < /dev/null &
+	pid=$!
+	wait_until mountpoint -q "$M"
+	kill -USR1 $pid
+	wait_until grep -q '^datawalfs: statistics: ' "$W/said"
+	kill -HUP $pid
+	wait_until grep -q 'opened the log again' "$W/said"
+	echo value > "$M/a"
+	kill -TERM $pid
+	wait $pid
+	fails mountpoint -q "$M"
+}
+
+# --- service managers ---
+
+test_daemon_notifies()
+{
+	local socket
+	for socket in "$W/socket" "@datawalfs-test-$$"; do
+		rm -f "$W/told"
+		"$TOP/tests/support/notify-listen.pl" "$socket" "$W/told" &
+		wait_until grep -q listening "$W/told"
+		NOTIFY_SOCKET=$socket "$DATAWALFS" -f "$S" "$M" < /dev/null &
+		wait_until grep -qx READY=1 "$W/told"
+		mountpoint -q "$M"
+		grep -qx "MAINPID=$(daemon_pid)" "$W/told"
+		grep -qx "STATUS=mounted at $M" "$W/told"
+		fails grep STOPPING "$W/told"
+		echo x > "$M/a"
+		umount "$M"
+		wait
+		[ "$(grep -c '^STOPPING=1$' "$W/told")" = 1 ]
+	done
+	# in the background the pid is the daemon's, too
+	rm -f "$W/told"
+	"$TOP/tests/support/notify-listen.pl" "$W/socket2" "$W/told" &
+	wait_until grep -q listening "$W/told"
+	NOTIFY_SOCKET=$W/socket2 mount_store
+	wait_until grep -qx "MAINPID=$(daemon_pid)" "$W/told"
+	unmount_store
+	wait
+	# nobody listens: that is no reason not to mount
+	NOTIFY_SOCKET=$W/socket2 mount_store
+	unmount_store
+	NOTIFY_SOCKET=nonsense mount_store
+	unmount_store
+}
+
+test_daemon_systemd_units()
+{
+	command -v systemd-analyze > /dev/null || skip "no systemd-analyze"
+	mkdir "$W/units"
+	# the unit with this build's program, since none need be installed
+	sed "s|/usr/bin/datawalfs|$DATAWALFS|" "$TOP/tools/systemd/datawalfs@.service" > "$W/units/datawalfs@.service"
+	cp "$TOP"/docs/examples/*.mount "$TOP"/docs/examples/*.automount "$W/units"
+	local unit
+	for unit in "datawalfs@store.service" $(cd "$W/units" && ls *.mount *.automount); do
+		SYSTEMD_UNIT_PATH=$W/units: systemd-analyze verify --man=no "$W/units/$unit" > "$W/said" 2>&1 || {
+			cat "$W/said"
+			grep -q 'Failed to .*bus\|initialize manager' "$W/said" && skip "systemd-analyze does not work here"
+			return 1
+		}
+		fails grep "$W/units" "$W/said"
+	done
+}
+
+# --- users ---
+
+# In a mount table of its own, where everybody may open /dev/fuse.
+test_daemon_for_a_user()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to become a user"
+	mknod "$W/fuse" c 10 229 2> /dev/null && chmod 666 "$W/fuse" || skip "no right to make a device"
+	chmod 755 "$W"
+	chown 65534:65534 "$S" "$M"
+	unshare -m true 2> /dev/null || skip "no right to make a mount namespace"
+	unshare -m bash -exc "
+		mount --bind '$W/fuse' /dev/fuse
+		setpriv --reuid 65534 --regid 65534 --clear-groups true < /dev/fuse || exit 77
+		setpriv --reuid 65534 --regid 65534 --clear-groups bash -exc as_a_user" || {
+		[ $? != 77 ] || skip "a device cannot be opened here"
+		return 1
+	}
+	flock -n "$S/.lock" true
+	ls -ln "$S/00000001.dwal" | grep -q ' 65534 65534 '
+}
+
+as_a_user()
+{
+	W=$S # where they may write
+	mount_store
+	echo mine > "$M/a"
+	[ "$(stat -c '%u %g' "$M/a")" = "65534 65534" ]
+	echo sync > "$M/.datawal/control"
+	mkdir "$S/exports"
+	echo "export $S/exports/out" > "$M/.datawal/control"
+	cmp "$S/exports/out" "$M/.datawal/export.jsonl"
+	fails sh -c "echo 'export $(readlink -f "$S/..")/out' > '$M/.datawal/control'"
+	grep -qx 'last.error EACCES' "$M/.datawal/status"
+	"$DATAWALFS" --unmount "$M"
+	flock -n "$S/.lock" true
+	mount_store
+	[ "$(cat "$M/a")" = mine ]
+	exec 3> "$M/open"
+	fails "$DATAWALFS" --unmount "$M"
+	exec 3>&-
+	kill -KILL "$(daemon_pid)"
+	wait_released
+	fails mount_store
+	grep -q remount_stale "$W/stderr"
+	mount_store -o remount_stale
+	[ "$(cat "$M/a")" = mine ]
+	"$DATAWALFS" --unmount "$M"
+}
+export -f as_a_user
+
+run_tests "$@"
