@@ -180,14 +180,33 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 				     node_of(req, new_parent), new_name, flags));
 }
 
-/* Links of both kinds have no place in the log. */
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	(void)target;
-	(void)parent;
-	(void)name;
-	reply_err(req, -EPERM);
+	const struct volume_cred cred = cred_of(req);
+	struct volume_entry entry;
+
+	if (control_owns(parent)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	int rc = volume_symlink(volume_of(req), &cred, node_of(req, parent), name, target, &entry);
+	reply_entry(req, rc, &entry);
 }
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char *target = NULL;
+	int rc = control_owns(ino) ? -EINVAL
+				   : volume_readlink(volume_of(req), node_of(req, ino), &target);
+
+	if (rc < 0)
+		reply_err(req, rc);
+	else
+		(void)fuse_reply_readlink(req, target); /* nothing is held for it */
+	free(target);
+}
+
+/* A key has one name. */
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
@@ -278,7 +297,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 {
 	(void)datasync;
 	(void)fi;
-	reply_err(req, control_owns(ino) ? 0 : volume_fsyncdir(volume_of(req)));
+	reply_err(req, control_owns(ino) ? 0 : volume_sync(volume_of(req)));
 }
 
 /* --- attributes --- */
@@ -337,6 +356,67 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		reply_err(req, rc);
 	else
 		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
+}
+
+/* --- extended attributes --- */
+
+/* What the kernel wants of these is told as it is: -ENODATA is no damage here. */
+static void reply_xattr_err(fuse_req_t req, int rc)
+{
+	if (rc == -ENODATA || rc == -E2BIG)
+		(void)fuse_reply_err(req, -rc); /* nothing is held for it */
+	else
+		reply_err(req, rc);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags)
+{
+	if (control_owns(ino))
+		reply_err(req, -EPERM);
+	else
+		reply_xattr_err(req, volume_setxattr(volume_of(req), node_of(req, ino), name, value,
+						     size, flags));
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	if (control_owns(ino))
+		reply_err(req, -EPERM);
+	else
+		reply_xattr_err(req, volume_removexattr(volume_of(req), node_of(req, ino), name));
+}
+
+static void reply_xattr(fuse_req_t req, ssize_t n, const char *buf, size_t size)
+{
+	if (n < 0)
+		reply_xattr_err(req, (int)n);
+	else if (!size)
+		(void)fuse_reply_xattr(req, (size_t)n); /* nothing is held for it */
+	else
+		(void)fuse_reply_buf(req, buf, (size_t)n); /* nor for this */
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	char *buf = size ? malloc(size) : NULL;
+	ssize_t n = size && !buf ? -ENOMEM : -EOPNOTSUPP;
+
+	if (n != -ENOMEM && !control_owns(ino))
+		n = volume_getxattr(volume_of(req), node_of(req, ino), name, buf, size);
+	reply_xattr(req, n, buf, size);
+	free(buf);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	char *buf = size ? malloc(size) : NULL;
+	ssize_t n = size && !buf ? -ENOMEM : 0;
+
+	if (n != -ENOMEM && !control_owns(ino))
+		n = volume_listxattr(volume_of(req), node_of(req, ino), buf, size);
+	reply_xattr(req, n, buf, size);
+	free(buf);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -446,9 +526,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 	conn->max_write = REQUEST_MAX;
 	conn->max_readahead = REQUEST_MAX;
-	conn->want |= conn->capable &
-		      (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV |
-		       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS);
+	conn->want |= conn->capable & (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV |
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
+				       FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS);
 	/* pages change through the kernel only, so a new mtime drops none; and a listing
 	 * always comes with attributes */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
@@ -468,6 +548,7 @@ const struct fuse_lowlevel_ops ops_table = {
 	.unlink = op_unlink,
 	.rmdir = op_rmdir,
 	.symlink = op_symlink,
+	.readlink = op_readlink,
 	.link = op_link,
 	.rename = op_rename,
 	.open = op_open,
@@ -481,6 +562,10 @@ const struct fuse_lowlevel_ops ops_table = {
 	.readdirplus = op_readdirplus,
 	.fsyncdir = op_fsyncdir,
 	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 	.create = op_create,
 	.fallocate = op_fallocate,
 };

@@ -9,8 +9,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "fs/change.h"
 #include "fs/volume_internal.h"
@@ -138,21 +140,29 @@ void volume_update_conflict(struct volume *volume, struct node *dir)
 		dir->flags |= NODE_CONFLICT;
 }
 
-void volume_touch_dir(struct node *dir)
+void volume_touch_dir(struct volume *volume, struct node *dir)
 {
+	atomic_store(&dir->mtime_ns, attr_now_ns());
 	/* a time set by hand counts until the next change; `names`, held for writing, keeps
 	 * everybody off the attributes */
-	if (dir->attrs)
-		dir->attrs->set &= ~(unsigned)ATTR_MTIME;
-	atomic_store(&dir->mtime_ns, attr_now_ns());
+	if (!dir->attrs || !(dir->attrs->set & ATTR_TIMES))
+		return;
+	dir->attrs->set &= ~(unsigned)ATTR_TIMES;
+	int rc = volume_keep(volume, dir);
+	if (rc < 0)
+		volume_log(volume, LOG_WARNING,
+			   "the time of a directory will be wrong after the next mount: %s",
+			   strerror(-rc));
 }
 
 static struct attrs *attrs_for(struct node *node, unsigned bit)
 {
 	struct attrs *attrs = volume_own_attrs(node);
 
-	if (attrs)
+	if (attrs) {
 		attrs->set |= bit;
+		attrs->unsaved = true; /* until there is a value */
+	}
 	return attrs;
 }
 
@@ -181,7 +191,9 @@ static int set_initial_attrs(struct volume *volume, const struct volume_cred *cr
 	if (gid != options->gid && (attrs = attrs_for(node, ATTR_GID)))
 		attrs->gid = gid;
 	bool needed = mode != plain || uid != options->uid || gid != options->gid;
-	return needed && !attrs ? -ENOMEM : 0;
+	if (!needed)
+		return 0;
+	return attrs ? attrstore_usable(volume->attrs) : -ENOMEM;
 }
 
 /* A node for a new name, in the tree, with one reference.  `names` is held. */
@@ -209,16 +221,33 @@ static int link_new(struct volume *volume, const struct volume_cred *cred, struc
 		node_unref(node, 1);
 		return rc;
 	}
-	volume_touch_dir(parent);
+	volume_touch_dir(volume, parent);
 	*ret = node;
 	return 0;
 }
 
 /* --- creating --- */
 
-/* A file in the tree whose value, empty, is to be committed. */
+/* What a link leads to, as the value of a file that was just created. */
+static int set_target(struct volume *volume, struct node *node, struct content *content,
+		      const char *target)
+{
+	size_t size = strlen(target);
+	struct attrs *attrs = attrs_for(node, ATTR_SYMLINK);
+	int rc = attrs ? attrstore_usable(volume->attrs) : -ENOMEM;
+
+	if (!rc)
+		rc = content_reserve(content, size);
+	if (rc < 0)
+		return rc;
+	memcpy(content->data, target, size);
+	atomic_store(&node->size, (uint32_t)size);
+	return 0;
+}
+
+/* A file in the tree whose value, empty or the target of a link, is to be committed. */
 static int create_locked(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-			 const char *name, mode_t mode, struct node **ret)
+			 const char *name, mode_t mode, const char *target, struct node **ret)
 {
 	struct content *content;
 	struct name component;
@@ -237,7 +266,10 @@ static int create_locked(struct volume *volume, const struct volume_cred *cred, 
 	if (beside)
 		node->flags |= NODE_BESIDE;
 	rc = volume_get_content(volume, node, &content);
+	if (!rc && target)
+		rc = set_target(volume, node, content, target);
 	if (rc < 0) {
+		volume_free_content(volume, node);
 		tree_unlink(&volume->tree, node);
 		node_unref(node, 1);
 		return rc;
@@ -250,14 +282,15 @@ static int create_locked(struct volume *volume, const struct volume_cred *cred, 
 }
 
 static int try_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-		      const char *name, mode_t mode, int flags, struct volume_entry *ret)
+		      const char *name, mode_t mode, int flags, const char *target,
+		      struct volume_entry *ret)
 {
 	int rc = 0;
 
 	lock_names(volume);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	if (!node) {
-		rc = create_locked(volume, cred, parent, name, mode, &node);
+		rc = create_locked(volume, cred, parent, name, mode, target, &node);
 		if (!rc)
 			fill_entry(volume, node, ret); /* and the one reference is the opener's */
 		unlock_names(volume);
@@ -284,7 +317,7 @@ int volume_create(struct volume *volume, const struct volume_cred *cred, struct 
 	int rc;
 
 	do /* stale: what was there went before it could be opened */
-		rc = try_create(volume, cred, parent, name, mode, flags, ret);
+		rc = try_create(volume, cred, parent, name, mode, flags, NULL, ret);
 	while (rc == -ESTALE);
 	return rc;
 }
@@ -294,18 +327,23 @@ static void abandon(struct volume *volume, struct node *node)
 {
 	lock_names(volume);
 	lock_node(volume, node);
-	if (node_is_linked(node) && !atomic_load(&node->logged))
+	if (node_is_linked(node) && !atomic_load(&node->logged)) {
+		struct key key;
+		if (!key_of_node(node, &key))
+			volume_keep_drop(volume, false, key_bytes(&key));
+		key_release(&key);
 		volume_detach(volume, node);
+	}
 	unlock_node(volume, node);
 	unlock_names(volume);
 }
 
-int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-		 const char *name, mode_t mode, struct volume_entry *ret)
+/* Create, commit, and not leave it open. */
+static int create_closed(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+			 const char *name, mode_t mode, const char *target,
+			 struct volume_entry *ret)
 {
-	if (!S_ISREG(mode) && mode & S_IFMT)
-		return volume->options.read_only ? -EROFS : -EPERM;
-	int rc = volume_create(volume, cred, parent, name, mode, O_EXCL, ret);
+	int rc = try_create(volume, cred, parent, name, mode, O_EXCL, target, ret);
 	if (rc < 0)
 		return rc;
 	rc = volume_flush(volume, ret->node);
@@ -317,13 +355,39 @@ int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct n
 	return rc;
 }
 
-static int put_marker(struct volume *volume, const struct node *dir)
+int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		 const char *name, mode_t mode, struct volume_entry *ret)
+{
+	if (!S_ISREG(mode) && mode & S_IFMT)
+		return volume->options.read_only ? -EROFS : -EPERM;
+	return create_closed(volume, cred, parent, name, mode, NULL, ret);
+}
+
+int volume_symlink(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		   const char *name, const char *target, struct volume_entry *ret)
+{
+	if (!*target)
+		return -ENOENT;
+	if (strlen(target) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	/* a mode that is not kept: that of a link means nothing */
+	mode_t mode = 0666 & ~volume->options.umask;
+	return create_closed(volume, cred, parent, name, mode, target, ret);
+}
+
+/* The marker of a new directory, and its attributes before it. */
+static int put_marker(struct volume *volume, struct node *dir)
 {
 	struct key key;
 	int rc = key_of_node(dir, &key);
 
-	if (!rc)
+	if (!rc && (dir->attrs || attrstore_store(volume->attrs)))
+		rc = volume_keep_as(volume, true, key_bytes(&key), dir->attrs);
+	if (!rc) {
 		rc = dw_put(volume->store, key_bytes(&key), (struct dw_bytes){"", 0});
+		if (rc < 0 && dir->attrs)
+			volume_keep_drop(volume, true, key_bytes(&key));
+	}
 	key_release(&key);
 	return rc;
 }
@@ -370,17 +434,22 @@ int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct n
 static int unlink_locked(struct volume *volume, struct node *parent, struct node *node)
 {
 	struct change change = {.count = 0};
-	int rc = volume_preserve(volume, node);
+	struct key key;
+	int rc = key_of_node(node, &key);
 
+	if (!rc)
+		rc = volume_preserve(volume, node);
 	if (!rc)
 		rc = change_remove(&change, node, false);
 	if (!rc)
 		rc = change_append(&change, volume, parent);
 	if (!rc) {
+		volume_keep_drop(volume, false, key_bytes(&key));
 		volume_detach(volume, node);
-		volume_touch_dir(parent);
+		volume_touch_dir(volume, parent);
 	}
 	change_release(&change);
+	key_release(&key);
 	return rc;
 }
 
@@ -408,19 +477,24 @@ int volume_unlink(struct volume *volume, struct node *parent, const char *name)
 static int rmdir_locked(struct volume *volume, struct node *parent, struct node *node)
 {
 	struct change change = {.count = 0};
+	struct key key;
 
 	if (!node_is_dir(node))
 		return -ENOTDIR;
 	if (node_child_count(node))
 		return -ENOTEMPTY;
-	int rc = change_remove(&change, node, false);
+	int rc = key_of_node(node, &key);
+	if (!rc)
+		rc = change_remove(&change, node, false);
 	if (!rc)
 		rc = change_append(&change, volume, parent);
 	if (!rc) {
+		volume_keep_drop(volume, true, key_bytes(&key));
 		tree_unlink(&volume->tree, node);
-		volume_touch_dir(parent);
+		volume_touch_dir(volume, parent);
 	}
 	change_release(&change);
+	key_release(&key);
 	return rc;
 }
 
