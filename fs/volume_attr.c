@@ -119,11 +119,9 @@ static int set_attrs(struct volume *volume, struct node *node, const struct stat
 	volume_check_times(volume, node);
 	const struct attrs old = *attrs;
 	apply(attrs, st, which, node_is_dir(node));
-	/* Bytes not yet in the log can take the time with them: then it lasts. */
-	if (which & ATTR_MTIME && dirty) {
+	/* bytes not yet in the log take the time with them, for whoever else reads it */
+	if (which & ATTR_MTIME && dirty)
 		atomic_store(&node->mtime_ns, attrs->mtime_ns);
-		attrs->set &= ~(unsigned)ATTR_MTIME;
-	}
 	if (which & (ATTR_MTIME | ATTR_ATIME))
 		rc = bind_times(volume, node, dirty);
 	if (dirty)

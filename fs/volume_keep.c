@@ -236,16 +236,16 @@ void volume_keep_undo_move(struct volume *volume, const struct node *node, struc
 		target->attrs->unsaved = true;
 }
 
-/* The times of a file that has a new record: the Put took the mtime with it. */
+/* The times of a file are for its new record from now on. */
 static void move_times(struct volume *volume, struct node *node, struct dw_bytes new_key)
 {
 	struct attrs *attrs = node->attrs;
 
-	attrs->set &= ~(unsigned)ATTR_MTIME;
 	attrs->txid = 0;
 	attrs->unchecked = attrs->times_unsaved = false;
-	if (attrs->set & ATTR_ATIME && dw_txid(volume->store, new_key, &attrs->txid) < 0)
-		attrs->set &= ~(unsigned)ATTR_ATIME; /* a damaged header: reading will tell */
+	if (attrs->set & (ATTR_MTIME | ATTR_ATIME) &&
+	    dw_txid(volume->store, new_key, &attrs->txid) < 0)
+		attrs->set &= ~(unsigned)ATTR_TIMES; /* a damaged header: reading will tell */
 }
 
 void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
