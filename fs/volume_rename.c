@@ -250,48 +250,76 @@ static int copy_value(struct renaming *r, const struct moving *moving, struct no
 	return rc;
 }
 
-enum step { STEP_COPY, STEP_UNDO, STEP_REMOVE };
+/* The attributes of a directory go last: as long as a key is left below it, it shows. */
+enum step {
+	STEP_COPY,        /* values and attributes to the new names */
+	STEP_REMOVE,      /* the old names, and attributes of files */
+	STEP_FORGET,      /* attributes of directories */
+	STEP_UNDO,        /* instead: the copies */
+	STEP_UNDO_FORGET, /* and attributes of directories */
+};
 
 /* One step of the way of one key: attributes come before what they are for, and go
  * behind it. */
-static int move_key(struct renaming *r, const struct key *prefix, struct node *node, enum step step)
+static int move_key(struct renaming *r, const struct moving *moving, struct node *node,
+		    enum step step)
 {
 	struct volume *volume = r->volume;
-	struct moving moving;
-	int rc = moving_init(r, prefix, node, &moving);
-	struct dw_bytes old = key_bytes(&moving.old), moved = key_bytes(&moving.moved);
+	struct dw_bytes old = key_bytes(&moving->old), moved = key_bytes(&moving->moved);
 	/* taking back must leave the marker of the directory that was to be replaced */
 	struct node *target = node == r->node ? r->target : NULL;
+	bool is_dir = node_is_dir(node), logged = is_logged(node);
+	int rc = 0;
 
-	if (!rc && step == STEP_COPY) {
+	switch (step) {
+	case STEP_COPY:
 		rc = volume_keep_before_move(volume, node, target, moved);
-		if (!rc && is_logged(node))
-			rc = copy_value(r, &moving, node);
-	} else if (!rc && step == STEP_UNDO) {
-		if (is_logged(node) && !target)
-			rc = dw_delete(volume->store, moved);
-		volume_keep_undo_move(volume, node, target, moved);
-	} else if (!rc) {
-		if (!node_is_dir(node))
+		if (!rc && logged)
+			rc = copy_value(r, moving, node);
+		break;
+	case STEP_REMOVE:
+		if (!is_dir)
 			atomic_store(&node->mtime_ns, current_mtime(volume, node));
-		if (is_logged(node))
+		if (logged)
 			rc = dw_delete(volume->store, old);
-		volume_keep_after_move(volume, node, old, moved);
+		if (!is_dir)
+			volume_keep_after_move(volume, node, old, moved);
+		break;
+	case STEP_FORGET:
+		if (is_dir)
+			volume_keep_after_move(volume, node, old, moved);
+		break;
+	case STEP_UNDO:
+		if (logged && !target)
+			rc = dw_delete(volume->store, moved);
+		if (!is_dir)
+			volume_keep_undo_move(volume, node, NULL, moved);
+		break;
+	case STEP_UNDO_FORGET:
+		if (is_dir)
+			volume_keep_undo_move(volume, node, target, moved);
+		break;
 	}
-	moving_release(&moving);
 	return rc;
 }
 
-/* Do it for every key below, the directory's own marker included; `*reached_ret` is the
- * last one. */
+/* Do it for every key below, the directory's own marker included, up to `*end` (NULL:
+ * all), which becomes the last one that it was done for. */
 static int move_keys(struct renaming *r, const struct key *prefix, enum step step,
-		     const struct node **reached_ret)
+		     const struct node **end)
 {
+	const struct node *last = *end;
 	int rc = 0;
 
 	for (struct node *node = r->node; node && !rc; node = next_below(r->node, node)) {
-		*reached_ret = node;
-		rc = move_key(r, prefix, node, step);
+		struct moving moving;
+		rc = moving_init(r, prefix, node, &moving);
+		if (!rc)
+			rc = move_key(r, &moving, node, step);
+		moving_release(&moving);
+		*end = node;
+		if (node == last)
+			break;
 	}
 	return rc;
 }
@@ -299,17 +327,15 @@ static int move_keys(struct renaming *r, const struct key *prefix, enum step ste
 /* Take back what was copied up to `end`; the old names were never touched. */
 static void undo_copies(struct renaming *r, const struct key *prefix, const struct node *end)
 {
-	int rc = 0;
+	const struct node *last = end;
 
-	for (struct node *node = r->node; node && !rc; node = next_below(r->node, node)) {
-		rc = move_key(r, prefix, node, STEP_UNDO);
-		if (node == end)
-			break;
-	}
-	if (rc < 0)
+	if (move_keys(r, prefix, STEP_UNDO, &last) < 0) {
 		volume_log(r->volume, LOG_ERR,
 			   "a directory could not be renamed, and copies of some of its files "
 			   "will show under the new name at the next mount");
+		return;
+	}
+	(void)move_keys(r, prefix, STEP_UNDO_FORGET, &end); /* what fails is logged */
 }
 
 static int check_sizes(struct renaming *r, const struct key *prefix)
@@ -335,7 +361,12 @@ static int move_prefix(struct renaming *r, const struct key *prefix)
 		undo_copies(r, prefix, reached);
 		return rc;
 	}
+	reached = NULL;
 	rc = move_keys(r, prefix, STEP_REMOVE, &reached);
+	if (!rc) {
+		reached = NULL;
+		rc = move_keys(r, prefix, STEP_FORGET, &reached);
+	}
 	if (rc < 0)
 		volume_log(r->volume, LOG_ERR,
 			   "a directory was renamed, but some of its old names could not be "
