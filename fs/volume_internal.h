@@ -100,6 +100,8 @@ void attr_table_free(struct attr_table *table);
 
 /* st of a node; `names` and its lock are held. */
 void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
+/* Count a node for the caller and tell its attributes; `names` is held. */
+void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret);
 /* Attributes of its own for a node; NULL: no memory.  Its lock is held. */
 struct attrs *volume_own_attrs(struct node *node);
 
