@@ -2,6 +2,9 @@
  *
  * attrstore.c - see attrstore.h.
  */
+/* uthash reads this when it is included */
+#define HASH_NONFATAL_OOM 1
+
 #include "fs/attrstore.h"
 
 #include <errno.h>
@@ -12,8 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <uthash.h>
 
 static const char directory[] = ".attr";
+
+enum { SETTLE_BATCH = 256 };
+
+/* A record that is to go. */
+struct pending {
+	UT_hash_handle hh;
+	uint64_t mark; /* when it was said */
+	size_t size;
+	char key[];
+};
 
 struct attrstore {
 	struct dw_store *above;
@@ -21,7 +35,10 @@ struct attrstore {
 	bool refused; /* it is there, but could not be opened; never changes */
 	attrstore_log_fn *log;
 	void *context;
-	pthread_mutex_t lock;             /* who makes it */
+	pthread_mutex_t lock;    /* who makes it; and covers: */
+	struct pending *pending; /* in the order in which it was said */
+	uint64_t mark;
+	/* --- */
 	_Atomic(struct dw_store *) store; /* owned; NULL: none yet */
 	atomic_uint_fast64_t appended;    /* batches */
 	atomic_uint_fast64_t synced;      /* so many of them are on disk */
@@ -96,6 +113,86 @@ int attrstore_open(struct dw_store *above, bool read_only, attrstore_log_fn *log
 	return 0;
 }
 
+/* --- what is to go --- */
+
+static void drop_pending(struct attrstore *attrs, struct pending *pending)
+{
+	HASH_DEL(attrs->pending, pending);
+	free(pending);
+}
+
+static struct pending *find_pending(struct attrstore *attrs, struct dw_bytes key)
+{
+	struct pending *pending;
+
+	HASH_FIND(hh, attrs->pending, key.data, (unsigned)key.size, pending);
+	return pending;
+}
+
+int attrstore_forget(struct attrstore *attrs, struct dw_bytes key)
+{
+	if (!attrstore_has(attrs, key))
+		return 0;
+	struct pending *pending = malloc(sizeof *pending + key.size);
+	if (!pending)
+		return -ENOMEM;
+	memset(pending, 0, sizeof *pending);
+	pending->size = key.size;
+	memcpy(pending->key, key.data, key.size);
+	(void)pthread_mutex_lock(&attrs->lock);
+	struct pending *known = find_pending(attrs, key);
+	if (known)
+		drop_pending(attrs, known);
+	pending->mark = attrs->mark;
+	HASH_ADD_KEYPTR(hh, attrs->pending, pending->key, (unsigned)pending->size, pending);
+	bool added = pending->hh.tbl;
+	(void)pthread_mutex_unlock(&attrs->lock);
+	if (!added)
+		free(pending);
+	return added ? 0 : -ENOMEM;
+}
+
+size_t attrstore_pending(struct attrstore *attrs)
+{
+	(void)pthread_mutex_lock(&attrs->lock);
+	size_t count = HASH_COUNT(attrs->pending);
+	(void)pthread_mutex_unlock(&attrs->lock);
+	return count;
+}
+
+uint64_t attrstore_mark(struct attrstore *attrs)
+{
+	(void)pthread_mutex_lock(&attrs->lock);
+	uint64_t mark = attrs->mark++;
+	(void)pthread_mutex_unlock(&attrs->lock);
+	return mark;
+}
+
+int attrstore_settle(struct attrstore *attrs, uint64_t mark)
+{
+	struct dw_op ops[SETTLE_BATCH];
+	bool written = false;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&attrs->lock);
+	while (!rc && attrs->pending && attrs->pending->mark <= mark) {
+		size_t count = 0;
+		for (struct pending *p = attrs->pending;
+		     p && p->mark <= mark && count < SETTLE_BATCH; p = p->hh.next)
+			ops[count++] = (struct dw_op){.type = DW_DELETE, .key = {p->key, p->size}};
+		rc = dw_batch(atomic_load(&attrs->store), ops, count);
+		written = written || !rc;
+		for (size_t i = 0; !rc && i < count; i++)
+			drop_pending(attrs, attrs->pending);
+	}
+	(void)pthread_mutex_unlock(&attrs->lock);
+	if (written)
+		atomic_fetch_add(&attrs->appended, 1);
+	return rc;
+}
+
+/* --- */
+
 int attrstore_close(struct attrstore *attrs)
 {
 	int rc = 0;
@@ -104,6 +201,8 @@ int attrstore_close(struct attrstore *attrs)
 		return 0;
 	if (atomic_load(&attrs->store))
 		rc = dw_close(atomic_load(&attrs->store));
+	while (attrs->pending)
+		drop_pending(attrs, attrs->pending);
 	(void)pthread_mutex_destroy(&attrs->lock); /* fails only while in use */
 	free(attrs);
 	return rc;
@@ -150,7 +249,14 @@ int attrstore_batch(struct attrstore *attrs, const struct dw_op *ops, size_t cou
 		rc = make_store(attrs);
 	if (rc < 0)
 		return rc;
+	(void)pthread_mutex_lock(&attrs->lock);
 	rc = dw_batch(atomic_load(&attrs->store), ops, count);
+	for (size_t i = 0; !rc && attrs->pending && i < count; i++) {
+		struct pending *pending = find_pending(attrs, ops[i].key);
+		if (pending)
+			drop_pending(attrs, pending);
+	}
+	(void)pthread_mutex_unlock(&attrs->lock);
 	if (!rc)
 		atomic_fetch_add(&attrs->appended, 1);
 	return rc;

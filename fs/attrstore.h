@@ -7,6 +7,9 @@
  * nothing is touched: the mount goes on with defaults, and whatever would have to be
  * kept is refused with -EIO.
  *
+ * What a removed key had is kept until the removal is on disk: a power cut may bring the
+ * key back, and it must not come back with the defaults.
+ *
  * Its keys are 'f' and the key of a file, or 'd' and the key of a directory's marker
  * ('d' alone: the root); its values are the records of fs/attrrecord.h.  Any thread.
  */
@@ -41,6 +44,17 @@ bool attrstore_has(struct attrstore *attrs, struct dw_bytes key);
 /* Append in order, as dw_batch(); the store is made if need be.
  * -EROFS, -EIO as above, -ENAMETOOLONG: a key that leaves no room for the letter. */
 int attrstore_batch(struct attrstore *attrs, const struct dw_op *ops, size_t count);
+
+/* Remove the record of a key that was removed from the store above, once that is
+ * durable; unless the key is written to before.  0 or -ENOMEM. */
+int attrstore_forget(struct attrstore *attrs, struct dw_bytes key);
+
+/* How much is to be forgotten. */
+size_t attrstore_pending(struct attrstore *attrs);
+
+/* A point of time; and: what the store above had by then is on disk now. */
+uint64_t attrstore_mark(struct attrstore *attrs);
+int attrstore_settle(struct attrstore *attrs, uint64_t mark);
 
 /* Return once what was appended before is on disk; without a system call if it is. */
 int attrstore_sync(struct attrstore *attrs);

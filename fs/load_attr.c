@@ -87,6 +87,16 @@ static bool forget_lost(const struct attr_table *table, struct attr_record *reco
 	return true;
 }
 
+/* Write what was settled.  Values first: none that was there before can come back then. */
+static int write_settled(struct attr_table *table, bool is_dir, struct dw_bytes key,
+			 const struct attrs *attrs)
+{
+	int rc = table->changed ? 0 : volume_settle(table->volume);
+
+	table->changed = true;
+	return rc ? rc : volume_keep_alone(table->volume, is_dir, key, attrs);
+}
+
 static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_bytes bytes)
 {
 	struct attr_record record;
@@ -105,10 +115,8 @@ static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_
 	*attrs = record.attrs;
 	attrs->unchecked = !is_dir && attrs->set & (ATTR_MTIME | ATTR_ATIME);
 	int rc = xattrs_new(record.xattrs, &attrs->xattrs);
-	if (!rc && (settled || lost) && !attrstore_usable(table->volume->attrs)) {
-		rc = volume_keep_as(table->volume, is_dir, plain, attrs);
-		table->changed = true;
-	}
+	if (!rc && (settled || lost) && !attrstore_usable(table->volume->attrs))
+		rc = write_settled(table, is_dir, plain, attrs);
 	if (!rc)
 		rc = add_entry(table, key, attrs);
 	if (rc < 0)

@@ -343,7 +343,8 @@ int volume_close(struct volume *volume)
 	stop_committer(volume);
 	int rc = volume_commit_all(volume);
 	release_contents(volume);
-	/* the attributes first: a value on disk finds its own there */
+	int synced = volume->options.read_only ? 0 : volume_sync(volume);
+	rc = rc ? rc : synced;
 	int attrs = attrstore_close(volume->attrs);
 	volume->attrs = NULL;
 	int closed = dw_close(volume->store);

@@ -480,5 +480,5 @@ int volume_sync(struct volume *volume)
 	/* the attributes first: a value on disk finds its own there */
 	int rc = attrstore_sync(volume->attrs);
 
-	return rc < 0 ? rc : dw_sync(volume->store);
+	return rc < 0 ? rc : volume_settle(volume);
 }

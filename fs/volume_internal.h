@@ -18,8 +18,9 @@
 enum { NODE_LOCKS = 256 };
 
 struct volume {
-	struct dw_store *store;  /* owned */
-	struct attrstore *attrs; /* owned */
+	struct dw_store *store;            /* owned */
+	struct attrstore *attrs;           /* owned */
+	atomic_uint_fast64_t settled_txid; /* values below are on disk, as far as known */
 	struct volume_options options;
 	struct attr_defaults defaults;
 
@@ -81,11 +82,16 @@ void volume_keep_undo_move(struct volume *volume, const struct node *node, struc
 			   struct dw_bytes new_key);
 void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
 			    struct dw_bytes new_key);
+/* Bring all values to disk, and forget what was kept for those that are gone. */
+int volume_settle(struct volume *volume);
 /* The key is gone. */
 void volume_keep_drop(struct volume *volume, bool is_dir, struct dw_bytes key);
 /* Keep it under a key, whatever the log says. */
 int volume_keep_as(struct volume *volume, bool is_dir, struct dw_bytes key,
 		   const struct attrs *attrs);
+/* The same, when no older value of the key can come back. */
+int volume_keep_alone(struct volume *volume, bool is_dir, struct dw_bytes key,
+		      const struct attrs *attrs);
 /* Forget times that were set on another value than the node has by now. */
 void volume_check_times(struct volume *volume, struct node *node);
 

@@ -6,8 +6,9 @@
  * Values and attributes stand in two logs.  Owner and mode come before the Put that they
  * are for: a file that was created private is never seen as public.  A time comes behind
  * it, for it names the txid of the value that it was set on.  Where a value replaces one
- * with other attributes, the record that comes before keeps both (fs/attrrecord.h).  And
- * a record goes after the tombstone of its key.
+ * with other attributes, the record that comes before keeps both (fs/attrrecord.h), and
+ * goes on doing so until the new value is on disk: a power cut may bring the old one
+ * back.  For the same reason a record outlives its key until the tombstone is on disk.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "fs/attrrecord.h"
 #include "fs/volume_internal.h"
 #include "fs/xattr.h"
+
+enum { PENDING_MAX = 4096 };
 
 /* A record to be written: the Put, or the Delete where nothing is set. */
 struct kept {
@@ -71,13 +74,96 @@ static struct attr_record record_of(const struct attrs *attrs, bool is_dir, bool
 	return record;
 }
 
-/* The record of `attrs` for a key; `replaced` (may be NULL) are those of the value that
- * it has while its txid is below `since` (0: there is none). */
+/* --- what was before --- */
+
+/* Whether a value that an older record counts for may still come back. */
+static bool is_unsettled(struct volume *volume, const struct attr_record *record)
+{
+	return record->since && record->since >= atomic_load(&volume->settled_txid);
+}
+
+/* What is kept under a key by now, in memory of the caller's; -ENOENT also for what
+ * cannot be read. */
+static int read_kept(struct volume *volume, struct dw_bytes key, struct attr_record *ret,
+		     struct dw_value *value_ret)
+{
+	struct dw_store *store = attrstore_store(volume->attrs);
+
+	if (!attrstore_has(volume->attrs, key) || dw_get(store, key, value_ret) < 0)
+		return -ENOENT;
+	if (attr_record_decode((struct dw_bytes){value_ret->data, value_ret->size}, ret))
+		return 0;
+	free(value_ret->data);
+	return -ENOENT;
+}
+
+static int encode_before(struct attr_record *record, const struct attr_record *before,
+			 uint64_t since, uint8_t **owned_ret)
+{
+	struct attr_record plain = *before;
+	size_t size = 0;
+
+	plain.since = 0;
+	int rc = encode(&plain, owned_ret, &size);
+	record->since = since;
+	record->before = (struct dw_bytes){*owned_ret, size};
+	return rc;
+}
+
+/* Have a record of a file also say what counts for an older value, where one may show
+ * again: `replaced`, or what is kept by now. */
+static int add_before(struct volume *volume, struct dw_bytes plain_key, struct dw_bytes key,
+		      const struct attr_record *replaced, struct attr_record *record,
+		      uint8_t **owned_ret)
+{
+	struct attr_record kept;
+	struct dw_value value;
+	struct dw_stats stats;
+	bool there = !read_kept(volume, key, &kept, &value);
+	bool removed = there && !dw_contains(volume->store, plain_key);
+	int rc = 0;
+
+	if (!there && !replaced)
+		return 0;
+	if (there && is_unsettled(volume, &kept) && !replaced && !removed) {
+		struct attr_record before;
+		(void)attr_record_decode(kept.before, &before); /* was checked with the whole */
+		rc = encode_before(record, &before, kept.since, owned_ret);
+	} else if (replaced || removed) {
+		/* a record has room for one before it */
+		if (there && is_unsettled(volume, &kept))
+			rc = volume_settle(volume);
+		dw_get_stats(volume->store, &stats);
+		if (!rc)
+			rc = encode_before(record, replaced ? replaced : &kept, stats.next_txid,
+					   owned_ret);
+	}
+	if (there)
+		free(value.data);
+	return rc;
+}
+
+/* --- writing --- */
+
+static bool is_kept(struct volume *volume, const struct dw_op *op)
+{
+	struct dw_value value;
+
+	if (!attrstore_has(volume->attrs, op->key) ||
+	    dw_get(attrstore_store(volume->attrs), op->key, &value) < 0)
+		return false;
+	bool same = value.size == op->value.size && !memcmp(value.data, op->value.data, value.size);
+	free(value.data);
+	return same;
+}
+
+/* The record of `now` for a key; `replaced` (may be NULL): of the value that the key has
+ * until the next one; `alone`: nothing that was before can come back. */
 static int kept_make(struct volume *volume, bool is_dir, struct dw_bytes key,
-		     const struct attr_record *now, uint64_t since, const struct attrs *replaced,
+		     const struct attr_record *now, const struct attr_record *replaced, bool alone,
 		     struct kept *ret)
 {
-	struct attr_record record = *now, before = record_of(replaced, is_dir, true);
+	struct attr_record record = *now;
 	uint8_t *older = NULL;
 	size_t size = 0;
 
@@ -85,29 +171,29 @@ static int kept_make(struct volume *volume, bool is_dir, struct dw_bytes key,
 	int rc = make_key(is_dir, key, &ret->key);
 	if (rc < 0)
 		return rc;
-	bool empty = !since && !record.attrs.set && !record.xattrs.size;
 	ret->op = (struct dw_op){.type = DW_DELETE, .key = key_bytes(&ret->key)};
+	/* directories have no values */
+	if (!is_dir && !alone)
+		rc = add_before(volume, key, ret->op.key, replaced, &record, &older);
+	bool empty = !record.since && !record.attrs.set && !record.xattrs.size;
 	ret->needed = !empty || attrstore_has(volume->attrs, ret->op.key);
-	if (empty)
-		return 0;
-	if (since) {
-		rc = encode(&before, &older, &size);
-		record.since = since;
-		record.before = (struct dw_bytes){older, size};
-	}
-	if (!rc)
+	if (!rc && !empty) {
 		rc = encode(&record, &ret->bytes, &size);
+		ret->op.type = DW_PUT;
+		ret->op.value = (struct dw_bytes){ret->bytes, size};
+	}
 	free(older);
-	ret->op.type = DW_PUT;
-	ret->op.value = (struct dw_bytes){ret->bytes, size};
+	/* else each value of a file without attributes would write this again */
+	if (!rc && record.since && is_kept(volume, &ret->op))
+		ret->needed = false;
 	return rc;
 }
 
 static int keep(struct volume *volume, bool is_dir, struct dw_bytes key,
-		const struct attr_record *now, uint64_t since, const struct attrs *replaced)
+		const struct attr_record *now, const struct attr_record *replaced, bool alone)
 {
 	struct kept kept;
-	int rc = kept_make(volume, is_dir, key, now, since, replaced, &kept);
+	int rc = kept_make(volume, is_dir, key, now, replaced, alone, &kept);
 
 	if (!rc && kept.needed)
 		rc = attrstore_batch(volume->attrs, &kept.op, 1);
@@ -120,7 +206,15 @@ int volume_keep_as(struct volume *volume, bool is_dir, struct dw_bytes key,
 {
 	const struct attr_record record = record_of(attrs, is_dir, true);
 
-	return keep(volume, is_dir, key, &record, 0, NULL);
+	return keep(volume, is_dir, key, &record, NULL, false);
+}
+
+int volume_keep_alone(struct volume *volume, bool is_dir, struct dw_bytes key,
+		      const struct attrs *attrs)
+{
+	const struct attr_record record = record_of(attrs, is_dir, true);
+
+	return keep(volume, is_dir, key, &record, NULL, true);
 }
 
 static bool nothing_kept(struct volume *volume, const struct attrs *attrs)
@@ -148,11 +242,37 @@ int volume_keep(struct volume *volume, struct node *node)
 	return rc;
 }
 
+int volume_settle(struct volume *volume)
+{
+	struct dw_stats stats;
+
+	if (!attrstore_store(volume->attrs))
+		return dw_sync(volume->store);
+	uint64_t mark = attrstore_mark(volume->attrs);
+	dw_get_stats(volume->store, &stats);
+	int rc = dw_sync(volume->store);
+	if (rc < 0)
+		return rc;
+	uint64_t known = atomic_load(&volume->settled_txid);
+	while (known < stats.next_txid &&
+	       !atomic_compare_exchange_weak(&volume->settled_txid, &known, stats.next_txid))
+		; /* another one was faster; `known` is what it said */
+	return attrstore_usable(volume->attrs) ? 0 : attrstore_settle(volume->attrs, mark);
+}
+
 void volume_keep_drop(struct volume *volume, bool is_dir, struct dw_bytes key)
 {
+	struct key with_letter;
+
 	if (!attrstore_store(volume->attrs))
 		return;
-	int rc = volume_keep_as(volume, is_dir, key, NULL);
+	int rc = make_key(is_dir, key, &with_letter);
+	if (!rc)
+		rc = attrstore_forget(volume->attrs, key_bytes(&with_letter));
+	key_release(&with_letter);
+	/* each of them is in memory */
+	if (!rc && attrstore_pending(volume->attrs) > PENDING_MAX)
+		rc = volume_settle(volume);
 	/* whoever creates the key anew tries again, and so does the next mount */
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
@@ -207,20 +327,15 @@ int volume_keep_before_move(struct volume *volume, const struct node *node,
 	bool is_dir = node_is_dir(node);
 	bool replaces = target && !is_dir && atomic_load(&target->logged);
 	const struct attrs *replaced = replaces ? target->attrs : NULL;
-	struct attr_record record = record_of(node->attrs, is_dir, is_dir);
-	struct dw_stats stats;
-	uint64_t since = 0;
+	const struct attr_record record = record_of(node->attrs, is_dir, is_dir),
+				 before = record_of(replaced, is_dir, true);
 
 	if (nothing_kept(volume, node->attrs) && attrs_is_empty(replaced))
 		return 0;
 	/* times aside, that is what the key has */
 	if (replaces && attrs_same(node->attrs, replaced) && !(replaced && replaced->unsaved))
 		return 0;
-	if (replaces) {
-		dw_get_stats(volume->store, &stats);
-		since = stats.next_txid;
-	}
-	return keep(volume, is_dir, new_key, &record, since, replaced);
+	return keep(volume, is_dir, new_key, &record, replaces ? &before : NULL, false);
 }
 
 void volume_keep_undo_move(struct volume *volume, const struct node *node, struct node *target,
@@ -252,26 +367,13 @@ void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_
 			    struct dw_bytes new_key)
 {
 	bool is_dir = node_is_dir(node);
-	struct kept put, gone;
-	struct dw_op ops[2];
-	size_t count = 0;
 
 	if (nothing_kept(volume, node->attrs))
 		return;
 	if (node->attrs && !is_dir)
 		move_times(volume, node, new_key);
-	const struct attr_record record = record_of(node->attrs, is_dir, true), none = {.since = 0};
-	int rc = kept_make(volume, is_dir, new_key, &record, 0, NULL, &put);
-	if (!rc && put.needed)
-		ops[count++] = put.op;
-	int rc_gone = kept_make(volume, is_dir, old_key, &none, 0, NULL, &gone);
-	if (!rc_gone && gone.needed)
-		ops[count++] = gone.op;
-	rc = rc ? rc : rc_gone;
-	if (!rc && count)
-		rc = attrstore_batch(volume->attrs, ops, count);
-	kept_release(&put);
-	kept_release(&gone);
+	int rc = volume_keep_as(volume, is_dir, new_key, node->attrs);
+	volume_keep_drop(volume, is_dir, old_key);
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
 			   "attributes of a renamed file could not be brought up to date: %s",

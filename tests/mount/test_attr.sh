@@ -69,7 +69,18 @@ kill_daemon()
 	flock -w 60 "$S/.lock" true
 	umount -l "$M" 2>/dev/null || fusermount3 -uz "$M"
 }
-export -f make_odd_tree describe mount_others as_user need_root kill_daemon
+# rsync's helpers may still be on their way out
+unmount_soon()
+{
+	local i
+	for i in $(seq 100); do
+		! umount "$M" 2>/dev/null || break
+		sleep 0.1
+	done
+	wait_released
+	! mountpoint -q "$M"
+}
+export -f make_odd_tree describe unmount_soon mount_others as_user need_root kill_daemon
 
 test_attr_nothing_set_nothing_written()
 {
@@ -114,7 +125,8 @@ test_attr_rsync_twice()
 	describe "$W/tree" > want
 	describe "$M/tree" | diff want -
 	[ -z "$(rsync -a -i "$W/tree/" "$M/tree/")" ]
-	remount_store
+	unmount_soon
+	mount_store
 	[ -z "$(rsync -a -i "$W/tree/" "$M/tree/")" ]
 	describe "$M/tree" | diff want -
 	# one file changes, and one is transferred
@@ -122,10 +134,11 @@ test_attr_rsync_twice()
 	[ "$(rsync -a -i "$W/tree/" "$M/tree/" | grep -c '^>f')" = 1 ]
 	[ -z "$(rsync -a -i "$W/tree/" "$M/tree/")" ]
 	command_file compact
-	remount_store
+	unmount_soon
+	mount_store
 	[ -z "$(rsync -a -i "$W/tree/" "$M/tree/")" ]
 	[ -z "$(rsync -a -i "$M/tree/" "$W/tree/")" ]
-	unmount_store
+	unmount_soon
 }
 
 test_attr_tar_p()
@@ -377,14 +390,14 @@ test_attr_users()
 	as_user rsync -a "$W/src/" "$M/u/copy/"
 	[ -z "$(as_user rsync -a -i "$W/src/" "$M/u/copy/")" ]
 	cd "$W"
-	unmount_store
+	unmount_soon
 	mount_others
 	[ -z "$(as_user rsync -a -i "$W/src/" "$M/u/copy/")" ]
 	describe "$W/src" > want
 	describe "$M/u/copy" | diff want -
 	as_user cp -a "$W/src" "$M/u/copy2"
 	describe "$M/u/copy2" | diff want -
-	unmount_store
+	unmount_soon
 }
 
 test_attr_setgid_and_setuid()

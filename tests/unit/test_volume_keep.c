@@ -130,6 +130,7 @@ static void test_lost_tail(void)
 	files_release(&before);
 	v = volumes_mount(dir);
 	volumes_expect(v, "g", "public");
+	CHECK_EQ(volumes_stat(v, "g").st_mode, S_IFREG | 0644);
 	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0644);
 	volumes_write(v, "f", "two again");
 	CHECK(mtime_of(v, "f") > 2000000000000);
