@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * test_crash_attr.c - values and their attributes, which stand in two logs, after the
- * daemon was killed before any system call, and after any of them failed.
+ * daemon was killed before any system call, after a power cut that took back values but
+ * not attributes, and after any of the calls failed.
  *
  * Each file is described by one line: name, type, mode, owner, group, xattr and value.
  * Whatever moment is chosen, each line that shows is one of before or of after the
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "store/store.h"
 #include "tests/support/faultio.h"
@@ -397,6 +399,97 @@ static void test_killed(void)
 	}
 }
 
+/* --- values lost by a power cut --- */
+
+struct cutio {
+	struct io io; /* first: the engine hands it back to us */
+	const char *dir;
+	struct files durable; /* the store of values as of its last sync */
+	int op, durable_op;   /* during which that was */
+};
+
+static int cut_sync(struct io *io, int fd)
+{
+	struct cutio *cut = (struct cutio *)io;
+	char link[64], path[300] = "";
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	CHECK(readlink(link, path, sizeof path - 1) > 0);
+	if (strstr(path, "/.attr"))
+		return 0;
+	files_release(&cut->durable);
+	cut->durable = files_snapshot(cut->dir);
+	cut->durable_op = cut->op;
+	return 0;
+}
+
+/* A line may be that of any state since the last sync; what is in all of them shows. */
+static void check_since(const struct lines *states, int first, int last, const struct lines *got)
+{
+	for (int i = 0; i < got->count; i++) {
+		bool fine = false;
+		for (int s = first; s <= last; s++)
+			fine = fine || has(&states[s], got->text[i]) || may_show(got->text[i], s);
+		if (!fine)
+			printf("  between %d and %d shows \"%s\"\n", first, last, got->text[i]);
+		CHECK(fine);
+	}
+	for (int i = 0; i < states[first].count; i++) {
+		const char *line = states[first].text[i];
+		bool stays = true;
+		for (int s = first; s <= last; s++)
+			stays = stays && has(&states[s], line);
+		if (stays && !has(got, line))
+			printf("  between %d and %d loses \"%s\"\n", first, last, line);
+		CHECK(!stays || has(got, line));
+	}
+}
+
+/* The values fall back to the last sync, the attributes do not. */
+static int cut_power(int sync_every)
+{
+	static struct lines states[LINES_MAX];
+	char dir[128]; /* stores_dir() says only some of them at a time */
+	struct cutio cut = {.io = io_posix, .dir = dir};
+	int rc, cuts = 0;
+
+	(void)snprintf(dir, sizeof dir, "%s", stores_dir());
+	cut.io.fdatasync = cut.io.fsync = cut_sync;
+	struct volume *v = mount_io(&cut.io, cut.dir);
+	CHECK_EQ(volume_sync(v), 0);
+	states[0] = describe(v);
+	while (operate(v, cut.op, &rc)) {
+		struct snapshot s = {.files = cut.durable};
+		char path[256];
+		struct stat st;
+		CHECK_EQ(rc, 0);
+		states[++cut.op] = describe(v);
+		attr_dir(cut.dir, path);
+		if (!stat(path, &st))
+			s.attrs = files_snapshot(path);
+		struct volume *after = mount_snapshot(&s);
+		struct lines got = describe(after);
+		check_since(states, cut.durable_op, cut.op, &got);
+		volumes_unmount(after);
+		files_release(&s.attrs);
+		cuts++;
+		if (cut.op % sync_every == 0)
+			CHECK_EQ(volume_sync(v), 0);
+	}
+	volumes_unmount(v);
+	files_release(&cut.durable);
+	return cuts;
+}
+
+static void test_power_cut(void)
+{
+	int cuts = 0;
+
+	for (int sync_every = 1; sync_every <= 4; sync_every++)
+		cuts += cut_power(sync_every);
+	CHECK(cuts > 100);
+}
+
 /* --- a call fails --- */
 
 static void check_same(const struct lines *live, const struct lines *next, uint64_t call,
@@ -466,6 +559,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"crash_attr_killed", test_killed},
+		{"crash_attr_power_cut", test_power_cut},
 		{"crash_attr_fault", test_fault},
 		{NULL, NULL},
 	};
