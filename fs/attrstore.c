@@ -19,8 +19,6 @@
 
 static const char directory[] = ".attr";
 
-enum { SETTLE_BATCH = 256 };
-
 /* A record that is to go. */
 struct pending {
 	UT_hash_handle hh;
@@ -65,8 +63,12 @@ static void on_finding(void *context, const struct dw_finding *finding)
 	struct attrstore *attrs = context;
 	char text[400];
 
+	bool serious =
+		finding->kind != DW_FINDING_TORN_TAIL && finding->kind != DW_FINDING_QUARANTINED;
+
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
-	log_text(attrs, LOG_ERR, "in '%s', the store of attributes: %s", directory, text);
+	log_text(attrs, serious ? LOG_ERR : LOG_WARNING, "in '%s', the store of attributes: %s",
+		 directory, text);
 }
 
 static int open_below(struct attrstore *attrs, bool create)
@@ -170,19 +172,15 @@ uint64_t attrstore_mark(struct attrstore *attrs)
 
 int attrstore_settle(struct attrstore *attrs, uint64_t mark)
 {
-	struct dw_op ops[SETTLE_BATCH];
 	bool written = false;
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&attrs->lock);
 	while (!rc && attrs->pending && attrs->pending->mark <= mark) {
-		size_t count = 0;
-		for (struct pending *p = attrs->pending;
-		     p && p->mark <= mark && count < SETTLE_BATCH; p = p->hh.next)
-			ops[count++] = (struct dw_op){.type = DW_DELETE, .key = {p->key, p->size}};
-		rc = dw_batch(atomic_load(&attrs->store), ops, count);
+		const struct dw_bytes key = {attrs->pending->key, attrs->pending->size};
+		rc = dw_delete(atomic_load(&attrs->store), key);
 		written = written || !rc;
-		for (size_t i = 0; !rc && i < count; i++)
+		if (!rc)
 			drop_pending(attrs, attrs->pending);
 	}
 	(void)pthread_mutex_unlock(&attrs->lock);

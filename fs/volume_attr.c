@@ -197,7 +197,7 @@ static int check_name(const char *name)
 static int set_xattr_locked(struct volume *volume, struct node *node, const char *name,
 			    const void *value, size_t size, int flags)
 {
-	struct xattrs *made;
+	struct xattrs *made = NULL;
 	int rc = get_attrs(volume, node);
 
 	if (!rc)

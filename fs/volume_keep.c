@@ -346,6 +346,10 @@ void volume_keep_undo_move(struct volume *volume, const struct node *node, struc
 
 	if (nothing_kept(volume, node->attrs) && attrs_is_empty(old))
 		return;
+	if (!target) {
+		volume_keep_drop(volume, is_dir, new_key);
+		return;
+	}
 	/* a file's record keeps both, and its next value tries again */
 	if (volume_keep_as(volume, is_dir, new_key, old) < 0 && old)
 		target->attrs->unsaved = true;

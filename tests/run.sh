@@ -122,6 +122,7 @@ programs build/san unit golden model crash
 programs build/tsan thread
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_attr.sh test_attr_many_at_once
 scripts build/san cli
 scripts build/san mount
 run_queue

@@ -517,14 +517,14 @@ static bool run_with_fault(enum faultio_kind kind, uint64_t fail_at)
 {
 	struct faultio fault;
 	const char *dir = check_dir();
-	int rc, failed = 0;
+	int rc;
 
 	left_over = false;
 	faultio_init(&fault);
 	struct volume *v = mount_io(&fault.io, dir);
 	faultio_arm(&fault, kind, ENOSPC, fault.calls + fail_at);
 	for (int i = 0; operate(v, i, &rc); i++)
-		failed += rc != 0;
+		(void)rc; /* what it says is held against the next mount */
 	bool hit = fault.hit;
 	fault.fail_at = 0;
 	/* once more what could not be committed; after a failed sync nothing is written */

@@ -352,6 +352,38 @@ test_attr_no_such_kinds()
 	unmount_store
 }
 
+# Many set, rename and remove the same files at once; what shows then is what lasts.
+test_attr_many_at_once()
+{
+	mount_store
+	mkdir "$M/d" "$M/e"
+	local i
+	for i in 1 2 3 4; do
+		(
+			RANDOM=$i
+			for n in $(seq 150); do
+				f=$M/d/$((RANDOM % 5)) g=$M/e/$((RANDOM % 5))
+				case $((RANDOM % 8)) in
+				0) echo "$n" > "$f" ;;
+				1) chmod 0$((RANDOM % 8))00 "$f" ;;
+				2) touch -d "@$((RANDOM * 1000))" "$f" "$g" ;;
+				3) mv "$f" "$g" ;;
+				4) ln -s "$n" "$f" ;;
+				5) rm -f "$g" ;;
+				6) sync "$M/d" ;;
+				7) mv -T "$M/e" "$M/h"; mkdir -m 0711 "$M/e"; rm -rf "$M/h" ;;
+				esac
+			done
+		) 2>/dev/null &
+	done
+	wait
+	# the times of directories are those of what is in them, after a mount
+	describe "$M" | sed 's/^\(.* d [0-9 ]*\) [0-9.]* $/\1/' > want
+	remount_store
+	describe "$M" | sed 's/^\(.* d [0-9 ]*\) [0-9.]* $/\1/' | diff want -
+	unmount_store
+}
+
 # --- more than one user ---
 
 test_attr_users()
