@@ -140,6 +140,52 @@ static void test_lost_tail(void)
 	volumes_unmount(v);
 }
 
+/* Flat layout: the same keys; directories just do not show, and keep what they have. */
+static void test_flat(void)
+{
+	const struct stat st = {.st_mode = 0600};
+	struct volume_options options = volumes_defaults;
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/f", "f");
+	CHECK_EQ(set(v, "d", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	options.flat = true;
+	v = volumes_mount_with(dir, &options, 0);
+	CHECK_EQ(set(v, "d%2Ff", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	v = volumes_mount_with(dir, &options, 0);
+	CHECK_EQ(volumes_stat(v, "d%2Ff").st_mode, S_IFREG | 0600);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "d/f").st_mode, S_IFREG | 0600);
+	CHECK_EQ(volumes_stat(v, "d").st_mode, S_IFDIR | 0600);
+	volumes_unmount(v);
+}
+
+/* A key that is also a directory: two names, and what is set on either is its own. */
+static void test_conflict(void)
+{
+	const struct stat file = {.st_mode = 0600}, below = {.st_mode = 0700};
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "a", "file");
+	stores_put(store, "a/b", "below");
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	CHECK_EQ(set(v, "a%=", ATTR_MODE, &file), 0);
+	CHECK_EQ(set(v, "a", ATTR_MODE, &below), 0);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "a%=").st_mode, S_IFREG | 0600);
+	CHECK_EQ(volumes_stat(v, "a").st_mode, S_IFDIR | 0700);
+	CHECK_EQ(volumes_stat(v, "a/b").st_mode, S_IFREG | 0644);
+	volumes_unmount(v);
+}
+
 static char logged[600];
 
 static void on_log(void *context, int priority, const char *text)
@@ -255,6 +301,8 @@ int main(int argc, char **argv)
 		{"keep_kept", test_kept},
 		{"keep_changed_outside", test_changed_outside},
 		{"keep_lost_tail", test_lost_tail},
+		{"keep_flat", test_flat},
+		{"keep_conflict", test_conflict},
 		{"keep_damaged_record", test_damaged_record},
 		{"keep_symlink", test_symlink},
 		{"keep_xattr", test_xattr},
