@@ -124,6 +124,11 @@ struct dw_report {
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
 	    struct dw_store **ret);
 
+/* dw_open() of the store in the directory `name` inside the directory of `above`: a
+ * store that belongs to another one and lives under its lock. */
+int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
+	       struct dw_report *report_ret, struct dw_store **ret);
+
 /* Sync, let the lock go, free.  Waits for no one: no other call may be running
  * and every dw_ref, dw_iter and dw_export given back.  NULL is fine.
  * Returns the first error of the final sync; the store is gone in any case. */
@@ -185,6 +190,10 @@ struct dw_stat {
 /* -ENOENT.  No I/O. */
 int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret);
 bool dw_contains(struct dw_store *store, struct dw_bytes key);
+/* The txid of the record that holds the newest value of `key`: it tells this value from
+ * all that the key had or will have, and compaction in place keeps it.
+ * -ENOENT, -EBADMSG.  Reads the header of the record, which is not checked further. */
+int dw_txid(struct dw_store *store, struct dw_bytes key, uint64_t *ret);
 uint64_t dw_count(struct dw_store *store);
 
 /* A value pinned in the log: it stays readable until dw_ref_put(), whatever is

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+struct xattrs;
+
 /* What counts where nothing was set. */
 struct attr_defaults {
 	uid_t uid;
@@ -30,6 +32,9 @@ enum attr_bit {
 	ATTR_CTIME = 1 << 6,
 	ATTR_MTIME_NOW = 1 << 7, /* only as requests */
 	ATTR_ATIME_NOW = 1 << 8,
+	ATTR_SYMLINK = 1 << 9, /* the value is the target of a symbolic link */
+	/* what a new value of the file takes away */
+	ATTR_TIMES = ATTR_MTIME | ATTR_ATIME | ATTR_CTIME,
 };
 
 struct attrs {
@@ -38,7 +43,22 @@ struct attrs {
 	uid_t uid;
 	gid_t gid;
 	int64_t mtime_ns, atime_ns, ctime_ns;
+	uint64_t txid;         /* of the value that mtime and atime were set on; 0: of the one that
+				  will be written next, or of a directory */
+	struct xattrs *xattrs; /* owned; NULL: none */
+	bool unchecked;        /* whether the value still has that txid */
+	bool unsaved;          /* the store of attributes says otherwise, times aside */
+	bool times_unsaved;    /* the times wait for the next value */
 };
+
+/* NULL is fine. */
+void attrs_free(struct attrs *attrs);
+
+/* Whether nothing is set; also of NULL. */
+bool attrs_is_empty(const struct attrs *attrs);
+
+/* Whether two say the same, times aside; NULL says nothing. */
+bool attrs_same(const struct attrs *a, const struct attrs *b);
 
 int64_t attr_ns(struct timespec t);
 struct timespec attr_timespec(int64_t ns);
@@ -46,6 +66,14 @@ int64_t attr_now_ns(void);
 
 /* setuid and setgid do not outlive a change of value or owner (POSIX: write, chown). */
 void attr_kill_privileges(struct attrs *attrs);
+
+/* There is a new value: times set by hand count no more, nor do privileges, and it is
+ * no link's target. */
+void attr_new_value(struct attrs *attrs);
+
+/* The value stayed the old one after all, whose attributes were `old`; privileges do not
+ * come back. */
+void attr_restore(struct attrs *attrs, const struct attrs *old);
 
 /* Fill owner, mode and times of `st`, whose st_mode holds the file type already.
  * `attrs` may be NULL; `mtime_ns` is that of the value. */

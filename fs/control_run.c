@@ -23,8 +23,11 @@ static int run_compact(struct job *job)
 {
 	struct dw_compact_report report;
 	int rc = dw_compact(volume_store(job->volume), &report);
+	int attrs = rc ? 0 : volume_compact_attrs(job->volume);
 
-	if (!rc)
+	if (attrs)
+		(void)snprintf(job->detail, TEXT_SIZE, "the values, but not '.attr'");
+	else if (!rc)
 		(void)snprintf(job->detail, TEXT_SIZE,
 			       "%" PRIu32 " segments with %" PRIu64 " bytes became %" PRIu32
 			       " with %" PRIu64,
@@ -32,14 +35,14 @@ static int run_compact(struct job *job)
 			       report.bytes_after);
 	else if (rc == -EBUSY)
 		(void)snprintf(job->detail, TEXT_SIZE, "a compaction is under way");
-	return rc;
+	return rc ? rc : attrs;
 }
 
 static int run_sync(struct job *job)
 {
 	int rc = volume_commit_all(job->volume);
 
-	return rc ? rc : dw_sync(volume_store(job->volume));
+	return rc ? rc : volume_sync(job->volume);
 }
 
 static int run_rotate(struct job *job)

@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -20,6 +21,7 @@ struct conflict {
 
 struct load {
 	struct volume *volume;
+	struct attr_table *attrs;
 	struct conflict *conflicts; /* owned */
 	size_t count;
 };
@@ -51,8 +53,10 @@ static struct node *new_node(struct load *load, struct node *parent, struct dw_b
 	return node_new(name->text, name->size, &component, is_dir);
 }
 
-/* The directory `component` below `*dir`, made if it is not there. */
-static int enter(struct load *load, struct node **dir, struct dw_bytes component)
+/* The directory `component` below `*dir`, made if it is not there; `key` is that of its
+ * marker. */
+static int enter(struct load *load, struct node **dir, struct dw_bytes component,
+		 struct dw_bytes key)
 {
 	struct tree *tree = &load->volume->tree;
 	struct name name;
@@ -67,6 +71,7 @@ static int enter(struct load *load, struct node **dir, struct dw_bytes component
 	struct node *node = new_node(load, *dir, component, true, &name);
 	if (!node)
 		return -ENOMEM;
+	node->attrs = attr_table_take(load->attrs, true, key);
 	if (there) {
 		rc = put_aside(load, node, there);
 		if (!rc)
@@ -80,8 +85,18 @@ static int enter(struct load *load, struct node **dir, struct dw_bytes component
 	return rc;
 }
 
+/* The attributes of a file.  What is no target of a link is an ordinary file. */
+static struct attrs *take_attrs(struct load *load, struct dw_bytes key, const struct dw_stat *stat)
+{
+	struct attrs *attrs = attr_table_take(load->attrs, false, key);
+
+	if (attrs && (!stat->size || stat->size >= PATH_MAX))
+		attrs->set &= ~(unsigned)ATTR_SYMLINK;
+	return attrs;
+}
+
 static int add_file(struct load *load, struct node *dir, struct dw_bytes component,
-		    const struct dw_stat *stat)
+		    struct dw_bytes key, const struct dw_stat *stat)
 {
 	struct tree *tree = &load->volume->tree;
 	struct name name;
@@ -93,6 +108,7 @@ static int add_file(struct load *load, struct node *dir, struct dw_bytes compone
 	atomic_store(&node->size, stat->size);
 	atomic_store(&node->mtime_ns, stat->mtime_ns);
 	atomic_store(&node->logged, true);
+	node->attrs = take_attrs(load, key, stat);
 	age(dir, stat->mtime_ns);
 	struct node *there = tree_find(tree, dir, name.text, name.size);
 	rc = there ? put_aside(load, there, node) : tree_link(tree, dir, node, 0);
@@ -104,10 +120,12 @@ static int add_key(void *context, struct dw_bytes key, const struct dw_stat *sta
 {
 	struct load *load = context;
 	struct node *dir = load->volume->tree.root;
-	const char *at = key.data, *end = at + key.size, *slash;
+	const char *start = key.data, *at = start, *end = at + key.size, *slash;
 
 	while (!load->volume->options.flat && (slash = memchr(at, '/', (size_t)(end - at)))) {
-		int rc = enter(load, &dir, (struct dw_bytes){at, (size_t)(slash - at)});
+		const struct dw_bytes component = {at, (size_t)(slash - at)},
+				      marker = {key.data, (size_t)(slash + 1 - start)};
+		int rc = enter(load, &dir, component, marker);
 		if (rc < 0)
 			return rc;
 		at = slash + 1;
@@ -117,7 +135,7 @@ static int add_key(void *context, struct dw_bytes key, const struct dw_stat *sta
 		age(dir, stat->mtime_ns);
 		return 0;
 	}
-	return add_file(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, stat);
+	return add_file(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);
 }
 
 /* --- keys that are also directories --- */
@@ -187,6 +205,8 @@ static int settle(struct load *load, const struct conflict *conflict)
 	atomic_store(&node->size, atomic_load(&file->size));
 	atomic_store(&node->mtime_ns, atomic_load(&file->mtime_ns));
 	atomic_store(&node->logged, true);
+	node->attrs = file->attrs;
+	file->attrs = NULL;
 	node->flags |= NODE_BESIDE;
 	dir->flags |= NODE_CONFLICT;
 	rc = tree_link(tree, dir->key->parent, node, 0);
@@ -197,7 +217,13 @@ static int settle(struct load *load, const struct conflict *conflict)
 int volume_load(struct volume *volume)
 {
 	struct load load = {.volume = volume};
-	int rc = dw_for_each(volume->store, add_key, &load);
+	const struct dw_bytes of_root = {"", 0};
+	int rc = attr_table_read(volume, &load.attrs);
+
+	if (!rc) {
+		volume->tree.root->attrs = attr_table_take(load.attrs, true, of_root);
+		rc = dw_for_each(volume->store, add_key, &load);
+	}
 
 	for (size_t i = 0; i < load.count; i++) {
 		if (!rc)
@@ -205,5 +231,9 @@ int volume_load(struct volume *volume)
 		node_unref(load.conflicts[i].file, 1);
 	}
 	free(load.conflicts);
+	if (rc < 0)
+		attr_table_free(load.attrs);
+	else
+		attr_table_finish(load.attrs);
 	return rc;
 }

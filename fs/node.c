@@ -33,7 +33,7 @@ void node_free(struct node *node)
 		free(node->children);
 	if (node->flags & NODE_EXTERNAL)
 		free(node->key);
-	free(node->attrs);
+	attrs_free(node->attrs);
 	free(node);
 }
 

@@ -14,20 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_SECONDS (365.0 * 86400)
-
 enum { REQUEST_MAX = 1 << 20 };
-
-static struct volume *volume_of(fuse_req_t req)
-{
-	(void)req;
-	return ops_volume;
-}
-
-static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
-{
-	return ino == FUSE_ROOT_ID ? volume_root(volume_of(req)) : (struct node *)ino;
-}
 
 static fuse_ino_t ino_of(fuse_req_t req, struct node *node)
 {
@@ -183,14 +170,33 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 				     node_of(req, new_parent), new_name, flags));
 }
 
-/* Links of both kinds have no place in the log. */
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	(void)target;
-	(void)parent;
-	(void)name;
-	reply_err(req, -EPERM);
+	const struct volume_cred cred = cred_of(req);
+	struct volume_entry entry;
+
+	if (control_owns(parent)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	int rc = volume_symlink(volume_of(req), &cred, node_of(req, parent), name, target, &entry);
+	reply_entry(req, rc, &entry);
 }
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char *target = NULL;
+	int rc = control_owns(ino) ? -EINVAL
+				   : volume_readlink(volume_of(req), node_of(req, ino), &target);
+
+	if (rc < 0)
+		reply_err(req, rc);
+	else
+		(void)fuse_reply_readlink(req, target); /* nothing is held for it */
+	free(target);
+}
+
+/* A key has one name. */
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
@@ -287,77 +293,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 {
 	(void)datasync;
 	(void)fi;
-	reply_err(req, control_owns(ino) ? 0 : volume_fsyncdir(volume_of(req)));
-}
-
-/* --- attributes --- */
-
-static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct stat st;
-
-	(void)fi;
-	if (control_owns(ino)) {
-		control_op_getattr(req, ino);
-		return;
-	}
-	int rc = volume_getattr(volume_of(req), node_of(req, ino), &st);
-	if (rc < 0)
-		reply_err(req, rc);
-	else
-		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
-}
-
-static unsigned attr_bits(int to_set)
-{
-	static const struct {
-		int fuse;
-		unsigned bit;
-	} map[] = {
-		{FUSE_SET_ATTR_MODE, ATTR_MODE},
-		{FUSE_SET_ATTR_UID, ATTR_UID},
-		{FUSE_SET_ATTR_GID, ATTR_GID},
-		{FUSE_SET_ATTR_SIZE, ATTR_SIZE},
-		{FUSE_SET_ATTR_MTIME, ATTR_MTIME},
-		{FUSE_SET_ATTR_ATIME, ATTR_ATIME},
-		{FUSE_SET_ATTR_MTIME_NOW, ATTR_MTIME | ATTR_MTIME_NOW},
-		{FUSE_SET_ATTR_ATIME_NOW, ATTR_ATIME | ATTR_ATIME_NOW},
-	};
-	unsigned bits = 0;
-
-	for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-		if (to_set & map[i].fuse)
-			bits |= map[i].bit;
-	return bits;
-}
-
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-		       struct fuse_file_info *fi)
-{
-	struct stat st;
-
-	if (control_owns(ino)) {
-		control_op_setattr(req, ino, to_set);
-		return;
-	}
-	int rc = volume_setattr(volume_of(req), node_of(req, ino), attr, attr_bits(to_set),
-				fi != NULL, &st);
-	if (rc < 0)
-		reply_err(req, rc);
-	else
-		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
-}
-
-static void op_statfs(fuse_req_t req, fuse_ino_t ino)
-{
-	struct statvfs st;
-	int rc = volume_statfs(volume_of(req), &st);
-
-	(void)ino;
-	if (rc < 0)
-		reply_err(req, rc);
-	else
-		(void)fuse_reply_statfs(req, &st); /* nothing is held for it */
+	reply_err(req, control_owns(ino) ? 0 : volume_sync(volume_of(req)));
 }
 
 /* --- files --- */
@@ -459,9 +395,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 	conn->max_write = REQUEST_MAX;
 	conn->max_readahead = REQUEST_MAX;
-	conn->want |= conn->capable &
-		      (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV |
-		       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS);
+	conn->want |= conn->capable & (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV |
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
+				       FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS);
 	/* pages change through the kernel only, so a new mtime drops none; and a listing
 	 * always comes with attributes */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
@@ -481,6 +417,7 @@ const struct fuse_lowlevel_ops ops_table = {
 	.unlink = op_unlink,
 	.rmdir = op_rmdir,
 	.symlink = op_symlink,
+	.readlink = op_readlink,
 	.link = op_link,
 	.rename = op_rename,
 	.open = op_open,
@@ -494,6 +431,10 @@ const struct fuse_lowlevel_ops ops_table = {
 	.readdirplus = op_readdirplus,
 	.fsyncdir = op_fsyncdir,
 	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 	.create = op_create,
 	.fallocate = op_fallocate,
 };

@@ -9,9 +9,27 @@
 
 #include "fs/ops.h"
 
+/* How long the kernel may keep what it was told: the daemon is the only writer. */
+#define KEEP_SECONDS (365.0 * 86400)
+
+/* The volume that this thread's request is about: set before it gets to ops_table,
+ * which is told no more than the session. */
+extern _Thread_local struct volume *ops_volume;
+
 static inline struct mount *mount_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
+}
+
+static inline struct volume *volume_of(fuse_req_t req)
+{
+	(void)req;
+	return ops_volume;
+}
+
+static inline struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? volume_root(volume_of(req)) : (struct node *)ino;
 }
 
 static inline struct volume_cred cred_of(fuse_req_t req)
@@ -23,10 +41,6 @@ static inline struct volume_cred cred_of(fuse_req_t req)
 
 /* The requests themselves (fs/ops.c). */
 extern const struct fuse_lowlevel_ops ops_table;
-
-/* The volume that this thread's request is about: set before it gets to ops_table,
- * which is told no more than the session. */
-extern _Thread_local struct volume *ops_volume;
 
 /* The kernel's errno for ours: what a file system does not say is an I/O error. */
 static inline void reply_err(fuse_req_t req, int rc)
@@ -40,6 +54,17 @@ static inline void reply_err(fuse_req_t req, int rc)
 		metrics_add_error(mount_of(req)->metrics, -rc);
 	(void)fuse_reply_err(req, -rc); /* nothing is held for it */
 }
+
+/* Requests about attributes (fs/ops_attr.c). */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 
 /* Requests that are for the control directory (fs/ops_control.c). */
 

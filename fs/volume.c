@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * volume.c - a volume's life, its attributes, and the thread that commits what
- * stays open.
+ * volume.c - a volume's life, and the thread that commits what stays open.
  */
 #include "fs/volume_internal.h"
 
@@ -16,7 +15,7 @@
 #include <time.h>
 #include <utlist.h>
 
-enum { COMMIT_MS_DEFAULT = 5000, BLOCK_SIZE = 4096 };
+enum { COMMIT_MS_DEFAULT = 5000 };
 
 void volume_log(struct volume *volume, int priority, const char *format, ...)
 {
@@ -41,7 +40,7 @@ _Static_assert(NODE_LOCKS == 1 << 8, "eight bits choose the lock");
 
 /* --- keys --- */
 
-static int key_reserve(struct key *key, size_t size)
+int key_reserve(struct key *key, size_t size)
 {
 	key->size = size;
 	key->data = size <= sizeof key->small ? key->small : malloc(size);
@@ -110,6 +109,7 @@ static int init_locks(struct volume *volume)
 static void volume_free(struct volume *volume)
 {
 	tree_release(&volume->tree);
+	(void)attrstore_close(volume->attrs); /* here only what was not written to */
 	free((void *)volume->options.reserved);
 	free(volume);
 }
@@ -130,6 +130,9 @@ int volume_open(struct dw_store *store, const struct volume_options *options, st
 	int rc = rules.reserved ? init_locks(volume) : -ENOMEM;
 	if (!rc)
 		rc = tree_init(&volume->tree, &rules);
+	if (!rc)
+		rc = attrstore_open(store, options->read_only, options->log, options->context,
+				    &volume->attrs);
 	if (!rc)
 		rc = volume_load(volume);
 	if (rc < 0) {
@@ -340,113 +343,13 @@ int volume_close(struct volume *volume)
 	stop_committer(volume);
 	int rc = volume_commit_all(volume);
 	release_contents(volume);
+	int synced = volume->options.read_only ? 0 : volume_sync(volume);
+	rc = rc ? rc : synced;
+	int attrs = attrstore_close(volume->attrs);
+	volume->attrs = NULL;
 	int closed = dw_close(volume->store);
 	volume_free(volume);
-	return rc ? rc : closed;
-}
-
-/* --- attributes --- */
-
-void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret)
-{
-	uint32_t size = node_is_dir(node) ? 0 : atomic_load(&node->size);
-
-	*ret = (struct stat){
-		.st_ino = node->ino,
-		.st_mode = node_is_dir(node) ? S_IFDIR : S_IFREG,
-		.st_nlink = node_is_linked(node) ? 1 : 0,
-		.st_size = size,
-		.st_blksize = BLOCK_SIZE,
-		.st_blocks = ((blkcnt_t)size + 511) / 512,
-	};
-	attr_fill(&volume->defaults, node->attrs, atomic_load(&node->mtime_ns), ret);
-}
-
-struct attrs *volume_own_attrs(struct node *node)
-{
-	if (!node->attrs)
-		node->attrs = calloc(1, sizeof *node->attrs);
-	return node->attrs;
-}
-
-int volume_getattr(struct volume *volume, struct node *node, struct stat *ret)
-{
-	(void)pthread_rwlock_rdlock(&volume->names);
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
-	volume_fill_stat(volume, node, ret);
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-	(void)pthread_rwlock_unlock(&volume->names);
-	return 0;
-}
-
-static int64_t requested_ns(struct timespec t, bool now)
-{
-	return now ? attr_now_ns() : attr_ns(t);
-}
-
-static int set_attrs(struct node *node, const struct stat *st, unsigned which)
-{
-	struct attrs *attrs = volume_own_attrs(node);
-
-	if (!attrs)
-		return -ENOMEM;
-	if (which & (ATTR_UID | ATTR_GID) && !node_is_dir(node))
-		attr_kill_privileges(attrs);
-	if (which & ATTR_MODE)
-		attrs->mode = st->st_mode & 07777;
-	if (which & ATTR_UID)
-		attrs->uid = st->st_uid;
-	if (which & ATTR_GID)
-		attrs->gid = st->st_gid;
-	if (which & ATTR_MTIME)
-		attrs->mtime_ns = requested_ns(st->st_mtim, which & ATTR_MTIME_NOW);
-	if (which & ATTR_ATIME)
-		attrs->atime_ns = requested_ns(st->st_atim, which & ATTR_ATIME_NOW);
-	attrs->ctime_ns = attr_now_ns();
-	attrs->set |=
-		(which & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_MTIME | ATTR_ATIME)) | ATTR_CTIME;
-	/* Bytes not yet in the log can take the time with them: then it lasts. */
-	if (which & ATTR_MTIME && !node_is_dir(node) && node->content && node->content->dirty) {
-		atomic_store(&node->mtime_ns, attrs->mtime_ns);
-		attrs->set &= ~(unsigned)ATTR_MTIME;
-	}
-	return 0;
-}
-
-static int setattr_locked(struct volume *volume, struct node *node, const struct stat *st,
-			  unsigned which, bool open)
-{
-	int rc = 0;
-
-	if (which & ATTR_SIZE) {
-		if (node_is_dir(node))
-			return -EISDIR;
-		/* without an open file no close will follow that could commit it */
-		rc = open ? volume_resize_locked(volume, node, (uint64_t)st->st_size)
-			  : volume_truncate_locked(volume, node, (uint64_t)st->st_size);
-	}
-	if (!rc && which & ~(unsigned)ATTR_SIZE)
-		rc = set_attrs(node, st, which);
-	return rc;
-}
-
-int volume_setattr(struct volume *volume, struct node *node, const struct stat *st, unsigned which,
-		   bool open, struct stat *ret)
-{
-	if (volume->options.read_only)
-		return -EROFS;
-	if (which & ATTR_SIZE && (st->st_size < 0 || (uint64_t)st->st_size > DW_VALUE_SIZE_MAX))
-		return st->st_size < 0 ? -EINVAL : -EFBIG;
-	(void)pthread_rwlock_rdlock(&volume->names);
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
-	int rc = setattr_locked(volume, node, st, which, open);
-	if (!node_is_dir(node))
-		volume_drop_content(volume, node);
-	if (!rc)
-		volume_fill_stat(volume, node, ret);
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-	(void)pthread_rwlock_unlock(&volume->names);
-	return rc;
+	return rc ? rc : attrs ? attrs : closed;
 }
 
 int volume_statfs(struct volume *volume, struct statvfs *ret)

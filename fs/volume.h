@@ -77,6 +77,9 @@ int volume_create(struct volume *volume, const struct volume_cred *cred, struct 
 /* Create an empty regular file without opening it.  Other types: -EPERM. */
 int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		 const char *name, mode_t mode, struct volume_entry *ret);
+/* Create a symbolic link: its target is the value. */
+int volume_symlink(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		   const char *name, const char *target, struct volume_entry *ret);
 int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		 const char *name, mode_t mode, struct volume_entry *ret);
 int volume_unlink(struct volume *volume, struct node *parent, const char *name);
@@ -96,13 +99,28 @@ typedef int volume_dirent_fn(void *context, const char *name, struct node *node,
 int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, bool counted,
 		   volume_dirent_fn *visit, void *context);
 
-/* --- attributes --- */
+/* --- attributes ---
+ *
+ * Kept in a store of their own, `.attr/` inside the store's directory.  If that cannot be
+ * opened, everything shows with the defaults, and what would have to be kept is -EIO. */
 
 int volume_getattr(struct volume *volume, struct node *node, struct stat *ret);
 /* `which`: of enum attr_bit.  A size set without an open file (`open` false) is
  * committed at once. */
 int volume_setattr(struct volume *volume, struct node *node, const struct stat *st, unsigned which,
 		   bool open, struct stat *ret);
+/* Extended attributes: names that begin with "user."; others are -EOPNOTSUPP.
+ * setxattr: XATTR_CREATE, XATTR_REPLACE; -EEXIST, -ENODATA, -ERANGE: a bad name, -E2BIG: a
+ * value over 64 KiB, -ENOSPC: more than 1 MiB of them, or 64 KiB of names.
+ * getxattr, listxattr: the size, and the bytes if `size` is not 0; -ENODATA, -ERANGE. */
+int volume_setxattr(struct volume *volume, struct node *node, const char *name, const void *value,
+		    size_t size, int flags);
+int volume_removexattr(struct volume *volume, struct node *node, const char *name);
+ssize_t volume_getxattr(struct volume *volume, struct node *node, const char *name, void *ret,
+			size_t size);
+ssize_t volume_listxattr(struct volume *volume, struct node *node, char *ret, size_t size);
+/* Compact the store of attributes, if there is one. */
+int volume_compact_attrs(struct volume *volume);
 int volume_statfs(struct volume *volume, struct statvfs *ret);
 
 /* --- files --- */
@@ -119,7 +137,10 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 int volume_flush(struct volume *volume, struct node *node);
 /* And the machine. */
 int volume_fsync(struct volume *volume, struct node *node);
-int volume_fsyncdir(struct volume *volume);
+/* Bring everything that was committed or set to disk; also for fsync of a directory. */
+int volume_sync(struct volume *volume);
+/* The target of a symbolic link, ended by a NUL, to be freed.  -EINVAL: it is none. */
+int volume_readlink(struct volume *volume, struct node *node, char **ret);
 /* fallocate(2): mode 0, KEEP_SIZE, and with it PUNCH_HOLE; ZERO_RANGE. */
 int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_t offset,
 		     uint64_t size);

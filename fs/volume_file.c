@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -100,10 +101,8 @@ bool volume_is_marker_name(const struct volume *volume, const struct node *node)
 static void touch(struct volume *volume, struct node *node, struct content *content)
 {
 	atomic_store(&node->mtime_ns, attr_now_ns());
-	if (node->attrs) {
-		node->attrs->set &= ~(unsigned)ATTR_MTIME; /* a new value, a new time */
-		attr_kill_privileges(node->attrs);
-	}
+	if (node->attrs)
+		attr_new_value(node->attrs);
 	if (node_is_linked(node))
 		volume_mark_dirty(volume, content);
 }
@@ -130,10 +129,34 @@ int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size
 	return 0;
 }
 
+/* Put a value, with the attributes that are for it before and behind. */
+static int put_value(struct volume *volume, struct node *node, struct dw_bytes value,
+		     int64_t mtime_ns)
+{
+	struct dw_op op = {.type = DW_PUT, .value = value, .mtime_set = true, .mtime_ns = mtime_ns};
+	struct key key;
+	int rc = key_of_node(node, &key);
+
+	op.key = key_bytes(&key);
+	if (!rc)
+		rc = volume_keep_before_put(volume, node, op.key);
+	if (!rc)
+		rc = dw_batch(volume->store, &op, 1);
+	if (!rc) {
+		node_set_logged(node, true);
+		int kept = volume_keep_after_put(volume, node, op.key);
+		/* the value is there: only its times may be lost with the next mount */
+		if (kept < 0)
+			volume_log(volume, LOG_WARNING, "times of a file could not be kept: %s",
+				   strerror(-kept));
+	}
+	key_release(&key);
+	return rc;
+}
+
 int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size)
 {
 	struct content *content;
-	struct key key;
 	int64_t now = attr_now_ns();
 	int rc = 0;
 
@@ -147,25 +170,19 @@ int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t si
 		rc = content_reserve(content, (size_t)size);
 	if (rc < 0)
 		return rc;
-	rc = key_of_node(node, &key);
-	if (!rc) {
-		const struct dw_op op = {
-			.type = DW_PUT,
-			.key = key_bytes(&key),
-			.value = {content->data, (size_t)size},
-			.mtime_set = true,
-			.mtime_ns = now,
-		};
-		rc = dw_batch(volume->store, &op, 1);
+	const struct attrs old = node->attrs ? *node->attrs : (struct attrs){.set = 0};
+	if (node->attrs)
+		attr_new_value(node->attrs);
+	rc = put_value(volume, node, (struct dw_bytes){content->data, (size_t)size}, now);
+	if (rc < 0) {
+		/* nothing was changed; but privileges that went first stay away */
+		if (node->attrs)
+			attr_restore(node->attrs, &old);
+		return rc;
 	}
-	key_release(&key);
-	if (rc < 0)
-		return rc; /* nothing was changed */
 	content->loaded = true;
 	atomic_store(&node->size, (uint32_t)size);
-	touch(volume, node, content);
 	atomic_store(&node->mtime_ns, now);
-	node_set_logged(node, true);
 	volume_mark_clean(volume, content);
 	return 0;
 }
@@ -173,28 +190,15 @@ int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t si
 int volume_commit_locked(struct volume *volume, struct node *node)
 {
 	struct content *content = node->content;
-	struct key key;
 
 	if (!content || !content->dirty)
 		return 0;
 	assert(node_is_linked(node) && content->loaded);
-	int rc = key_of_node(node, &key);
-	if (!rc) {
-		const struct dw_op op = {
-			.type = DW_PUT,
-			.key = key_bytes(&key),
-			.value = {content->data, atomic_load(&node->size)},
-			.mtime_set = true,
-			.mtime_ns = atomic_load(&node->mtime_ns),
-		};
-		rc = dw_batch(volume->store, &op, 1);
-	}
-	key_release(&key);
-	if (rc < 0)
-		return rc;
-	node_set_logged(node, true);
-	volume_mark_clean(volume, content);
-	return 0;
+	const struct dw_bytes value = {content->data, atomic_load(&node->size)};
+	int rc = put_value(volume, node, value, atomic_load(&node->mtime_ns));
+	if (!rc)
+		volume_mark_clean(volume, content);
+	return rc;
 }
 
 /* --- leaving the tree --- */
@@ -353,6 +357,25 @@ ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t 
 	return n;
 }
 
+int volume_readlink(struct volume *volume, struct node *node, char **ret)
+{
+	char *target = calloc(1, PATH_MAX + 1);
+	struct stat st;
+
+	if (!target)
+		return -ENOMEM;
+	int rc = volume_getattr(volume, node, &st);
+	if (!rc && !S_ISLNK(st.st_mode))
+		rc = -EINVAL;
+	ssize_t n = rc ? rc : volume_read(volume, node, target, PATH_MAX, 0);
+	if (n < 0) {
+		free(target);
+		return (int)n;
+	}
+	*ret = target;
+	return 0;
+}
+
 /* --- writing --- */
 
 static int write_locked(struct volume *volume, struct node *node, const void *data, size_t size,
@@ -449,10 +472,13 @@ int volume_fsync(struct volume *volume, struct node *node)
 {
 	int rc = volume_flush(volume, node);
 
-	return rc < 0 ? rc : dw_sync(volume->store);
+	return rc < 0 ? rc : volume_sync(volume);
 }
 
-int volume_fsyncdir(struct volume *volume)
+int volume_sync(struct volume *volume)
 {
-	return dw_sync(volume->store);
+	/* the attributes first: a value on disk finds its own there */
+	int rc = attrstore_sync(volume->attrs);
+
+	return rc < 0 ? rc : volume_settle(volume);
 }

@@ -11,13 +11,16 @@
 
 #include <pthread.h>
 
+#include "fs/attrstore.h"
 #include "fs/content.h"
 #include "fs/volume.h"
 
 enum { NODE_LOCKS = 256 };
 
 struct volume {
-	struct dw_store *store; /* owned */
+	struct dw_store *store;            /* owned */
+	struct attrstore *attrs;           /* owned */
+	atomic_uint_fast64_t settled_txid; /* values below are on disk, as far as known */
 	struct volume_options options;
 	struct attr_defaults defaults;
 
@@ -42,6 +45,8 @@ struct key {
 	char small[512];
 };
 
+/* Room for `size` bytes.  0 or -ENOMEM; key_release() in any case. */
+int key_reserve(struct key *key, size_t size);
 /* 0 or -ENOMEM; key_release() in any case.  `names` held. */
 int key_of_node(const struct node *node, struct key *ret);
 /* The key of a component below `parent`; -ENAMETOOLONG. */
@@ -61,8 +66,48 @@ void volume_log(struct volume *volume, int priority, const char *format, ...)
 /* Read all keys into the tree (fs/load.c). */
 int volume_load(struct volume *volume);
 
-/* st of a node; its lock is held. */
+/* Keeping attributes (fs/volume_keep.c).  `key` is that of the node, or will be;
+ * `names` and the node's lock are held, or `names` for writing. */
+
+/* Keep what a node has now; what its value must come first for is left to that. */
+int volume_keep(struct volume *volume, struct node *node);
+/* Around each Put of a file's value. */
+int volume_keep_before_put(struct volume *volume, struct node *node, struct dw_bytes key);
+int volume_keep_after_put(struct volume *volume, struct node *node, struct dw_bytes key);
+/* Around the records that give a node another key; `target`: the file that has it, or
+ * NULL.  Undo: there were no such records. */
+int volume_keep_before_move(struct volume *volume, const struct node *node,
+			    const struct node *target, struct dw_bytes new_key);
+void volume_keep_undo_move(struct volume *volume, const struct node *node, struct node *target,
+			   struct dw_bytes new_key);
+void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
+			    struct dw_bytes new_key);
+/* Bring all values to disk, and forget what was kept for those that are gone. */
+int volume_settle(struct volume *volume);
+/* The key is gone. */
+void volume_keep_drop(struct volume *volume, bool is_dir, struct dw_bytes key);
+/* Keep it under a key, whatever the log says. */
+int volume_keep_as(struct volume *volume, bool is_dir, struct dw_bytes key,
+		   const struct attrs *attrs);
+/* The same, when no older value of the key can come back. */
+int volume_keep_alone(struct volume *volume, bool is_dir, struct dw_bytes key,
+		      const struct attrs *attrs);
+/* Forget times that were set on another value than the node has by now. */
+void volume_check_times(struct volume *volume, struct node *node);
+
+/* What was kept, while keys are read into the tree (fs/load_attr.c). */
+struct attr_table;
+int attr_table_read(struct volume *volume, struct attr_table **ret);
+/* The caller's from now on; NULL: none. */
+struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_bytes key);
+/* Drop the records of keys that vanished; free.  NULL is fine. */
+void attr_table_finish(struct attr_table *table);
+void attr_table_free(struct attr_table *table);
+
+/* st of a node; `names` and its lock are held. */
 void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
+/* Count a node for the caller and tell its attributes; `names` is held. */
+void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret);
 /* Attributes of its own for a node; NULL: no memory.  Its lock is held. */
 struct attrs *volume_own_attrs(struct node *node);
 
@@ -96,7 +141,7 @@ bool volume_key_is_taken(struct volume *volume, struct node *parent, const struc
 /* Whether a file has the key of this directory's name, in the end. */
 void volume_update_conflict(struct volume *volume, struct node *dir);
 /* The names of a directory changed. */
-void volume_touch_dir(struct node *dir);
+void volume_touch_dir(struct volume *volume, struct node *dir);
 
 /* Whether an empty value of this file would read as its directory's marker. */
 bool volume_is_marker_name(const struct volume *volume, const struct node *node);

@@ -89,8 +89,8 @@ static int move_in_tree(struct renaming *r)
 	if (!rc) {
 		r->node->flags &= (uint8_t)~NODE_BESIDE;
 		r->node->flags |= r->beside ? NODE_BESIDE : 0;
-		volume_touch_dir(r->parent);
-		volume_touch_dir(r->new_parent);
+		volume_touch_dir(r->volume, r->parent);
+		volume_touch_dir(r->volume, r->new_parent);
 	}
 	return rc;
 }
@@ -116,23 +116,35 @@ static int current_value(struct renaming *r, struct dw_value *owned, struct dw_b
 	return rc;
 }
 
-static int64_t current_mtime(const struct node *node)
+static int64_t current_mtime(struct volume *volume, struct node *node)
 {
+	volume_check_times(volume, node);
 	if (node->attrs && node->attrs->set & ATTR_MTIME)
 		return node->attrs->mtime_ns;
 	return atomic_load(&node->mtime_ns);
 }
 
-/* The new value and the old tombstone, in one append. */
+/* The new value and the old tombstone, in one append; attributes before and behind. */
 static int append_move(struct renaming *r, const struct dw_op *put)
 {
 	struct change change = {.count = 1, .ops = {*put}, .keys = {{.data = NULL}}};
+	struct key old;
+	int rc = key_of_node(r->node, &old);
 
 	change.keys[0].data = change.keys[0].small; /* the key is the caller's */
-	int rc = change_remove(&change, r->node, r->new_parent == r->parent);
 	if (!rc)
+		rc = change_remove(&change, r->node, r->new_parent == r->parent);
+	if (!rc)
+		rc = volume_keep_before_move(r->volume, r->node, r->target, put->key);
+	if (!rc) {
 		rc = change_append(&change, r->volume, r->parent);
+		if (rc < 0)
+			volume_keep_undo_move(r->volume, r->node, r->target, put->key);
+		else
+			volume_keep_after_move(r->volume, r->node, key_bytes(&old), put->key);
+	}
 	change_release(&change);
+	key_release(&old);
 	return rc;
 }
 
@@ -147,7 +159,7 @@ static int rename_file(struct renaming *r)
 		return rc;
 	rc = new_key(r, &key);
 	put.key = key_bytes(&key);
-	put.mtime_ns = current_mtime(r->node);
+	put.mtime_ns = current_mtime(r->volume, r->node);
 	if (!rc && r->target)
 		rc = volume_preserve(r->volume, r->target);
 	if (!rc && !put.value.size && r->target && volume_is_marker_name(r->volume, r->target))
@@ -163,8 +175,6 @@ static int rename_file(struct renaming *r)
 	node_set_logged(r->node, true);
 	atomic_store(&r->node->mtime_ns, put.mtime_ns);
 	rc = move_in_tree(r);
-	if (!rc && r->node->attrs)
-		r->node->attrs->ctime_ns = attr_now_ns();
 	volume_drop_content(r->volume, r->node);
 	return rc;
 }
@@ -191,56 +201,141 @@ static bool is_logged(const struct node *node)
 	return node_is_dir(node) ? node->flags & NODE_MARKER : atomic_load(&node->logged);
 }
 
-/* One record for a key below the directory: its value under the new name, or the
- * tombstone of either name. */
-static int move_key(struct renaming *r, const struct key *prefix, struct node *node,
-		    enum dw_type type, bool under_new_name)
+/* A key below the directory: where it was, and where it goes. */
+struct moving {
+	struct key old;
+	struct key moved;
+};
+
+static int moving_init(struct renaming *r, const struct key *prefix, const struct node *node,
+		       struct moving *ret)
 {
 	size_t skipped = node_key_size(r->node);
-	struct dw_value value = {.data = NULL};
-	struct dw_op op = {.type = type, .mtime_set = true, .mtime_ns = current_mtime(node)};
-	struct key old;
-	char *moved = NULL;
-	int rc = key_of_node(node, &old);
+	int rc = key_of_node(node, &ret->old);
+	size_t rest = rc ? 0 : ret->old.size - skipped;
 
-	if (!rc) {
-		size_t rest = old.size - skipped;
-		moved = malloc(prefix->size + rest);
-		rc = moved ? 0 : -ENOMEM;
-		if (!rc) {
-			memcpy(moved, prefix->data, prefix->size);
-			memcpy(moved + prefix->size, old.data + skipped, rest);
-			op.key = under_new_name ? (struct dw_bytes){moved, prefix->size + rest}
-						: key_bytes(&old);
-		}
-	}
-	if (!rc && type == DW_PUT)
-		rc = dw_get(r->volume->store, key_bytes(&old), &value);
-	op.value = (struct dw_bytes){value.data, value.size};
+	ret->moved.data = ret->moved.small;
 	if (!rc)
-		rc = dw_batch(r->volume->store, &op, 1);
+		rc = key_reserve(&ret->moved, prefix->size + rest);
+	if (rc < 0)
+		return rc;
+	memcpy(ret->moved.data, prefix->data, prefix->size);
+	memcpy(ret->moved.data + prefix->size, ret->old.data + skipped, rest);
+	return 0;
+}
+
+static void moving_release(struct moving *moving)
+{
+	key_release(&moving->old);
+	key_release(&moving->moved);
+}
+
+/* The value under its new name. */
+static int copy_value(struct renaming *r, const struct moving *moving, struct node *node)
+{
+	struct dw_value value;
+	int rc = dw_get(r->volume->store, key_bytes(&moving->old), &value);
+
+	if (rc < 0)
+		return rc;
+	const struct dw_op op = {
+		.type = DW_PUT,
+		.key = key_bytes(&moving->moved),
+		.value = {value.data, value.size},
+		.mtime_set = true,
+		.mtime_ns = current_mtime(r->volume, node),
+	};
+	rc = dw_batch(r->volume->store, &op, 1);
 	free(value.data);
-	free(moved);
-	key_release(&old);
 	return rc;
 }
 
-/* Do it for every key below, the directory's own marker included, up to `end`. */
-static int move_keys(struct renaming *r, const struct key *prefix, enum dw_type type,
-		     bool under_new_name, const struct node *end, struct node **reached_ret)
+/* The attributes of a directory go last: as long as a key is left below it, it shows. */
+enum step {
+	STEP_COPY,        /* values and attributes to the new names */
+	STEP_REMOVE,      /* the old names, and attributes of files */
+	STEP_FORGET,      /* attributes of directories */
+	STEP_UNDO,        /* instead: the copies */
+	STEP_UNDO_FORGET, /* and attributes of directories */
+};
+
+/* One step of the way of one key: attributes come before what they are for, and go
+ * behind it. */
+static int move_key(struct renaming *r, const struct moving *moving, struct node *node,
+		    enum step step)
 {
+	struct volume *volume = r->volume;
+	struct dw_bytes old = key_bytes(&moving->old), moved = key_bytes(&moving->moved);
+	/* taking back must leave the marker of the directory that was to be replaced */
+	struct node *target = node == r->node ? r->target : NULL;
+	bool is_dir = node_is_dir(node), logged = is_logged(node);
 	int rc = 0;
 
-	for (struct node *node = r->node; node && node != end; node = next_below(r->node, node)) {
-		/* taking back must leave the marker of the directory that was to be replaced */
-		bool others = r->target && node == r->node && type == DW_DELETE && under_new_name;
-		*reached_ret = node;
-		if (is_logged(node) && !others)
-			rc = move_key(r, prefix, node, type, under_new_name);
-		if (rc < 0)
+	switch (step) {
+	case STEP_COPY:
+		rc = volume_keep_before_move(volume, node, target, moved);
+		if (!rc && logged)
+			rc = copy_value(r, moving, node);
+		break;
+	case STEP_REMOVE:
+		if (!is_dir)
+			atomic_store(&node->mtime_ns, current_mtime(volume, node));
+		if (logged)
+			rc = dw_delete(volume->store, old);
+		if (!is_dir)
+			volume_keep_after_move(volume, node, old, moved);
+		break;
+	case STEP_FORGET:
+		if (is_dir)
+			volume_keep_after_move(volume, node, old, moved);
+		break;
+	case STEP_UNDO:
+		if (logged && !target)
+			rc = dw_delete(volume->store, moved);
+		if (!is_dir)
+			volume_keep_undo_move(volume, node, NULL, moved);
+		break;
+	case STEP_UNDO_FORGET:
+		if (is_dir)
+			volume_keep_undo_move(volume, node, target, moved);
+		break;
+	}
+	return rc;
+}
+
+/* Do it for every key below, the directory's own marker included, up to `*end` (NULL:
+ * all), which becomes the last one that it was done for. */
+static int move_keys(struct renaming *r, const struct key *prefix, enum step step,
+		     const struct node **end)
+{
+	const struct node *last = *end;
+	int rc = 0;
+
+	for (struct node *node = r->node; node && !rc; node = next_below(r->node, node)) {
+		struct moving moving;
+		rc = moving_init(r, prefix, node, &moving);
+		if (!rc)
+			rc = move_key(r, &moving, node, step);
+		moving_release(&moving);
+		*end = node;
+		if (node == last)
 			break;
 	}
 	return rc;
+}
+
+/* Take back what was copied up to `end`; the old names were never touched. */
+static void undo_copies(struct renaming *r, const struct key *prefix, const struct node *end)
+{
+	const struct node *last = end;
+
+	if (move_keys(r, prefix, STEP_UNDO, &last) < 0) {
+		volume_log(r->volume, LOG_ERR,
+			   "a directory could not be renamed, and copies of some of its files "
+			   "will show under the new name at the next mount");
+		return;
+	}
+	(void)move_keys(r, prefix, STEP_UNDO_FORGET, &end); /* what fails is logged */
 }
 
 static int check_sizes(struct renaming *r, const struct key *prefix)
@@ -256,21 +351,22 @@ static int check_sizes(struct renaming *r, const struct key *prefix)
 /* The keys in the log, from the old prefix to the new one. */
 static int move_prefix(struct renaming *r, const struct key *prefix)
 {
-	struct node *reached = NULL;
+	const struct node *reached = NULL;
 	int rc = check_sizes(r, prefix);
 
 	if (rc < 0)
 		return rc;
-	rc = move_keys(r, prefix, DW_PUT, true, NULL, &reached);
+	rc = move_keys(r, prefix, STEP_COPY, &reached);
 	if (rc < 0) {
-		/* take back what was put; the old names were never touched */
-		if (move_keys(r, prefix, DW_DELETE, true, reached, &reached) < 0)
-			volume_log(r->volume, LOG_ERR,
-				   "a directory could not be renamed, and copies of some of its "
-				   "files will show under the new name at the next mount");
+		undo_copies(r, prefix, reached);
 		return rc;
 	}
-	rc = move_keys(r, prefix, DW_DELETE, false, NULL, &reached);
+	reached = NULL;
+	rc = move_keys(r, prefix, STEP_REMOVE, &reached);
+	if (!rc) {
+		reached = NULL;
+		rc = move_keys(r, prefix, STEP_FORGET, &reached);
+	}
 	if (rc < 0)
 		volume_log(r->volume, LOG_ERR,
 			   "a directory was renamed, but some of its old names could not be "

@@ -127,6 +127,7 @@ add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_readonly.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_daemon.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_attr.sh test_attr_many_at_once
 scripts build/san cli
 scripts build/san mount
 run_queue

@@ -9,11 +9,11 @@
 #include <string.h>
 
 const uint8_t guard_bytes[GUARD_SIZE] = {
-	'D', 'W', 'A', 'L', 1, 0, /* magic, version */
-	0,   0,                   /* Raw, no flags */
-	0,   0,   0,   0,   0, 0, 0, 0, /* txid */
-	0,   0,   0,   0,               /* key size */
-	0xff, 0xff, 0xff, 0x03,         /* payload size */
+	'D',  'W',  'A',  'L',  1, 0,       /* magic, version */
+	0,    0,                            /* Raw, no flags */
+	0,    0,    0,    0,    0, 0, 0, 0, /* txid */
+	0,    0,    0,    0,                /* key size */
+	0xff, 0xff, 0xff, 0x03,             /* payload size */
 };
 
 /* What of a guard is written before the file is as long as a header, and what stays until

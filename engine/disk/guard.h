@@ -50,8 +50,8 @@ bool guard_is_awkward(uint64_t boundary, const uint8_t *bytes, size_t size);
 
 /* Write `size` bytes, records and the guard behind them, at `offset`, where a guard
  * stands, within the file, so that at no instant a reader without the lock finds
- * anything but records, a torn one, or the end.  `awkward`: so that the first of them shows last, with a
- * sync in between.  `*sync_failed_ret`: that sync failed, so that the log must not go on. */
+ * anything but records, a torn one, or the end.  `awkward`: so that the first of them shows last,
+ * with a sync in between.  `*sync_failed_ret`: that sync failed, so that the log must not go on. */
 int guard_write_over(struct io *io, int fd, const uint8_t *bytes, size_t size, uint64_t offset,
 		     bool awkward, bool *sync_failed_ret);
 

@@ -8,7 +8,12 @@
 
 #include "disk/guard.h"
 
-enum { RESERVE_MIN = 4 << 10, RESERVE_MAX = 1 << 20, BLOCKS_STEP_MAX = 8 << 20, ZEROS_STEP_MAX = 1 << 20 };
+enum {
+	RESERVE_MIN = 4 << 10,
+	RESERVE_MAX = 1 << 20,
+	BLOCKS_STEP_MAX = 8 << 20,
+	ZEROS_STEP_MAX = 1 << 20
+};
 
 static uint64_t least(uint64_t a, uint64_t b)
 {

@@ -24,9 +24,9 @@ struct ahead {
 	uint64_t allocated; /* while not: blocks are there up to here, as far as known */
 	uint64_t reserve;   /* bytes that only removals may use */
 	uint64_t reserve_max;
-	uint64_t step;      /* bytes to add at a time */
-	bool no_blocks;     /* the file system allocates no blocks ahead */
-	bool no_zeros;      /* it had no room for the zeros: not again in this segment */
+	uint64_t step;  /* bytes to add at a time */
+	bool no_blocks; /* the file system allocates no blocks ahead */
+	bool no_zeros;  /* it had no room for the zeros: not again in this segment */
 };
 
 /* What is appended at most while `on`: more than that is better off without. */

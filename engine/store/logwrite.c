@@ -127,8 +127,8 @@ static int write_over_guard(struct log *log, const struct dw_op *ops, size_t cou
 			      scratch->data + scratch->size);
 		scratch->size += record_size(&header);
 		crcs[i] = bytes_get32(scratch->data + scratch->size - RECORD_TRAILER_SIZE);
-		awkward = awkward || guard_is_awkward(log->end + scratch->size, scratch->data,
-						      scratch->size);
+		awkward = awkward ||
+			  guard_is_awkward(log->end + scratch->size, scratch->data, scratch->size);
 	}
 	assert(scratch->size == size);
 	memcpy(scratch->data + size, guard_bytes, GUARD_SIZE);

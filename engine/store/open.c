@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,6 +326,18 @@ int dw_open(const char *path, const struct dw_options *options, struct dw_report
 	static const struct dw_options defaults;
 
 	return store_open(&io_posix, path, options ? options : &defaults, report_ret, ret);
+}
+
+int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
+	       struct dw_report *report_ret, struct dw_store **ret)
+{
+	char path[300];
+
+	/* by the descriptor: what the directory is called by now does not matter */
+	int size = snprintf(path, sizeof path, "/proc/self/fd/%d/%s", above->dirfd, name);
+	if (size < 0 || (size_t)size >= sizeof path)
+		return -ENAMETOOLONG;
+	return store_open(above->io, path, options, report_ret, ret);
 }
 
 int dw_close(struct dw_store *store)

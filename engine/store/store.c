@@ -334,6 +334,39 @@ bool dw_contains(struct dw_store *store, struct dw_bytes key)
 	return keydir_get(&store->keydir, sane(key), false, &place);
 }
 
+static int read_txid(struct dw_store *store, const struct dw_ref *ref, uint64_t *ret)
+{
+	uint8_t bytes[RECORD_HEADER_SIZE];
+	struct record_header header;
+	int fd = segment_pin(ref->segment);
+
+	if (fd < 0)
+		return fd;
+	int rc = io_read_full(store->io, fd, bytes, sizeof bytes, ref->offset);
+	segment_unpin(ref->segment);
+	if (rc < 0)
+		return rc;
+	enum dw_damage damage = record_header_decode(bytes, &header);
+	if (!damage && header.key_size != ref->key_size)
+		damage = DW_DAMAGE_KEY;
+	if (damage)
+		return store_damaged(store, ref->segment, ref->offset, damage);
+	*ret = header.txid;
+	return 0;
+}
+
+int dw_txid(struct dw_store *store, struct dw_bytes key, uint64_t *ret)
+{
+	struct dw_ref ref;
+	int rc = dw_ref_get(store, key, &ref);
+
+	if (rc < 0)
+		return rc;
+	rc = read_txid(store, &ref, ret);
+	dw_ref_put(store, &ref);
+	return rc;
+}
+
 uint64_t dw_count(struct dw_store *store)
 {
 	return keydir_count(&store->keydir);

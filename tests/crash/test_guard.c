@@ -295,7 +295,6 @@ static void test_every_sector(void)
 	history_free(h);
 }
 
-
 static void test_awkward(void)
 {
 	uint8_t bytes[64] = {1};

@@ -6,10 +6,12 @@
  * CHECK_SEED repeats a run, CHECK_OPS makes it longer.
  */
 #include <errno.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "tests/support/paths.h"
 #include "tests/support/volumes.h"
@@ -28,6 +30,7 @@ struct world {
 	struct paths paths;
 	struct handle handles[HANDLES];
 	uint8_t *noise;
+	int64_t date;      /* the next one to set by hand */
 	uint64_t done[40]; /* how often an operation succeeded; by its number */
 };
 
@@ -90,15 +93,18 @@ static int do_open(struct world *w)
 	flags |= below(w, 3) && w->paths.count < PATHS_MAX ? O_CREAT : 0;
 	flags |= below(w, 3) ? 0 : O_EXCL;
 	flags |= below(w, 4) ? 0 : O_TRUNC;
-	if (handle->node)
-		return -EAGAIN;
+	const struct path_item *item = paths_find(&w->paths, path);
+	if (handle->node || (item && item->file && item->file->is_link))
+		return -EAGAIN; /* the kernel follows links before it opens */
 	int want = expect_open(w, path, flags);
 	struct node *node = volumes_open(w->volume, path, flags, &rc);
 	CHECK_EQ(rc, want);
 	if (rc < 0)
 		return rc;
-	if (!paths_find(&w->paths, path))
+	if (!item) {
 		paths_add(&w->paths, path, path_file_new());
+		paths_names_changed(&w->paths, path);
+	}
 	*handle = (struct handle){node, paths_find(&w->paths, path)->file};
 	handle->file->refs++;
 	if (flags & O_TRUNC)
@@ -132,6 +138,7 @@ static int do_write(struct world *w)
 	memcpy(handle->file->data + offset, data, size);
 	if (offset + size > handle->file->size)
 		handle->file->size = offset + size;
+	path_file_changed(handle->file);
 	return 0;
 }
 
@@ -182,7 +189,7 @@ static int do_truncate(struct world *w)
 
 	random_path(w, path);
 	struct path_item *item = paths_find(&w->paths, path);
-	if (!item)
+	if (!item || (item->file && item->file->is_link))
 		return -EAGAIN;
 	CHECK_EQ(volumes_truncate(w->volume, path, size), item->file ? 0 : -EISDIR);
 	if (item->file)
@@ -198,8 +205,10 @@ static int do_unlink(struct world *w)
 	struct path_item *item = paths_find(&w->paths, path);
 	int want = !item ? -ENOENT : item->file ? 0 : -EISDIR;
 	CHECK_EQ(volumes_unlink(w->volume, path), want);
-	if (!want)
+	if (!want) {
 		paths_remove(&w->paths, item);
+		paths_names_changed(&w->paths, path);
+	}
 	return want;
 }
 
@@ -214,8 +223,10 @@ static int do_mkdir(struct world *w)
 		return -EAGAIN;
 	int want = paths_find(&w->paths, path) ? -EEXIST : 0;
 	CHECK_EQ(volumes_mkdir(w->volume, path), want);
-	if (!want)
+	if (!want) {
 		paths_add(&w->paths, path, NULL);
+		paths_names_changed(&w->paths, path);
+	}
 	return want;
 }
 
@@ -230,8 +241,10 @@ static int do_rmdir(struct world *w)
 		   : paths_has_children(&w->paths, item->path) ? -ENOTEMPTY
 							       : 0;
 	CHECK_EQ(volumes_rmdir(w->volume, path), want);
-	if (!want)
+	if (!want) {
 		paths_remove(&w->paths, item);
+		paths_names_changed(&w->paths, path);
+	}
 	return want;
 }
 
@@ -265,9 +278,135 @@ static int do_rename(struct world *w)
 		return -EAGAIN;
 	int want = expect_rename(w, from, to, flags);
 	CHECK_EQ(volumes_rename(w->volume, from, to, flags), want);
-	if (!want && strcmp(from, to))
+	if (!want && strcmp(from, to)) {
 		paths_rename(&w->paths, from, to);
+		paths_names_changed(&w->paths, from);
+		paths_names_changed(&w->paths, to);
+	}
 	return want;
+}
+
+/* --- attributes --- */
+
+static struct path_item *random_item(struct world *w)
+{
+	return w->paths.count ? &w->paths.items[below(w, w->paths.count)] : NULL;
+}
+
+static bool is_link(const struct path_item *item)
+{
+	return item->file && item->file->is_link;
+}
+
+static void set(struct world *w, struct path_item *item, unsigned which, const struct stat *st)
+{
+	struct stat after;
+
+	CHECK_EQ(volume_setattr(w->volume, volumes_find(w->volume, item->path), st, which, false,
+				&after),
+		 0);
+}
+
+static int do_chmod(struct world *w)
+{
+	static const mode_t modes[] = {0600, 0644, 0755, 04755, 0, 0777};
+	struct path_item *item = random_item(w);
+	const struct stat st = {.st_mode = modes[below(w, 6)]};
+
+	if (!item || is_link(item))
+		return -EAGAIN;
+	set(w, item, ATTR_MODE, &st);
+	path_attrs_of(item)->mode = st.st_mode;
+	return 0;
+}
+
+static int do_chown(struct world *w)
+{
+	struct path_item *item = random_item(w);
+	const struct stat st = {.st_uid = 1000 + (uid_t)below(w, 3)};
+
+	if (!item)
+		return -EAGAIN;
+	set(w, item, ATTR_UID, &st);
+	path_attrs_of(item)->uid = st.st_uid;
+	if (item->file)
+		path_attrs_of(item)->mode &= ~04000u;
+	return 0;
+}
+
+static int do_date(struct world *w)
+{
+	struct path_item *item = random_item(w);
+	const struct stat st = {.st_mtim = {++w->date, 7}, .st_atim = {w->date, 8}};
+
+	if (!item)
+		return -EAGAIN;
+	set(w, item, below(w, 2) ? ATTR_MTIME : ATTR_MTIME | ATTR_ATIME, &st);
+	path_attrs_of(item)->dated = true;
+	path_attrs_of(item)->mtime_s = w->date;
+	return 0;
+}
+
+static int do_label(struct world *w)
+{
+	struct path_item *item = random_item(w);
+	char label = (char)('a' + below(w, 4));
+
+	if (!item)
+		return -EAGAIN;
+	struct node *node = volumes_find(w->volume, item->path);
+	char *now = &path_attrs_of(item)->label;
+	if (below(w, 3)) {
+		CHECK_EQ(volume_setxattr(w->volume, node, "user.label", &label, 1, 0), 0);
+		*now = label;
+	} else {
+		CHECK_EQ(volume_removexattr(w->volume, node, "user.label"), *now ? 0 : -ENODATA);
+		*now = '\0';
+	}
+	return 0;
+}
+
+static int do_symlink(struct world *w)
+{
+	char path[PATH_SIZE];
+	struct volume_entry entry;
+	const char *name;
+
+	random_path(w, path);
+	if (w->paths.count == PATHS_MAX)
+		return -EAGAIN;
+	int want = paths_find(&w->paths, path) ? -EEXIST : paths_is_refused(path) ? -EINVAL : 0;
+	struct node *parent = volumes_parent(w->volume, path, &name);
+	CHECK_EQ(volume_symlink(w->volume, &volumes_cred, parent, name, path, &entry), want);
+	if (want < 0)
+		return want;
+	volume_forget(w->volume, entry.node, 1);
+	struct path_file *file = path_file_new();
+	file->is_link = true;
+	file->size = strlen(path);
+	memcpy(file->data, path, file->size);
+	paths_add(&w->paths, path, file);
+	paths_names_changed(&w->paths, path);
+	return 0;
+}
+
+static void check_attrs(struct world *w, struct path_item *item)
+{
+	const struct path_attrs *want = path_attrs_of(item);
+	struct node *node = volumes_find(w->volume, item->path);
+	struct stat st = volumes_stat(w->volume, item->path);
+	char label = '\0';
+
+	CHECK_EQ(st.st_mode & S_IFMT, !item->file ? S_IFDIR : is_link(item) ? S_IFLNK : S_IFREG);
+	CHECK_EQ(st.st_mode & 07777, is_link(item) ? 0777 : want->mode);
+	CHECK_EQ(st.st_uid, want->uid);
+	if (want->dated)
+		CHECK_EQ(st.st_mtim.tv_sec, want->mtime_s);
+	else if (item->file) /* that of a directory comes from what is in it, after a mount */
+		CHECK(st.st_mtim.tv_sec > 1000000000);
+	ssize_t n = volume_getxattr(w->volume, node, "user.label", &label, 1);
+	CHECK_EQ(n, want->label ? 1 : -ENODATA);
+	CHECK_EQ(label, want->label);
 }
 
 /* --- looking --- */
@@ -335,7 +474,8 @@ static void check_tree(struct world *w)
 {
 	check_listing(w, "", 1000);
 	for (size_t i = 0; i < w->paths.count; i++) {
-		const struct path_item *item = &w->paths.items[i];
+		struct path_item *item = &w->paths.items[i];
+		check_attrs(w, item);
 		if (!item->file) {
 			check_listing(w, item->path, 1000);
 			continue;
@@ -365,6 +505,7 @@ static int do_compact(struct world *w)
 	if (below(w, 4))
 		return -EAGAIN;
 	CHECK_EQ(dw_compact(volume_store(w->volume), NULL), 0);
+	CHECK_EQ(volume_compact_attrs(w->volume), 0);
 	return 0;
 }
 
@@ -415,6 +556,9 @@ static const struct {
 	{"rename", 16, do_rename},    {"list", 6, do_list},
 	{"check", 2, do_check},       {"compact", 2, do_compact},
 	{"rotate", 1, do_rotate},     {"reopen", 2, do_reopen},
+	{"chmod", 4, do_chmod},       {"chown", 3, do_chown},
+	{"date", 4, do_date},         {"label", 3, do_label},
+	{"symlink", 3, do_symlink},
 };
 enum { OP_KINDS = sizeof ops / sizeof *ops };
 

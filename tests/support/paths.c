@@ -53,6 +53,7 @@ struct path_file *path_file_new(void)
 	file->data = calloc(1, PATH_FILE_MAX);
 	CHECK(file->data != NULL);
 	file->refs = 1;
+	file->attrs = (struct path_attrs){.mode = 0644, .uid = 1000};
 	return file;
 }
 
@@ -69,6 +70,29 @@ void path_file_resize(struct path_file *file, size_t size)
 	if (size < file->size)
 		memset(file->data + size, 0, file->size - size);
 	file->size = size;
+	path_file_changed(file);
+}
+
+void path_file_changed(struct path_file *file)
+{
+	file->attrs.dated = false;
+	file->attrs.mode &= ~04000u;
+}
+
+struct path_attrs *path_attrs_of(struct path_item *item)
+{
+	return item->file ? &item->file->attrs : &item->own;
+}
+
+void paths_names_changed(struct paths *p, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_SIZE];
+
+	if (!slash)
+		return;
+	(void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+	paths_find(p, dir)->own.dated = false;
 }
 
 void paths_add(struct paths *p, const char *path, struct path_file *file)
@@ -78,6 +102,7 @@ void paths_add(struct paths *p, const char *path, struct path_file *file)
 	CHECK(p->count <= PATHS_MAX);
 	(void)snprintf(item->path, sizeof item->path, "%s", path);
 	item->file = file;
+	item->own = (struct path_attrs){.mode = 0755, .uid = 1000};
 }
 
 void paths_remove(struct paths *p, struct path_item *item)

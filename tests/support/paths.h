@@ -19,15 +19,26 @@ struct path_name {
 
 extern const struct path_name paths_alphabet[PATHS_NAMES];
 
+/* What was set by hand, as it must show. */
+struct path_attrs {
+	unsigned mode, uid;
+	bool dated; /* mtime_s counts */
+	int64_t mtime_s;
+	char label; /* the value of user.label; '\0': there is none */
+};
+
 struct path_file {
 	uint8_t *data; /* PATH_FILE_MAX bytes, zero behind `size`; owned */
 	size_t size;
 	unsigned refs; /* its name and its handles */
+	bool is_link;
+	struct path_attrs attrs;
 };
 
 struct path_item {
 	char path[PATH_SIZE];
 	struct path_file *file; /* NULL: a directory */
+	struct path_attrs own;  /* of a directory */
 };
 
 struct paths {
@@ -38,6 +49,11 @@ struct paths {
 struct path_file *path_file_new(void);
 void path_file_unref(struct path_file *file);
 void path_file_resize(struct path_file *file, size_t size);
+/* Its value changed: times and privileges set by hand are gone. */
+void path_file_changed(struct path_file *file);
+struct path_attrs *path_attrs_of(struct path_item *item);
+/* A name came or went: the time of its directory, if the path names one, is gone. */
+void paths_names_changed(struct paths *p, const char *path);
 
 struct path_item *paths_find(struct paths *p, const char *path);
 /* Takes a reference to the file over. */

@@ -158,10 +158,10 @@ static void test_told_apart(void)
 		int at, value; /* a byte changed; -1: none */
 		bool torn;
 	} cases[] = {
-		{24, 40, -1, 0, false}, {24, 0, -1, 0, false},   {23, 0, -1, 0, false},
+		{24, 40, -1, 0, false}, {24, 0, -1, 0, false}, {23, 0, -1, 0, false},
 		{23, 41, -1, 0, false}, /* its last byte is zero */
-		{22, 0, -1, 0, true},   {24, 40, 60, 1, true},   {24, 40, 8, 1, true},
-		{24, 40, 6, 1, true},   {24, 40, 23, 2, true},   {5, 0, -1, 0, true},
+		{22, 0, -1, 0, true},   {24, 40, 60, 1, true}, {24, 40, 8, 1, true},
+		{24, 40, 6, 1, true},   {24, 40, 23, 2, true}, {5, 0, -1, 0, true},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		memset(tail, 0, sizeof tail);

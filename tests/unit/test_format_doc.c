@@ -16,7 +16,9 @@
 #include "base/limits.h"
 #include "codec/record.h"
 #include "datawal.h"
+#include "fs/attrrecord.h"
 #include "fs/volume.h"
+#include "fs/xattr.h"
 #include "tests/support/check.h"
 #include "tests/support/files.h"
 
@@ -149,10 +151,9 @@ static void parse_hex_line(const char *line, struct buf *ret)
 	CHECK_EQ(buf_add(ret, bytes, count), 0);
 }
 
-/* The segment of the worked example. */
-static struct buf example(void)
+/* The bytes of the worked example behind a fence. */
+static struct buf fenced(const char *fence)
 {
-	static const char fence[] = "\n```hex\n";
 	struct buf bytes = {0};
 	char *page = read_page(), *at = strstr(page, fence), *line;
 
@@ -163,6 +164,12 @@ static struct buf example(void)
 	free(page);
 	CHECK(bytes.size > 0);
 	return bytes;
+}
+
+/* The segment of the worked example. */
+static struct buf example(void)
+{
+	return fenced("\n```hex\n");
 }
 
 static void write_segment(const char *dir, unsigned id, const void *data, size_t size)
@@ -589,6 +596,87 @@ static void test_names(void)
 	check_names("| flat key | value | beside it | shown as |\n", true);
 }
 
+/* --- attributes --- */
+
+static long long part(const struct table *table, const char *name)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const char *cell = table->rows[i].cells[1];
+		if (!strcmp(table->rows[i].cells[0], name))
+			return *cell == '0' ? strtoll(cell, NULL, 8) : number(cell);
+	}
+	CHECK(false);
+	return 0;
+}
+
+static void test_attributes(void)
+{
+	struct buf bytes = fenced("\n```attr\n");
+	struct table table = find_table("| part of the example | value |");
+	struct attr_record record, before;
+	struct xattrs *xattrs;
+	char text[8];
+
+	CHECK(attr_record_decode((struct dw_bytes){bytes.data, bytes.size}, &record));
+	CHECK_EQ(record.attrs.set, ATTR_MODE | ATTR_GID | ATTR_CTIME | ATTR_MTIME);
+	CHECK_EQ(record.attrs.mode, part(&table, "mode"));
+	CHECK_EQ(record.attrs.gid, part(&table, "group id"));
+	CHECK_EQ(record.attrs.ctime_ns, part(&table, "ctime"));
+	CHECK_EQ(record.attrs.txid, part(&table, "txid"));
+	CHECK_EQ(record.attrs.mtime_ns, part(&table, "mtime"));
+	CHECK_EQ(record.since, part(&table, "since"));
+	CHECK(attr_record_decode(record.before, &before));
+	CHECK_EQ(before.attrs.set, ATTR_MODE);
+	CHECK_EQ(before.attrs.mode, part(&table, "mode before"));
+	CHECK_EQ(xattrs_new(record.xattrs, &xattrs), 0);
+	CHECK_EQ(xattrs_get(xattrs, "user.lang", text, sizeof text), 2);
+	CHECK(!memcmp(text, "de", 2));
+	CHECK_EQ(table.count, 8);
+	/* and back: the same bytes */
+	uint8_t *again = malloc(attr_record_size(&record));
+	CHECK(again != NULL);
+	CHECK_EQ(attr_record_size(&record), bytes.size);
+	attr_record_encode(&record, again);
+	CHECK(!memcmp(again, bytes.data, bytes.size));
+	free(again);
+	free(xattrs);
+	table_release(&table);
+	buf_release(&bytes);
+}
+
+/* The sizes of the fields, each alone. */
+static void test_attribute_fields(void)
+{
+	static const struct attr_record records[] = {
+		{.attrs = {.set = ATTR_MODE}},
+		{.attrs = {.set = ATTR_UID}},
+		{.attrs = {.set = ATTR_GID}},
+		{.attrs = {.set = ATTR_CTIME}},
+		{.attrs = {.set = ATTR_MTIME}}, /* with a txid */
+		{.attrs = {.set = ATTR_MTIME}},
+		{.attrs = {.set = ATTR_ATIME}},
+		{.attrs = {.set = ATTR_SYMLINK}},
+		{.xattrs = {"\1\0\0\0\0n", 6}},
+		{.since = 1},
+	};
+	struct table table = find_table("| bit | size | field of an attribute record |");
+
+	CHECK_EQ(table.count, 12);
+	for (size_t i = 0; i < 10; i++) {
+		const struct row *row = &table.rows[i + 2];
+		bool with_txid = records[i].attrs.set & (ATTR_MTIME | ATTR_ATIME);
+		uint8_t bytes[32];
+		size_t size = attr_record_size(&records[i]) - 4 - records[i].xattrs.size;
+		CHECK_EQ(number(row->cells[0]), i);
+		CHECK_EQ(size, strtoul(row->cells[1], NULL, 10) + (with_txid ? 8 : 0));
+		attr_record_encode(&records[i], bytes);
+		CHECK_EQ(bytes[0] | bytes[1] << 8, 1);
+		CHECK_EQ(bytes[2] | bytes[3] << 8,
+			 1 << i | (with_txid ? 1 << 4 : 0) | (i == 4 ? 1 << 5 : 0));
+	}
+	table_release(&table);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -600,6 +688,8 @@ int main(int argc, char **argv)
 		{"format_doc_rewrite", test_rewrite},
 		{"format_doc_damage", test_damage},
 		{"format_doc_names", test_names},
+		{"format_doc_attributes", test_attributes},
+		{"format_doc_attribute_fields", test_attribute_fields},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

@@ -436,6 +436,52 @@ static void test_commit_times(void)
 	stores_close(store);
 }
 
+/* A txid tells one value of a key from another, and compaction keeps it. */
+static void test_txid(void)
+{
+	struct dw_store *store = stores_open(stores_dir(), 0);
+	uint64_t txid = 0, later = 0;
+
+	CHECK_EQ(dw_txid(store, stores_bytes("a"), &txid), -ENOENT);
+	stores_put(store, "a", "1");
+	stores_put(store, "b", "1");
+	CHECK_EQ(dw_txid(store, stores_bytes("b"), &txid), 0);
+	CHECK_EQ(txid, 2);
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_put(store, "a", "2");
+	CHECK_EQ(dw_compact(store, NULL), 0);
+	CHECK_EQ(dw_txid(store, stores_bytes("b"), &later), 0);
+	CHECK_EQ(later, 2);
+	CHECK_EQ(dw_txid(store, stores_bytes("a"), &later), 0);
+	CHECK_EQ(later, 3);
+	stores_delete(store, "a");
+	CHECK_EQ(dw_txid(store, stores_bytes("a"), &later), -ENOENT);
+	stores_close(store);
+}
+
+static void test_open_in(void)
+{
+	const struct dw_options create = {.create = true}, plain = {.create = false};
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0), *inner = NULL;
+	char path[200];
+
+	CHECK_EQ(dw_open_in(store, ".inner", &plain, NULL, &inner), -ENOENT);
+	CHECK_EQ(dw_open_in(store, ".inner", &create, NULL, &inner), 0);
+	stores_put(inner, "k", "inner");
+	stores_put(store, "k", "outer");
+	stores_close(inner);
+	CHECK_EQ(dw_open_in(store, ".inner", &plain, NULL, &inner), 0);
+	stores_expect(inner, "k", "inner");
+	stores_expect(store, "k", "outer");
+	stores_close(inner);
+	stores_close(store);
+	(void)snprintf(path, sizeof path, "%s/.inner", dir);
+	inner = stores_open(path, 0);
+	stores_expect(inner, "k", "inner");
+	stores_close(inner);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -452,6 +498,8 @@ int main(int argc, char **argv)
 		{"store_ref_survives", test_ref_survives},
 		{"store_export_moment", test_export_moment},
 		{"store_commit_times", test_commit_times},
+		{"store_txid", test_txid},
+		{"store_open_in", test_open_in},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

@@ -333,7 +333,7 @@ static void test_one_put(void)
 	volumes_write_at(v, f, "b", 1, 0);
 	volume_release(v, f); /* a mapping's pages come after the flush */
 	CHECK_EQ(puts_so_far(v), 4);
-	CHECK_EQ(volume_fsyncdir(v), 0);
+	CHECK_EQ(volume_sync(v), 0);
 	volumes_unmount(v);
 }
 

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * load_attr.c - from the store of attributes to the nodes.
+ *
+ * Its records are read first, into a table that keys are looked up in while they are
+ * read into the tree; what is left then belongs to keys that vanished behind the
+ * mount's back, and is dropped.  A record that cannot be read takes nothing with it:
+ * its file shows with the defaults, and the log says so.
+ */
+/* uthash reads this when it is included */
+#define HASH_NONFATAL_OOM 1
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "fs/attrrecord.h"
+#include "fs/volume_internal.h"
+#include "fs/xattr.h"
+
+enum { RECORD_MAX = 4 << 20 };
+
+struct entry {
+	UT_hash_handle hh;
+	struct attrs *attrs; /* owned; NULL: taken */
+	size_t size;
+	char key[]; /* with its letter */
+};
+
+struct attr_table {
+	struct volume *volume;
+	struct entry *entries;
+	uint64_t next_txid;  /* of the store of values */
+	uint64_t unreadable; /* records */
+	bool changed;        /* records were written */
+};
+
+static struct dw_bytes plain_key(const struct entry *entry)
+{
+	return (struct dw_bytes){entry->key + 1, entry->size - 1};
+}
+
+static int add_entry(struct attr_table *table, struct dw_bytes key, struct attrs *attrs)
+{
+	struct entry *entry = malloc(sizeof *entry + key.size);
+
+	if (!entry)
+		return -ENOMEM;
+	memset(entry, 0, sizeof *entry);
+	entry->size = key.size;
+	entry->attrs = attrs;
+	memcpy(entry->key, key.data, key.size);
+	HASH_ADD_KEYPTR(hh, table->entries, entry->key, (unsigned)entry->size, entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Which of two records counts: `*record` becomes the one before, if the value is older
+ * than the newer one.  True: that is settled now, and can be written so. */
+static bool choose(struct attr_table *table, struct dw_bytes key, struct attr_record *record)
+{
+	const struct dw_bytes before = record->before;
+	uint64_t txid;
+
+	if (!record->since)
+		return false;
+	/* a key that is gone is dropped, whatever its record says */
+	int rc = dw_txid(table->volume->store, key, &txid);
+	if (!rc && txid < record->since)
+		(void)attr_record_decode(before, record); /* was checked with the whole */
+	record->since = 0;
+	return !rc;
+}
+
+/* A crash may have taken the value that times were set on, and its txid will be given
+ * to another one. */
+static bool forget_lost(const struct attr_table *table, struct attr_record *record)
+{
+	if (record->attrs.txid < table->next_txid || !table->next_txid)
+		return false;
+	record->attrs.set &= ~(unsigned)ATTR_TIMES;
+	record->attrs.txid = 0;
+	return true;
+}
+
+/* Write what was settled.  Values first: none that was there before can come back then. */
+static int write_settled(struct attr_table *table, bool is_dir, struct dw_bytes key,
+			 const struct attrs *attrs)
+{
+	int rc = table->changed ? 0 : volume_settle(table->volume);
+
+	table->changed = true;
+	return rc ? rc : volume_keep_alone(table->volume, is_dir, key, attrs);
+}
+
+static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_bytes bytes)
+{
+	struct attr_record record;
+	bool is_dir = *(const char *)key.data == 'd';
+	const struct dw_bytes plain = {(const char *)key.data + 1, key.size - 1};
+
+	if (!attr_record_decode(bytes, &record)) {
+		table->unreadable++;
+		return 0;
+	}
+	bool settled = choose(table, plain, &record);
+	bool lost = forget_lost(table, &record);
+	struct attrs *attrs = malloc(sizeof *attrs);
+	if (!attrs)
+		return -ENOMEM;
+	*attrs = record.attrs;
+	attrs->unchecked = !is_dir && attrs->set & (ATTR_MTIME | ATTR_ATIME);
+	int rc = xattrs_new(record.xattrs, &attrs->xattrs);
+	if (!rc && (settled || lost) && !attrstore_usable(table->volume->attrs))
+		rc = write_settled(table, is_dir, plain, attrs);
+	if (!rc)
+		rc = add_entry(table, key, attrs);
+	if (rc < 0)
+		attrs_free(attrs);
+	return rc;
+}
+
+static int read_item(struct attr_table *table, struct dw_iter *iter, const struct dw_item *item)
+{
+	size_t size = item->stat.size;
+	const char *letter = item->key.data;
+
+	if (!item->key.size || (*letter != 'f' && *letter != 'd') || size > RECORD_MAX) {
+		table->unreadable++;
+		return 0;
+	}
+	uint8_t *bytes = malloc(size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	int rc = 0;
+	if (dw_iter_read(iter, bytes, size, 0) != (ssize_t)size)
+		table->unreadable++;
+	else
+		rc = take_record(table, item->key, (struct dw_bytes){bytes, size});
+	free(bytes);
+	return rc;
+}
+
+static int read_all(struct attr_table *table, struct dw_store *store)
+{
+	struct dw_iter *iter;
+	struct dw_item item;
+	int rc = dw_iter_open(store, &iter);
+
+	if (rc < 0)
+		return rc;
+	while (!rc && (rc = dw_iter_next(iter, &item)) > 0)
+		rc = read_item(table, iter, &item);
+	dw_iter_close(iter);
+	return rc;
+}
+
+int attr_table_read(struct volume *volume, struct attr_table **ret)
+{
+	struct dw_store *store = attrstore_store(volume->attrs);
+	struct attr_table *table = calloc(1, sizeof *table);
+	struct dw_stats stats;
+
+	if (!table)
+		return -ENOMEM;
+	table->volume = volume;
+	dw_get_stats(volume->store, &stats);
+	table->next_txid = stats.next_txid;
+	int rc = store ? read_all(table, store) : 0;
+	if (rc < 0) {
+		attr_table_free(table);
+		return rc;
+	}
+	if (table->unreadable)
+		volume_log(volume, LOG_ERR,
+			   "%llu records of attributes in '.attr' cannot be read; their files "
+			   "show with the owner and mode of the mount until they are set again",
+			   (unsigned long long)table->unreadable);
+	*ret = table;
+	return 0;
+}
+
+struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_bytes key)
+{
+	char small[512], *probe = small;
+	struct attrs *attrs = NULL;
+	struct entry *entry;
+
+	if (!table->entries)
+		return NULL;
+	if (key.size >= sizeof small && !(probe = malloc(key.size + 1)))
+		return NULL; /* as if nothing were set; what follows will say -ENOMEM */
+	probe[0] = is_dir ? 'd' : 'f';
+	if (key.size)
+		memcpy(probe + 1, key.data, key.size);
+	HASH_FIND(hh, table->entries, probe, (unsigned)key.size + 1, entry);
+	if (entry) {
+		attrs = entry->attrs;
+		entry->attrs = NULL;
+	}
+	if (probe != small)
+		free(probe);
+	return attrs;
+}
+
+/* Whether nothing has the key any more.  In flat layout directories just do not show. */
+static bool is_vanished(const struct attr_table *table, const struct entry *entry)
+{
+	if (!entry->attrs)
+		return false;
+	if (entry->key[0] == 'd')
+		return !table->volume->options.flat;
+	return !dw_contains(table->volume->store, plain_key(entry));
+}
+
+void attr_table_finish(struct attr_table *table)
+{
+	struct volume *volume = table->volume;
+
+	if (!attrstore_usable(volume->attrs)) {
+		for (struct entry *entry = table->entries; entry; entry = entry->hh.next)
+			if (is_vanished(table, entry))
+				volume_keep_drop(volume, entry->key[0] == 'd', plain_key(entry));
+		/* before a txid that was forgotten can come back */
+		if (table->changed && attrstore_sync(volume->attrs) < 0)
+			volume_log(volume, LOG_ERR, "attributes could not be synced");
+	}
+	attr_table_free(table);
+}
+
+void attr_table_free(struct attr_table *table)
+{
+	if (!table)
+		return;
+	struct entry *entry = table->entries;
+	HASH_CLEAR(hh, table->entries);
+	while (entry) {
+		struct entry *next = entry->hh.next;
+		attrs_free(entry->attrs);
+		free(entry);
+		entry = next;
+	}
+	free(table);
+}

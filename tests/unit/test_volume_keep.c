@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * test_volume_keep.c - what is set lasts: over mounts, other programs' changes, and what
+ * crashes and damage leave.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "tests/support/files.h"
+#include "tests/support/volumes.h"
+
+static int set(struct volume *v, const char *path, unsigned which, const struct stat *st)
+{
+	struct stat after;
+
+	return volume_setattr(v, volumes_find(v, path), st, which, false, &after);
+}
+
+static int64_t mtime_of(struct volume *v, const char *path)
+{
+	return attr_ns(volumes_stat(v, path).st_mtim);
+}
+
+static bool attr_dir(const char *dir, char path[300])
+{
+	struct stat st;
+
+	(void)snprintf(path, 300, "%s/.attr", dir);
+	return !stat(path, &st);
+}
+
+static void test_kept(void)
+{
+	const struct stat st = {.st_mode = 0600,
+				.st_uid = 5,
+				.st_gid = 6,
+				.st_mtim = {1000, 5},
+				.st_atim = {2000, 6}};
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[300];
+
+	volumes_write(v, "f", "value");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/g", "value");
+	CHECK(!attr_dir(dir, path));
+	CHECK_EQ(set(v, "f", ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_MTIME | ATTR_ATIME, &st), 0);
+	CHECK_EQ(set(v, "d", ATTR_MODE | ATTR_MTIME, &st), 0);
+	CHECK_EQ(set(v, "", ATTR_GID, &st), 0);
+	CHECK(attr_dir(dir, path));
+	struct stat f = volumes_stat(v, "f");
+	for (int i = 0; i < 2; i++) {
+		volumes_unmount(v);
+		v = volumes_mount(dir);
+		struct stat again = volumes_stat(v, "f");
+		CHECK_EQ(again.st_mode, S_IFREG | 0600);
+		CHECK(again.st_uid == 5 && again.st_gid == 6);
+		CHECK_EQ(attr_ns(again.st_mtim), 1000000000005);
+		CHECK_EQ(attr_ns(again.st_atim), 2000000000006);
+		CHECK_EQ(attr_ns(again.st_ctim), attr_ns(f.st_ctim));
+		CHECK_EQ(volumes_stat(v, "d").st_mode, S_IFDIR | 0600);
+		CHECK_EQ(mtime_of(v, "d"), 1000000000005);
+		CHECK_EQ(volumes_stat(v, "").st_gid, 6);
+		CHECK_EQ(volumes_stat(v, "d/g").st_mode, S_IFREG | 0644);
+	}
+	volumes_unmount(v);
+}
+
+/* Another program writes: owner and mode stay, the time was that of another value. */
+static void test_changed_outside(void)
+{
+	const struct stat st = {.st_mode = 0600, .st_mtim = {1000, 5}};
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[300];
+
+	volumes_write(v, "f", "value");
+	volumes_write(v, "gone", "value");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/f", "value");
+	CHECK_EQ(set(v, "f", ATTR_MODE | ATTR_MTIME, &st), 0);
+	CHECK_EQ(set(v, "gone", ATTR_MODE, &st), 0);
+	CHECK_EQ(set(v, "d", ATTR_MODE, &st), 0);
+	CHECK_EQ(set(v, "d/f", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	struct dw_store *store = stores_open(dir, 0);
+	stores_put(store, "f", "other");
+	stores_delete(store, "gone");
+	stores_delete(store, "d/f");
+	stores_delete(store, "d/");
+	stores_close(store);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0600);
+	CHECK(mtime_of(v, "f") > 2000000000000);
+	volumes_unmount(v);
+	CHECK(attr_dir(dir, path));
+	store = stores_open(path, 0);
+	CHECK_EQ(dw_count(store), 1);
+	stores_close(store);
+	v = volumes_mount(dir);
+	volumes_write(v, "gone", "anew");
+	CHECK_EQ(volumes_stat(v, "gone").st_mode, S_IFREG | 0644);
+	volumes_unmount(v);
+}
+
+/* A txid that a crash took back is given to another value: no time is for that. */
+static void test_lost_tail(void)
+{
+	const struct stat st = {.st_mode = 0600, .st_mtim = {1000, 5}};
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	volumes_write(v, "f", "one");
+	volumes_write(v, "g", "public");
+	CHECK_EQ(dw_rotate(volume_store(v)), 0);
+	struct files before = files_snapshot(dir);
+	volumes_write(v, "f", "two");
+	CHECK_EQ(set(v, "f", ATTR_MTIME, &st), 0);
+	volumes_write(v, "s", "secret");
+	CHECK_EQ(set(v, "s", ATTR_MODE, &st), 0);
+	CHECK_EQ(volumes_rename(v, "s", "g", 0), 0);
+	volumes_unmount(v);
+	files_remove_suffixed(dir, ".dwal");
+	files_remove_suffixed(dir, ".hint");
+	files_restore(&before, dir);
+	files_release(&before);
+	v = volumes_mount(dir);
+	volumes_expect(v, "g", "public");
+	CHECK_EQ(volumes_stat(v, "g").st_mode, S_IFREG | 0644);
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0644);
+	volumes_write(v, "f", "two again");
+	CHECK(mtime_of(v, "f") > 2000000000000);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK(mtime_of(v, "f") > 2000000000000);
+	volumes_unmount(v);
+}
+
+/* Flat layout: the same keys; directories just do not show, and keep what they have. */
+static void test_flat(void)
+{
+	const struct stat st = {.st_mode = 0600};
+	struct volume_options options = volumes_defaults;
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/f", "f");
+	CHECK_EQ(set(v, "d", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	options.flat = true;
+	v = volumes_mount_with(dir, &options, 0);
+	CHECK_EQ(set(v, "d%2Ff", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	v = volumes_mount_with(dir, &options, 0);
+	CHECK_EQ(volumes_stat(v, "d%2Ff").st_mode, S_IFREG | 0600);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "d/f").st_mode, S_IFREG | 0600);
+	CHECK_EQ(volumes_stat(v, "d").st_mode, S_IFDIR | 0600);
+	volumes_unmount(v);
+}
+
+/* A key that is also a directory: two names, and what is set on either is its own. */
+static void test_conflict(void)
+{
+	const struct stat file = {.st_mode = 0600}, below = {.st_mode = 0700};
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "a", "file");
+	stores_put(store, "a/b", "below");
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	CHECK_EQ(set(v, "a%=", ATTR_MODE, &file), 0);
+	CHECK_EQ(set(v, "a", ATTR_MODE, &below), 0);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "a%=").st_mode, S_IFREG | 0600);
+	CHECK_EQ(volumes_stat(v, "a").st_mode, S_IFDIR | 0700);
+	CHECK_EQ(volumes_stat(v, "a/b").st_mode, S_IFREG | 0644);
+	volumes_unmount(v);
+}
+
+static char logged[600];
+
+static void on_log(void *context, int priority, const char *text)
+{
+	(void)context;
+	(void)priority;
+	(void)snprintf(logged, sizeof logged, "%s", text);
+}
+
+/* A record that cannot be read takes nothing with it. */
+static void test_damaged_record(void)
+{
+	const struct stat st = {.st_mode = 0600};
+	struct volume_options options = volumes_defaults;
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[300];
+
+	volumes_write(v, "f", "f");
+	volumes_write(v, "g", "g");
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), 0);
+	CHECK_EQ(set(v, "g", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	CHECK(attr_dir(dir, path));
+	struct dw_store *store = stores_open(path, 0);
+	stores_put(store, "ff", "no record");
+	stores_close(store);
+	*logged = '\0';
+	options.log = on_log;
+	v = volumes_mount_with(dir, &options, 0);
+	CHECK(strstr(logged, "1 records of attributes") != NULL);
+	volumes_expect(v, "f", "f");
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0644);
+	CHECK_EQ(volumes_stat(v, "g").st_mode, S_IFREG | 0600);
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0600);
+	volumes_unmount(v);
+}
+
+static void test_symlink(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct volume_entry entry;
+	char *target = NULL, name[300];
+
+	CHECK_EQ(volume_symlink(v, &volumes_cred, volume_root(v), "l", "to/../there", &entry), 0);
+	volume_forget(v, entry.node, 1);
+	CHECK_EQ(entry.st.st_mode, S_IFLNK | 0777);
+	CHECK_EQ(entry.st.st_size, 11);
+	CHECK_EQ(volume_symlink(v, &volumes_cred, volume_root(v), "l", "x", &entry), -EEXIST);
+	CHECK_EQ(volume_symlink(v, &volumes_cred, volume_root(v), "m", "", &entry), -ENOENT);
+	volumes_write(v, "f", "f");
+	CHECK_EQ(volume_readlink(v, volumes_find(v, "f"), &target), -EINVAL);
+	CHECK_EQ(volumes_rename(v, "l", "k", 0), 0);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volume_readlink(v, volumes_find(v, "k"), &target), 0);
+	CHECK(!strcmp(target, "to/../there"));
+	free(target);
+	volumes_unmount(v);
+	/* any other reader sees a value; without attributes so do we */
+	struct dw_store *store = stores_open(dir, 0);
+	stores_expect(store, "k", "to/../there");
+	stores_put(store, "k", "");
+	stores_close(store);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "k").st_mode, S_IFREG | 0644); /* no target is empty */
+	volumes_unmount(v);
+	CHECK(attr_dir(dir, name));
+	files_remove_suffixed(name, "");
+	CHECK_EQ(rmdir(name), 0);
+	store = stores_open(dir, 0);
+	stores_put(store, "k", "text");
+	stores_close(store);
+	v = volumes_mount(dir);
+	volumes_expect(v, "k", "text");
+	volumes_unmount(v);
+}
+
+static void test_xattr(void)
+{
+	struct volume_options options = volumes_defaults;
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct node *f = volumes_open(v, "f", O_CREAT | O_RDWR, NULL);
+	char got[8];
+
+	CHECK_EQ(volume_setxattr(v, f, "user.a", "1", 1, 0), 0); /* before there is a value */
+	CHECK_EQ(volume_setxattr(v, f, "user.b", NULL, 0, XATTR_CREATE), 0);
+	CHECK_EQ(volume_setxattr(v, f, "user.b", "", 0, XATTR_CREATE), -EEXIST);
+	CHECK_EQ(volume_setxattr(v, f, "user.b", "", 0, 8), -EINVAL);
+	CHECK_EQ(volume_setxattr(v, f, "trusted.b", "", 0, 0), -EOPNOTSUPP);
+	CHECK_EQ(volume_getxattr(v, f, "security.capability", NULL, 0), -EOPNOTSUPP);
+	CHECK_EQ(volume_removexattr(v, f, "user.c"), -ENODATA);
+	volumes_done(v, f);
+	volumes_unmount(v);
+	options.read_only = true;
+	v = volumes_mount_with(dir, &options, 0);
+	f = volumes_find(v, "f");
+	CHECK_EQ(volume_getxattr(v, f, "user.a", got, sizeof got), 1);
+	CHECK_EQ(volume_getxattr(v, f, "user.b", got, sizeof got), 0);
+	CHECK_EQ(volume_listxattr(v, f, NULL, 0), 14);
+	CHECK_EQ(volume_setxattr(v, f, "user.a", "1", 1, 0), -EROFS);
+	volumes_unmount(v);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		{"keep_kept", test_kept},
+		{"keep_changed_outside", test_changed_outside},
+		{"keep_lost_tail", test_lost_tail},
+		{"keep_flat", test_flat},
+		{"keep_conflict", test_conflict},
+		{"keep_damaged_record", test_damaged_record},
+		{"keep_symlink", test_symlink},
+		{"keep_xattr", test_xattr},
+		{NULL, NULL},
+	};
+	return check_main(argc, argv, tests);
+}
