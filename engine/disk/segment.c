@@ -262,6 +262,16 @@ int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_b
 			     : rc;
 }
 
+void segment_prefetch(const struct dw_segment *segment, uint64_t offset)
+{
+	if (atomic_load_explicit(&segment->map_state, memory_order_acquire) != SEGMENT_MAPPED ||
+	    offset >= segment->mapping.size)
+		return;
+	__builtin_prefetch(segment->mapping.data + offset);
+	__builtin_prefetch(segment->mapping.data + offset + 64);
+	__builtin_prefetch(segment->mapping.data + offset + 128);
+}
+
 int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size)
 {
 	struct access a = {.value = ret, .value_size = size};

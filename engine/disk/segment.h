@@ -66,6 +66,9 @@ int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_b
 int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
 			 uint32_t value_size, enum dw_damage *damage_ret);
 
+/* Have the processor fetch the start of a record that will be read soon, if that is cheap. */
+void segment_prefetch(const struct dw_segment *segment, uint64_t offset);
+
 /* Bytes of a record that was checked before.  0, -ENODATA or another -errno. */
 int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size);
 

@@ -24,7 +24,7 @@ _Static_assert(sizeof(struct keydir_entry) == 32, "docs/ARCHITECTURE.md says so"
 _Static_assert(sizeof(struct keydir_entry) + DW_KEY_SIZE_MAX <= ARENA_BLOCK_MAX,
 	       "a block holds any entry");
 
-enum { SLOTS_MIN = 8 };
+enum { SLOTS_MIN = 8, AHEAD = 12 };
 
 int keydir_init(struct keydir *keydir)
 {
@@ -300,7 +300,11 @@ bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
 	for (; cursor->table < KEYDIR_TABLES; cursor->table++, cursor->slot = 0) {
 		const struct keydir_table *table = &keydir->tables[cursor->table];
 		while (table->slots && cursor->slot <= table->mask) {
+			/* entries are anywhere: have one fetched some slots ahead */
+			uint64_t later = table->slots[(cursor->slot + AHEAD) & table->mask];
 			uint64_t slot = table->slots[cursor->slot++];
+			if (later)
+				__builtin_prefetch(entry_at(keydir, (uint32_t)later));
 			if (!slot)
 				continue;
 			const struct keydir_entry *entry = entry_at(keydir, (uint32_t)slot);

@@ -310,6 +310,7 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 		rc = create_durably(log, id, &segment);
 	if (rc < 0)
 		return rc;
+	assert(segment);
 	ahead_attach(&next, segment_pin(segment), 0); /* open since it was created */
 	rc = reserve_in(log, &next);
 	segment_unpin(segment);
