@@ -36,7 +36,7 @@ ALL_CFLAGS = -std=c11 -g -fPIC $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
 # what needs libfuse is the daemon's only; tests link the rest
-SRC_FUSE := $(wildcard fs/main*.c fs/ops*.c)
+SRC_FUSE := fs/serve.c $(wildcard fs/main*.c fs/ops*.c)
 SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*.c))
 # a program of tools/ is NAME.c and, if it needs more, NAME_*.c; what they share is tools/common_*.c
 TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))

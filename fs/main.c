@@ -21,6 +21,7 @@
 #include "fs/logger.h"
 #include "fs/main.h"
 #include "fs/notify.h"
+#include "fs/serve.h"
 
 /* --- the way into the background --- */
 
@@ -112,22 +113,14 @@ static void set_limits(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* else with what there is */
 }
 
+enum { THREADS = 10 };
+
 static int run_session(struct fuse_session *session, const struct fuse_cmdline_opts *opts)
 {
 	if (opts->singlethread)
 		return fuse_session_loop(session);
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, (unsigned)opts->clone_fd);
 	/* libfuse marks what was not asked for by -1 */
-	if (opts->max_threads != UINT_MAX)
-		fuse_loop_cfg_set_max_threads(config, opts->max_threads);
-	if (opts->max_idle_threads != UINT_MAX)
-		fuse_loop_cfg_set_idle_threads(config, opts->max_idle_threads);
-	int rc = fuse_session_loop_mt(session, config);
-	fuse_loop_cfg_destroy(config);
-	return rc;
+	return serve_session(session, opts->max_threads == UINT_MAX ? THREADS : opts->max_threads);
 }
 
 /* Threads of our own, and then the kernel's requests until it has no more. */

@@ -106,7 +106,6 @@ static void print_help(void)
 	     "    -o allow_other         let other users in\n"
 	     "    -o default_permissions check owner and mode (always on)\n"
 	     "    -o max_threads=N       how many requests at once (10)\n"
-	     "    -o clone_fd            a queue of its own for each thread\n"
 	     "\n"
 	     "Commands: write compact, export PATH, sync, rotate, verify or reload to\n"
 	     "MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it goes.\n"
