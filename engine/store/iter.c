@@ -7,6 +7,7 @@
  * buffer; the first eight bytes of each, as a big-endian number, stand beside
  * its place, so that sorting seldom has to look at the keys themselves.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,20 +58,22 @@ static int compare_items(const void *a, const void *b)
 
 static int take_locked(struct dw_store *store, struct dw_iter *iter)
 {
-	uint64_t count = keydir_count(&store->keydir), key_bytes = 0;
-	struct keydir_cursor cursor = {0};
+	const struct segset *segments = &store_base(store)->segments;
+	uint64_t count = dw_count(store), key_bytes = 0;
+	struct snapshot_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
 
-	while (keydir_next(&store->keydir, &cursor, &key, &place))
+	while (store_next_locked(store, &cursor, &key, &place))
 		key_bytes += key.size;
 	iter->items = calloc(count + 1, sizeof *iter->items);
 	iter->keys = malloc(key_bytes + 1);
 	if (!iter->items || !iter->keys)
 		return -ENOMEM;
 	uint8_t *at = iter->keys;
-	cursor = (struct keydir_cursor){0};
-	while (keydir_next(&store->keydir, &cursor, &key, &place)) {
+	cursor = (struct snapshot_cursor){0};
+	while (store_next_locked(store, &cursor, &key, &place)) {
+		assert(iter->count < count);
 		memcpy(at, key.data, key.size);
 		iter->items[iter->count++] = (struct item){
 			.prefix = prefix_of(key),
@@ -83,7 +86,8 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 		};
 		at += key.size;
 	}
-	return segset_copy(&store->segments, store->segments.count, &iter->segments);
+	/* a place that a snapshot noted may be in none of these: the note holds it */
+	return segset_copy(segments, segments->count, &iter->segments);
 }
 
 int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
@@ -93,9 +97,9 @@ int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
 	if (!iter)
 		return -ENOMEM;
 	iter->store = store;
-	log_lock(&store->log);
+	log_lock(&store_base(store)->log);
 	int rc = take_locked(store, iter);
-	log_unlock(&store->log);
+	log_unlock(&store_base(store)->log);
 	if (rc < 0) {
 		dw_iter_close(iter);
 		return rc;
