@@ -246,9 +246,9 @@ void dw_iter_close(struct dw_iter *iter);
  * on disk.
  *
  * Takes as long whatever the number of keys: a few microseconds, and some nanoseconds
- * for each segment.  From then on the first change of a key in `store` costs memory: 32
- * bytes, the key, and some 16 bytes for tables; a write that finds none is -ENOMEM, and not
- * done.  Writers are not slowed by reads of single keys; dw_for_each() and
+ * for each segment.  From then on the first change of a key in `store` costs memory in each
+ * snapshot: 32 bytes, the key, and some 16 bytes for tables; a write that finds none is
+ * -ENOMEM, and not done.  Writers are not slowed by reads of single keys; dw_for_each() and
  * dw_iter_open() keep them waiting as they do on `store` itself.
  * The segments of the moment stay on disk until it is closed, each with an open
  * descriptor once a compaction took its name: until then a compaction frees no space.

@@ -199,6 +199,15 @@ void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *
 		__builtin_prefetch(&table->slots[(uint32_t)prepared->hash & table->mask], 1);
 }
 
+void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key)
+{
+	uint64_t hash = hash_of(key);
+	const struct keydir_table *table = &keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)];
+
+	if (table->slots)
+		__builtin_prefetch(&table->slots[(uint32_t)hash & table->mask]);
+}
+
 static void add_live(const struct keydir *keydir, struct keydir_entry *entry)
 {
 	if (keydir->keeps_live)

@@ -72,8 +72,9 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 /* Give back what was prepared and not set; `{0}` is fine. */
 void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared);
 
-/* Have the processor fetch what keydir_set() will look at. */
+/* Have the processor fetch what keydir_set(), or a search for `key`, will look at. */
 void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared);
+void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
 
 /* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
  * segments. */

@@ -143,13 +143,20 @@ static int note_key(struct dw_store *base, struct dw_bytes key, bool added)
 	}
 }
 
+enum { PREFETCH = 8 }; /* keys ahead whose slots are fetched */
+
 int snapshot_note_locked(struct dw_store *base, const struct dw_op *ops, size_t count)
 {
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < count; i++)
+	for (size_t i = 0; !rc && i < count; i++) {
+		if (i + PREFETCH < count) {
+			keydir_prefetch_key(&base->snapshots->keydir, ops[i + PREFETCH].key);
+			keydir_prefetch_key(&base->keydir, ops[i + PREFETCH].key);
+		}
 		if (ops[i].type != DW_RAW)
 			rc = note_key(base, ops[i].key, ops[i].type == DW_PUT);
+	}
 	return rc;
 }
 
