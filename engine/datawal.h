@@ -131,7 +131,8 @@ int dw_open_in(struct dw_store *above, const char *name, const struct dw_options
 
 /* Sync, let the lock go, free.  Waits for no one: no other call may be running
  * and every dw_ref, dw_iter and dw_export given back.  NULL is fine.
- * Returns the first error of the final sync; the store is gone in any case. */
+ * Returns the first error of the final sync; the store is gone in any case but one:
+ * -EBUSY, and nothing was done, while snapshots of it are open. */
 int dw_close(struct dw_store *store);
 
 /* --- writing ------------------------------------------------------------ */
@@ -243,6 +244,28 @@ int dw_iter_next(struct dw_iter *iter, struct dw_item *ret);
 /* Read from the value of the item that dw_iter_next() gave last, as dw_ref_read(). */
 ssize_t dw_iter_read(struct dw_iter *iter, void *ret, size_t size, uint64_t offset);
 void dw_iter_close(struct dw_iter *iter);
+
+/* --- a frozen view ------------------------------------------------------ */
+
+/* The store at this moment, which does not change by a byte whatever is written, removed
+ * and compacted in `store` from now on.  All reading calls work on it, and writing ones
+ * return -EROFS; dw_get_stats() and dw_segment_stats() tell the figures of the moment,
+ * with those `since open` zero.  Only where a value is (dw_stat.segment, dw_stat.offset)
+ * may change, by a compaction.  It is there as long as the process is: nothing of it is
+ * on disk.
+ *
+ * Takes as long whatever the number of keys: a few microseconds, and some nanoseconds
+ * for each segment.  From then on the first change of a key in `store` costs memory in each
+ * snapshot: 32 bytes, the key, and some 16 bytes for tables; a write that finds none is
+ * -ENOMEM, and not done.  Writers are not slowed by reads of single keys; dw_for_each() and
+ * dw_iter_open() keep them waiting as they do on `store` itself.
+ * The segments of the moment stay on disk until it is closed, each with an open
+ * descriptor once a compaction took its name: until then a compaction frees no space.
+ *
+ * Several may be open at once.  Closed by dw_close(), which then waits for nobody either,
+ * before `store` is.
+ * -EINVAL: `store` is a snapshot itself. */
+int dw_snapshot(struct dw_store *store, struct dw_store **ret);
 
 /* --- the whole store ---------------------------------------------------- */
 

@@ -246,8 +246,10 @@ static int run(struct server *server)
 
 	if (rc < 0)
 		return rc;
+	(void)pthread_mutex_lock(&server->lock);
 	rc = start_thread(&server->threads[0], work, server);
 	server->count = !rc;
+	(void)pthread_mutex_unlock(&server->lock);
 	/* a signal's handler ends the session and this wait */
 	while (!rc && !fuse_session_exited(server->session))
 		(void)sem_wait(&server->ended_sem);

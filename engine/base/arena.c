@@ -8,20 +8,29 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { TABLE_SIZE = ARENA_CHUNKS_MAX * sizeof(uint8_t *) };
 
 int arena_init(struct arena *arena)
 {
 	memset(arena, 0, sizeof *arena);
-	/* address space, not memory: its pages come as chunks do */
-	arena->chunks = calloc(ARENA_CHUNKS_MAX, sizeof *arena->chunks);
-	return arena->chunks ? 0 : -ENOMEM;
+	/* Address space, not memory: its pages come as chunks do.  calloc() would at times
+	 * take it from the heap, and clear all of it. */
+	void *chunks = mmap(NULL, TABLE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (chunks == MAP_FAILED)
+		return -ENOMEM;
+	arena->chunks = chunks;
+	return 0;
 }
 
 void arena_release(struct arena *arena)
 {
 	for (uint32_t i = 0; i < arena->chunk_count; i++)
 		free(arena->chunks[i]);
-	free(arena->chunks);
+	if (arena->chunks)
+		(void)munmap(arena->chunks, TABLE_SIZE); /* fails only for wrong arguments */
 	memset(arena, 0, sizeof *arena);
 }
 

@@ -7,6 +7,7 @@
  * buffer.  What is sorted is an array of numbers: the first eight bytes of each key,
  * big-endian, and which item it is; so keys themselves are seldom looked at.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,12 +113,13 @@ static int sort_ranks(struct dw_iter *iter)
 
 static int take_locked(struct dw_store *store, struct dw_iter *iter)
 {
-	uint64_t count = keydir_count(&store->keydir), key_bytes = 0;
-	struct keydir_cursor cursor = {0};
+	const struct segset *segments = &store_base(store)->segments;
+	uint64_t count = dw_count(store), key_bytes = 0;
+	struct snapshot_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
 
-	while (keydir_next(&store->keydir, &cursor, &key, &place))
+	while (store_next_locked(store, &cursor, &key, &place))
 		key_bytes += key.size;
 	iter->items = calloc(count + 1, sizeof *iter->items);
 	iter->ranks = calloc(count + 1, sizeof *iter->ranks);
@@ -125,8 +127,9 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 	if (!iter->items || !iter->ranks || !iter->keys)
 		return -ENOMEM;
 	uint8_t *at = iter->keys;
-	cursor = (struct keydir_cursor){0};
-	while (keydir_next(&store->keydir, &cursor, &key, &place)) {
+	cursor = (struct snapshot_cursor){0};
+	while (store_next_locked(store, &cursor, &key, &place)) {
+		assert(iter->count < count);
 		memcpy(at, key.data, key.size);
 		iter->ranks[iter->count] = (struct rank){prefix_of(key), iter->count};
 		iter->items[iter->count++] = (struct item){
@@ -139,7 +142,8 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 		};
 		at += key.size;
 	}
-	return segset_copy(&store->segments, store->segments.count, &iter->segments);
+	/* a place that a snapshot noted may be in none of these: the note holds it */
+	return segset_copy(segments, segments->count, &iter->segments);
 }
 
 int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
@@ -149,9 +153,9 @@ int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
 	if (!iter)
 		return -ENOMEM;
 	iter->store = store;
-	log_lock(&store->log);
+	log_lock(&store_base(store)->log);
 	int rc = take_locked(store, iter);
-	log_unlock(&store->log);
+	log_unlock(&store_base(store)->log);
 	if (!rc)
 		rc = sort_ranks(iter);
 	if (rc < 0) {

@@ -29,6 +29,7 @@ enum { SLOTS_MIN = 8, AHEAD = 12 };
 int keydir_init(struct keydir *keydir)
 {
 	memset(keydir, 0, sizeof *keydir);
+	keydir->keeps_live = true;
 	for (int i = 0; i < KEYDIR_TABLES; i++) {
 		int rc = pthread_mutex_init(&keydir->tables[i].lock, NULL);
 		assert(!rc); /* glibc's takes nothing that could be missing */
@@ -119,7 +120,7 @@ bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct key
 	if (entry) {
 		*ret = place_of(entry);
 		/* under the lock: a compaction that moves the entry may drop the segment */
-		if (pin)
+		if (pin && ret->segment)
 			(void)segment_ref(ret->segment);
 	}
 	(void)pthread_mutex_unlock(&table->lock);
@@ -198,14 +199,25 @@ void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *
 		__builtin_prefetch(&table->slots[(uint32_t)prepared->hash & table->mask], 1);
 }
 
-static void add_live(struct keydir_entry *entry)
+void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key)
 {
-	entry->segment->live_bytes += record_bytes(entry);
+	uint64_t hash = hash_of(key);
+	const struct keydir_table *table = &keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)];
+
+	if (table->slots)
+		__builtin_prefetch(&table->slots[(uint32_t)hash & table->mask]);
 }
 
-static void subtract_live(struct keydir_entry *entry)
+static void add_live(const struct keydir *keydir, struct keydir_entry *entry)
 {
-	entry->segment->live_bytes -= record_bytes(entry);
+	if (keydir->keeps_live)
+		entry->segment->live_bytes += record_bytes(entry);
+}
+
+static void subtract_live(const struct keydir *keydir, struct keydir_entry *entry)
+{
+	if (keydir->keeps_live)
+		entry->segment->live_bytes -= record_bytes(entry);
 }
 
 void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
@@ -219,7 +231,7 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 
 	if (known) {
 		entry = entry_at(keydir, (uint32_t)*slot);
-		subtract_live(entry);
+		subtract_live(keydir, entry);
 	}
 	(void)pthread_mutex_lock(&table->lock);
 	entry->segment = place->segment;
@@ -232,7 +244,7 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		atomic_fetch_add_explicit(&keydir->count, 1, memory_order_relaxed);
 	}
 	(void)pthread_mutex_unlock(&table->lock);
-	add_live(entry);
+	add_live(keydir, entry);
 	table->promised--;
 	if (known)
 		free_entry(keydir, prepared->entry);
@@ -265,7 +277,7 @@ void keydir_remove(struct keydir *keydir, struct dw_bytes key)
 	if (!slot || !*slot)
 		return;
 	uint32_t name = (uint32_t)*slot;
-	subtract_live(entry_at(keydir, name));
+	subtract_live(keydir, entry_at(keydir, name));
 	(void)pthread_mutex_lock(&table->lock);
 	clear_slot(table, (uint32_t)(slot - table->slots));
 	table->count--;
@@ -284,14 +296,14 @@ void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 
 	if (!entry || entry->segment != from || entry->offset != offset)
 		return;
-	subtract_live(entry);
+	subtract_live(keydir, entry);
 	(void)pthread_mutex_lock(&table->lock);
 	entry->segment = to;
 	entry->offset = to_offset;
 	if (mtime_ns)
 		entry->mtime_ns = *mtime_ns;
 	(void)pthread_mutex_unlock(&table->lock);
-	add_live(entry);
+	add_live(keydir, entry);
 }
 
 bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,

@@ -10,6 +10,8 @@
  *
  * Threads: keydir_get() may be called by any thread at any time.  All else is for one
  * thread at a time, the one that holds the log's lock or has the store for itself.
+ *
+ * The notes of a snapshot are such a directory, too (store/snapshot.h).
  */
 #ifndef STORE_KEYDIR_H
 #define STORE_KEYDIR_H
@@ -24,7 +26,8 @@
 enum { KEYDIR_TABLE_BITS = 6, KEYDIR_TABLES = 1 << KEYDIR_TABLE_BITS };
 
 struct keydir_place {
-	struct dw_segment *segment; /* not counted: the list of segments holds it */
+	struct dw_segment *segment; /* not counted: the list of segments holds it.  NULL, in
+				       notes of a snapshot only: there is no such key */
 	uint64_t offset;
 	int64_t mtime_ns;
 	uint32_t value_size;
@@ -42,6 +45,7 @@ struct keydir {
 	struct keydir_table tables[KEYDIR_TABLES];
 	struct arena entries;
 	atomic_uint_fast64_t count; /* keys */
+	bool keeps_live;            /* live_bytes of segments; not if these are notes */
 };
 
 /* `{0}` is fine for keydir_release().  0 or -ENOMEM. */
@@ -68,8 +72,9 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 /* Give back what was prepared and not set; `{0}` is fine. */
 void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared);
 
-/* Have the processor fetch what keydir_set() will look at. */
+/* Have the processor fetch what keydir_set(), or a search for `key`, will look at. */
 void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared);
+void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
 
 /* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
  * segments. */

@@ -344,6 +344,15 @@ int dw_close(struct dw_store *store)
 {
 	if (!store)
 		return 0;
+	if (store->snapshot.base) {
+		snapshot_close(store);
+		return 0;
+	}
+	log_lock(&store->log);
+	bool busy = store->snapshots;
+	log_unlock(&store->log);
+	if (busy) /* they would be left with nothing below them */
+		return -EBUSY;
 	int rc = store->read_only ? 0 : log_sync(&store->log);
 	if (!rc && !store->read_only)
 		rc = log_finish(&store->log);

@@ -45,13 +45,15 @@ int dw_segment_stats(struct dw_store *store, struct dw_segment_stat **ret, size_
 	int rc = segset_copy(&store->segments, store->segments.count, &segments);
 	if (!rc && !(stats = calloc(segments.count + 1, sizeof *stats)))
 		rc = -ENOMEM;
-	for (size_t i = 0; !rc && i < segments.count; i++)
+	for (size_t i = 0; !rc && i < segments.count; i++) {
+		const struct snapshot_segment segment = store_segment_locked(store, i);
 		stats[i] = (struct dw_segment_stat){
 			.id = segments.items[i]->id,
-			.size = segments.items[i]->size,
-			.live_bytes = segments.items[i]->live_bytes,
+			.size = segment.size,
+			.live_bytes = segment.live_bytes,
 			.mtime_ns = segments.items[i]->mtime_ns,
 		};
+	}
 	log_unlock(&store->log);
 	for (size_t i = 0; !rc && i < segments.count; i++)
 		rc = count_records(store, segments.items[i], &stats[i]);

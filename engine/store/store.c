@@ -138,6 +138,8 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 
 	if (!rc)
 		rc = make_room_locked(store, (uint64_t)size);
+	if (!rc && store->snapshots)
+		rc = snapshot_note_locked(store, ops, count); /* nothing may fail later */
 	if (!rc)
 		rc = prepare(&store->keydir, ops, count, prepared);
 	if (rc)
@@ -220,11 +222,18 @@ static struct dw_bytes sane(struct dw_bytes key)
 	return (struct dw_bytes){key.data ? key.data : "", key.size};
 }
 
+/* As keydir_get(). */
+static bool find(struct dw_store *store, struct dw_bytes key, bool pin, struct keydir_place *ret)
+{
+	return store->snapshot.base ? snapshot_get(store, sane(key), pin, ret)
+				    : keydir_get(&store->keydir, sane(key), pin, ret);
+}
+
 int dw_ref_get(struct dw_store *store, struct dw_bytes key, struct dw_ref *ret)
 {
 	struct keydir_place place;
 
-	if (!keydir_get(&store->keydir, sane(key), true, &place))
+	if (!find(store, key, true, &place))
 		return -ENOENT;
 	*ret = (struct dw_ref){
 		.segment = place.segment,
@@ -320,7 +329,7 @@ int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret)
 {
 	struct keydir_place place;
 
-	if (!keydir_get(&store->keydir, sane(key), true, &place))
+	if (!find(store, key, true, &place))
 		return -ENOENT;
 	*ret = stat_of(&place);
 	segment_unref(place.segment);
@@ -331,7 +340,7 @@ bool dw_contains(struct dw_store *store, struct dw_bytes key)
 {
 	struct keydir_place place;
 
-	return keydir_get(&store->keydir, sane(key), false, &place);
+	return find(store, key, false, &place);
 }
 
 static int read_txid(struct dw_store *store, const struct dw_ref *ref, uint64_t *ret)
@@ -369,22 +378,23 @@ int dw_txid(struct dw_store *store, struct dw_bytes key, uint64_t *ret)
 
 uint64_t dw_count(struct dw_store *store)
 {
-	return keydir_count(&store->keydir);
+	return store->snapshot.base ? store->snapshot.count : keydir_count(&store->keydir);
 }
 
 int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context)
 {
-	struct keydir_cursor cursor = {0};
+	struct log *log = &store_base(store)->log;
+	struct snapshot_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
 	int rc = 0;
 
-	log_lock(&store->log);
-	while (!rc && keydir_next(&store->keydir, &cursor, &key, &place)) {
+	log_lock(log);
+	while (!rc && store_next_locked(store, &cursor, &key, &place)) {
 		const struct dw_stat stat = stat_of(&place);
 		rc = visit(context, key, &stat);
 	}
-	log_unlock(&store->log);
+	log_unlock(log);
 	return rc;
 }
 
@@ -405,11 +415,12 @@ void dw_get_stats(struct dw_store *store, struct dw_stats *ret)
 	stats.raws = log->raws;
 	stats.bytes_appended = log->bytes_appended;
 	stats.rotations = log->rotations;
-	stats.keys = keydir_count(&store->keydir);
+	stats.keys = dw_count(store);
 	stats.segments = (uint32_t)store->segments.count;
 	for (size_t i = 0; i < store->segments.count; i++) {
-		stats.bytes += store->segments.items[i]->size;
-		stats.live_bytes += store->segments.items[i]->live_bytes;
+		const struct snapshot_segment segment = store_segment_locked(store, i);
+		stats.bytes += segment.size;
+		stats.live_bytes += segment.live_bytes;
 	}
 	log_unlock(log);
 	(void)pthread_mutex_lock(&log->sync_lock);

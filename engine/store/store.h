@@ -2,8 +2,9 @@
  *
  * store.h - what the files of this layer share: the store itself.
  *
- * Lock order: compact_lock, log.lock, then one of the key directory's, the pool's.
- * log.sync_lock is taken with none of them held.
+ * Lock order: compact_lock, log.lock, then one of the key directory's or of a snapshot's
+ * notes (never two), the pool's.  log.sync_lock is taken with none of them held.  A
+ * snapshot has no locks of its own that matter: its walks take its base's log.lock.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -15,6 +16,7 @@
 #include "store/keydir.h"
 #include "store/log.h"
 #include "store/segset.h"
+#include "store/snapshot.h"
 
 struct dw_store {
 	struct io *io;
@@ -28,8 +30,11 @@ struct dw_store {
 	pthread_mutex_t compact_lock; /* one compaction at a time */
 	struct log log;
 
-	struct keydir keydir;   /* read by anyone; changed under log.lock */
-	struct segset segments; /* under log.lock */
+	struct keydir keydir;   /* read by anyone; changed under log.lock; a snapshot's: notes */
+	struct segset segments; /* under log.lock; a snapshot's do not change */
+
+	struct dw_store *snapshots; /* of this store, the newest first; under log.lock */
+	struct snapshot snapshot;   /* if it is one itself */
 
 	atomic_uint_fast64_t damage, compactions;
 };
@@ -56,6 +61,32 @@ void store_report(struct dw_store *store, const struct dw_finding *finding);
 /* Count and report a damaged record; returns -EBADMSG. */
 int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint64_t offset,
 		  enum dw_damage damage);
+
+/* The store that holds the keys of this one: itself, or of a snapshot its base. */
+static inline struct dw_store *store_base(struct dw_store *store)
+{
+	return store->snapshot.base ? store->snapshot.base : store;
+}
+
+/* Figures of segment number `i`, as of a snapshot's moment if this is one. */
+static inline struct snapshot_segment store_segment_locked(const struct dw_store *store, size_t i)
+{
+	const struct dw_segment *segment = store->segments.items[i];
+
+	if (store->snapshot.base)
+		return store->snapshot.segments[i];
+	return (struct snapshot_segment){segment->size, segment->live_bytes};
+}
+
+/* As keydir_next(): walk over the keys of a store, or of a snapshot.  log.lock of
+ * store_base() is held. */
+static inline bool store_next_locked(struct dw_store *store, struct snapshot_cursor *cursor,
+				     struct dw_bytes *key_ret, struct keydir_place *place_ret)
+{
+	return store->snapshot.base
+		       ? snapshot_next_locked(store, cursor, key_ret, place_ret)
+		       : keydir_next(&store->keydir, &cursor->keys, key_ret, place_ret);
+}
 
 /* Seal the active segment; the new one has `gap` free ids below it. */
 int store_rotate_locked(struct dw_store *store, uint32_t gap);

@@ -56,7 +56,7 @@ int dw_verify(struct dw_store *store, struct dw_verify_report *ret)
 	log_lock(&store->log);
 	int rc = segset_copy(&store->segments, store->segments.count, &segments);
 	if (!rc && segments.count)
-		last_size = segset_last(&segments)->size;
+		last_size = store_segment_locked(store, segments.count - 1).size;
 	log_unlock(&store->log);
 	for (size_t i = 0; !rc && i < segments.count; i++) {
 		/* the size of a sealed segment does not change; that of the last may */
