@@ -247,7 +247,7 @@ static bool operate(struct volume *v, int i, int *rc_ret)
 
 /* --- killed before any system call --- */
 
-struct snapshot {
+struct attr_moment {
 	struct files files, attrs;
 	int op; /* during which it was taken */
 };
@@ -255,7 +255,7 @@ struct snapshot {
 struct killio {
 	struct io io; /* first: the engine hands it back to us */
 	const char *dir;
-	struct snapshot snapshots[SNAPSHOTS_MAX];
+	struct attr_moment snapshots[SNAPSHOTS_MAX];
 	int count, op;
 };
 
@@ -271,8 +271,8 @@ static void take_snapshot(struct io *io)
 	struct stat st;
 
 	CHECK(kill->count < SNAPSHOTS_MAX);
-	struct snapshot *s = &kill->snapshots[kill->count++];
-	*s = (struct snapshot){.files = files_snapshot(kill->dir), .op = kill->op};
+	struct attr_moment *s = &kill->snapshots[kill->count++];
+	*s = (struct attr_moment){.files = files_snapshot(kill->dir), .op = kill->op};
 	attr_dir(kill->dir, path);
 	if (!stat(path, &st))
 		s->attrs = files_snapshot(path);
@@ -321,7 +321,7 @@ static struct volume *mount_io(struct io *io, const char *dir)
 	return volume;
 }
 
-static struct volume *mount_snapshot(const struct snapshot *s)
+static struct volume *mount_snapshot(const struct attr_moment *s)
 {
 	const char *dir = stores_dir();
 	char path[256];
@@ -384,7 +384,7 @@ static void test_killed(void)
 	volumes_unmount(v);
 	int attrs = 0;
 	for (int i = 0; i < kill.count; i++) {
-		const struct snapshot *s = &kill.snapshots[i];
+		const struct attr_moment *s = &kill.snapshots[i];
 		attrs += s->attrs.count != 0;
 		v = mount_snapshot(s);
 		struct lines got = describe(v);
@@ -459,7 +459,7 @@ static int cut_power(int sync_every)
 	CHECK_EQ(volume_sync(v), 0);
 	states[0] = describe(v);
 	while (operate(v, cut.op, &rc)) {
-		struct snapshot s = {.files = cut.durable};
+		struct attr_moment s = {.files = cut.durable};
 		char path[256];
 		struct stat st;
 		CHECK_EQ(rc, 0);
