@@ -26,6 +26,10 @@ _Static_assert(sizeof(struct keydir_entry) + DW_KEY_SIZE_MAX <= ARENA_BLOCK_MAX,
 
 enum { SLOTS_MIN = 8 };
 
+/* The offset in an entry that no slot names: whoever remembers its name finds that the key
+ * is gone. */
+#define OFFSET_UNUSED UINT64_MAX
+
 int keydir_init(struct keydir *keydir)
 {
 	memset(keydir, 0, sizeof *keydir);
@@ -167,6 +171,7 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 	if (!name)
 		return -ENOMEM;
 	struct keydir_entry *entry = entry_at(keydir, name);
+	entry->offset = OFFSET_UNUSED;
 	entry->key_size = (uint32_t)key.size;
 	if (key.size)
 		memcpy(entry->key, key.data, key.size);
@@ -177,6 +182,7 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 
 static void free_entry(struct keydir *keydir, uint32_t name)
 {
+	entry_at(keydir, name)->offset = OFFSET_UNUSED; /* a free block keeps it */
 	arena_put(&keydir->entries, name, entry_size(entry_at(keydir, name)->key_size));
 }
 
@@ -290,6 +296,68 @@ void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 	entry->offset = to_offset;
 	if (mtime_ns)
 		entry->mtime_ns = *mtime_ns;
+	(void)pthread_mutex_unlock(&table->lock);
+	add_live(entry);
+}
+
+/* --- in groups --- */
+
+void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
+		  struct keydir_probe *probes, size_t count)
+{
+	const struct keydir_table *tables[KEYDIR_PROBES];
+	uint64_t hashes[KEYDIR_PROBES];
+
+	assert(count <= KEYDIR_PROBES);
+	for (size_t i = 0; i < count; i++) {
+		hashes[i] = hash_of(probes[i].key);
+		tables[i] = &keydir->tables[hashes[i] >> (64 - KEYDIR_TABLE_BITS)];
+		if (tables[i]->slots)
+			__builtin_prefetch(
+				&tables[i]->slots[(uint32_t)hashes[i] & tables[i]->mask]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		/* most keys stand in their first slot */
+		uint64_t slot = tables[i]->slots
+					? tables[i]->slots[(uint32_t)hashes[i] & tables[i]->mask]
+					: 0;
+		if (slot)
+			keydir_prefetch_entry(keydir, (uint32_t)slot);
+	}
+	for (size_t i = 0; i < count; i++) {
+		probes[i].entry = 0;
+		if (!tables[i]->slots)
+			continue;
+		uint64_t slot = *find_slot(keydir, tables[i], probes[i].key, hashes[i]);
+		const struct keydir_entry *entry = slot ? entry_at(keydir, (uint32_t)slot) : NULL;
+		if (!entry || entry->segment != segment || entry->offset != probes[i].offset)
+			continue;
+		probes[i].entry = (uint32_t)slot;
+		probes[i].mtime_ns = entry->mtime_ns;
+	}
+}
+
+void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
+{
+	const struct keydir_entry *entry = entry_at(keydir, name);
+
+	__builtin_prefetch(entry);
+	__builtin_prefetch(entry->key + ARENA_UNIT - 1); /* a short key may end in the next line */
+}
+
+void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
+		       struct dw_segment *to, uint64_t to_offset)
+{
+	struct keydir_entry *entry = entry_at(keydir, name);
+
+	if (entry->offset == OFFSET_UNUSED || entry->segment->id > last_id)
+		return;
+	struct keydir_table *table =
+		table_of(keydir, hash_of((struct dw_bytes){entry->key, entry->key_size}));
+	subtract_live(entry);
+	(void)pthread_mutex_lock(&table->lock);
+	entry->segment = to;
+	entry->offset = to_offset;
 	(void)pthread_mutex_unlock(&table->lock);
 	add_live(entry);
 }

@@ -50,8 +50,8 @@ static void expect_same(struct keydir *keydir, const struct expected *model,
 	CHECK_EQ(seen, model->count);
 }
 
-static void set(struct keydir *keydir, struct expected *model, struct dw_segment *segment, uint64_t i,
-		uint64_t offset)
+static void set(struct keydir *keydir, struct expected *model, struct dw_segment *segment,
+		uint64_t i, uint64_t offset)
 {
 	struct keydir_prepared prepared;
 	const struct keydir_place place = {.segment = segment, .offset = offset, .value_size = 7};
