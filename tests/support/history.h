@@ -32,6 +32,7 @@ struct history {
 		size_t event, records; /* from this event on so many records are durable */
 	} syncs[OPS_MAX];
 	size_t sync_count;
+	bool rotates; /* for hooks of tests */
 };
 
 /* Owned by the caller until history_finish() or history_free(). */
