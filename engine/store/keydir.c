@@ -302,38 +302,56 @@ void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 
 /* --- in groups --- */
 
+/* What a probe has found so far. */
+struct lookup {
+	const struct keydir_table *table;
+	uint64_t hash, slot; /* the first slot with the hash, 0: none */
+};
+
+/* The first slot that names an entry with that hash, without a look at the entry. */
+static uint64_t slot_by_hash(const struct keydir_table *table, uint64_t hash)
+{
+	uint32_t tag = (uint32_t)hash;
+
+	for (uint32_t i = tag & table->mask; table->slots; i = (i + 1) & table->mask)
+		if (!table->slots[i] || (uint32_t)(table->slots[i] >> 32) == tag)
+			return table->slots[i];
+	return 0;
+}
+
+/* The name of the entry of `key`, or 0. */
+static uint32_t name_of(const struct keydir *keydir, const struct lookup *l, struct dw_bytes key)
+{
+	if (!l->slot || is_key(entry_at(keydir, (uint32_t)l->slot), key))
+		return (uint32_t)l->slot;
+	return (uint32_t)*find_slot(keydir, l->table, key, l->hash); /* two keys, one hash */
+}
+
 void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 		  struct keydir_probe *probes, size_t count)
 {
-	const struct keydir_table *tables[KEYDIR_PROBES];
-	uint64_t hashes[KEYDIR_PROBES];
+	struct lookup lookups[KEYDIR_PROBES];
 
 	assert(count <= KEYDIR_PROBES);
 	for (size_t i = 0; i < count; i++) {
-		hashes[i] = hash_of(probes[i].key);
-		tables[i] = &keydir->tables[hashes[i] >> (64 - KEYDIR_TABLE_BITS)];
-		if (tables[i]->slots)
-			__builtin_prefetch(
-				&tables[i]->slots[(uint32_t)hashes[i] & tables[i]->mask]);
+		struct lookup *l = &lookups[i];
+		l->hash = hash_of(probes[i].key);
+		l->table = &keydir->tables[l->hash >> (64 - KEYDIR_TABLE_BITS)];
+		if (l->table->slots)
+			__builtin_prefetch(&l->table->slots[(uint32_t)l->hash & l->table->mask]);
 	}
 	for (size_t i = 0; i < count; i++) {
-		/* most keys stand in their first slot */
-		uint64_t slot = tables[i]->slots
-					? tables[i]->slots[(uint32_t)hashes[i] & tables[i]->mask]
-					: 0;
-		if (slot)
-			keydir_prefetch_entry(keydir, (uint32_t)slot);
+		lookups[i].slot = slot_by_hash(lookups[i].table, lookups[i].hash);
+		if (lookups[i].slot)
+			keydir_prefetch_entry(keydir, (uint32_t)lookups[i].slot);
 	}
 	for (size_t i = 0; i < count; i++) {
-		probes[i].entry = 0;
-		if (!tables[i]->slots)
-			continue;
-		uint64_t slot = *find_slot(keydir, tables[i], probes[i].key, hashes[i]);
-		const struct keydir_entry *entry = slot ? entry_at(keydir, (uint32_t)slot) : NULL;
-		if (!entry || entry->segment != segment || entry->offset != probes[i].offset)
-			continue;
-		probes[i].entry = (uint32_t)slot;
-		probes[i].mtime_ns = entry->mtime_ns;
+		uint32_t name = name_of(keydir, &lookups[i], probes[i].key);
+		const struct keydir_entry *entry = name ? entry_at(keydir, name) : NULL;
+		bool there =
+			entry && entry->segment == segment && entry->offset == probes[i].offset;
+		probes[i].entry = there ? name : 0;
+		probes[i].mtime_ns = there ? entry->mtime_ns : 0;
 	}
 }
 
