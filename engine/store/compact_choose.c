@@ -59,7 +59,9 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
 			best = run;
 	}
 	if (!limits->dead_percent && limits->copy_max == UINT64_MAX)
-		best = is_compact(store, &run) ? (struct compact_run){0} : run;
+		best = run;
+	if (best.count == run.count && is_compact(store, &run))
+		best.count = 0;
 	if (best.freed < limits->freed_min)
 		best.count = 0;
 	*ret = best;
