@@ -79,7 +79,7 @@ struct dw_finding {
 	enum dw_damage damage;   /* TORN_TAIL, DAMAGE */
 	int error;               /* IO, POISONED: a positive errno */
 	uint32_t segment;        /* id of the segment; 0 when none is meant */
-	uint64_t offset;         /* in the segment */
+	uint64_t offset;         /* in the segment; IO: where known */
 	uint64_t size;           /* TORN_TAIL, QUARANTINED: bytes */
 	uint64_t records_behind; /* TORN_TAIL: whole valid records behind the damage */
 	pid_t pid;               /* LOCKED: who wrote the lock file; 0 when unknown */
@@ -129,8 +129,8 @@ int dw_open(const char *path, const struct dw_options *options, struct dw_report
 int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret);
 
-/* Sync, let the lock go, free.  Waits for no one: no other call may be running
- * and every dw_ref, dw_iter and dw_export given back.  NULL is fine.
+/* End the maintenance, sync, let the lock go, free.  Waits for no one else: no other call
+ * may be running and every dw_ref, dw_iter and dw_export given back.  NULL is fine.
  * Returns the first error of the final sync; the store is gone in any case but one:
  * -EBUSY, and nothing was done, while snapshots of it are open. */
 int dw_close(struct dw_store *store);
@@ -287,28 +287,103 @@ int dw_export_file(struct dw_store *store, const char *path);
  * keys in byte order, txids from 1.  -EEXIST: there are segments in it already. */
 int dw_compact_to(struct dw_store *store, const char *path);
 
+struct dw_compact_options {
+	/* 0: the whole store.  Else the longest run of oldest segments of which so many
+	 * percent are dead, and of the last of them, too: a byte that is copied
+	 * then frees at least dead_percent / (100 - dead_percent) bytes. */
+	unsigned dead_percent;
+	uint64_t rate; /* bytes read and written a second; 0: no limit */
+};
+
 struct dw_compact_report {
-	uint32_t segments_before,
-		segments_after; /* sealed ones that took part, and their successors */
+	uint32_t segments_before, segments_after; /* those that took part, and their successors */
 	uint64_t bytes_before, bytes_after;
 };
 
 /* Compaction in place: drop what is dead.  Live Put records and Raw records are
  * kept unchanged, txid included.  Reads and writes go on meanwhile.
- * -EBUSY: a compaction is under way; -EBADMSG: a damaged record (nothing is
- * lost: the segments stay); -EOVERFLOW: segment ids are used up; -ENOSPC.
+ * When the disk has no room for the copies, smaller runs of the oldest segments are
+ * compacted, as much as there is room for; a segment in which all is dead needs none.
+ * A compaction of the whole store keeps the order of Raw records; one of a run puts those
+ * of the run behind the others: their txids then tell in which order they were appended.
+ * -EBUSY: a compaction is under way (one in the background gives way instead);
+ * -ECANCELED: dw_compact_cancel(); -EBADMSG: a damaged record (nothing is lost: the
+ * segments stay); -EOVERFLOW: segment ids are used up; -ENOSPC: there was no room to free
+ * anything; -EINVAL: dead_percent is over 100.
  * On failure the store is what it was, perhaps with some records twice.
- * `ret` may be NULL. */
+ * `options` NULL: all zero.  `ret` may be NULL. */
+int dw_compact_with(struct dw_store *store, const struct dw_compact_options *options,
+		    struct dw_compact_report *ret);
+
+/* The same without options. */
 int dw_compact(struct dw_store *store, struct dw_compact_report *ret);
+
+/* Have a running compaction stop soon, with nothing changed and its files removed.  One
+ * that has written all its copies goes on to its end.  When none runs this does nothing.
+ * One in the background is tried again later. */
+void dw_compact_cancel(struct dw_store *store);
+
+enum dw_compact_phase {
+	DW_COMPACT_IDLE,       /* none is under way; the rest is of the last one */
+	DW_COMPACT_COPYING,    /* reading the segments, writing what lives */
+	DW_COMPACT_PUBLISHING, /* the copies take their names and places */
+	DW_COMPACT_REMOVING,   /* the segments go */
+};
+
+struct dw_compact_progress {
+	enum dw_compact_phase phase;
+	uint32_t segments_done, segments_total; /* COPYING: read; REMOVING: gone */
+	uint64_t bytes_done, bytes_total;       /* of these segments, read */
+};
+
+/* How far a compaction is.  Cheap; the figures may be of slightly different moments.
+ * When a full disk makes it start over with less, so do they. */
+void dw_compact_progress(struct dw_store *store, struct dw_compact_progress *ret);
+
+struct dw_verify_options {
+	uint64_t rate; /* bytes read a second; 0: no limit */
+};
 
 struct dw_verify_report {
 	uint64_t records, bytes; /* sound ones */
 	uint64_t damaged;        /* places where no record could be read */
 };
 
-/* Read everything and check it; each place of damage goes to on_finding.
- * -EBADMSG if there was any; `*ret` is set then as well. */
+/* Read everything and check it, as the system gives it: what it has in memory is not read
+ * from the disk again.  Each place of damage goes to on_finding, and so does each
+ * segment that cannot be read (DW_FINDING_IO with the offset; the others are read
+ * nevertheless, and the first such error is returned).
+ * -EBADMSG if there was any damage; `*ret` is set then as well.  -ECANCELED.
+ * `options` NULL: all zero. */
+int dw_verify_with(struct dw_store *store, const struct dw_verify_options *options,
+		   struct dw_verify_report *ret);
+
+/* The same without options. */
 int dw_verify(struct dw_store *store, struct dw_verify_report *ret);
+
+/* Have all verifications that run stop soon, those of dw_maintain() aside. */
+void dw_verify_cancel(struct dw_store *store);
+
+/* What goes on in the background. */
+struct dw_maintain_options {
+	bool compact;               /* compact when it is worth it */
+	unsigned dead_percent;      /* as in dw_compact_options; 0: 50 */
+	uint64_t dead_bytes_min;    /* and at least so many can be freed; 0: 64 MiB */
+	uint64_t compact_rate;      /* bytes read and written a second; 0: no limit */
+	uint32_t look_ms;           /* look so long after a change; 0: 1000 */
+	uint64_t scrub_interval_ms; /* verify so long after the last time; 0: never */
+	uint64_t scrub_rate;        /* bytes read a second; 0: no limit */
+};
+
+/* Maintain the store from now on as `options` say, instead of what was said before; NULL:
+ * not at all.  Takes a thread for compaction, one for scrubbing, which sleep while there
+ * is nothing to do; dw_close() ends them.  The first scrub comes an interval after this
+ * call.  What they find and what fails goes to on_finding, as for
+ * dw_compact_with() and dw_verify_with(); after a failure they try again later.
+ * Waits until what was going on has stopped.
+ * -EROFS: compaction of a store open for reading; -EINVAL: dead_percent is over 100;
+ * -EAGAIN: no thread can be had.  On failure nothing goes on in the background. */
+int dw_maintain(struct dw_store *store, const struct dw_maintain_options *options);
 
 struct dw_stats {
 	uint64_t keys;

@@ -25,6 +25,8 @@ enum id {
 	ID_VALUE_BASE64,
 	ID_FILE,
 	ID_YES,
+	ID_DEAD,
+	ID_RATE,
 	ID_JSON,
 	ID_QUIET = 'q',
 	ID_HELP = 'h',
@@ -53,6 +55,10 @@ static const struct known {
 	 "    --bytes MODE         show bytes as auto, raw, base64 or hex"},
 	{"no-truncate", NULL, ID_NO_TRUNCATE, TAKES_BYTES,
 	 "    --no-truncate        do not cut long fields"},
+	{"dead", "PERCENT", ID_DEAD, TAKES_COMPACT,
+	 "    --dead PERCENT       only the oldest segments, if so much of them is dead"},
+	{"rate", "BYTES", ID_RATE, TAKES_COMPACT,
+	 "    --rate BYTES         read and write no more than so many bytes a second"},
 	{"yes", NULL, ID_YES, TAKES_YES, "    --yes                do it, do not only tell"},
 	{"json", NULL, ID_JSON, GLOBAL, "    --json               JSON, an object a line"},
 	{"quiet", NULL, ID_QUIET, GLOBAL, "    -q, --quiet          no progress on the terminal"},
@@ -107,6 +113,15 @@ static int parse_from_segment(struct args *args)
 	return rc;
 }
 
+static int parse_dead(struct args *args)
+{
+	uint64_t n = 0;
+	int rc = parse_number(args, "dead", 100, &n);
+
+	args->compact.dead_percent = (unsigned)n;
+	return rc;
+}
+
 static int parse_bytes(struct args *args)
 {
 	if (format_mode_parse(optarg, &args->bytes))
@@ -129,6 +144,8 @@ static int apply_option(struct args *args, int id)
 	case ID_NO_TRUNCATE: args->no_truncate = true; return -1;
 	case ID_VALUE_BASE64: args->value_base64 = optarg; return -1;
 	case ID_FILE: args->file = optarg; return -1;
+	case ID_DEAD: return parse_dead(args);
+	case ID_RATE: return parse_number(args, "rate", UINT64_MAX, &args->compact.rate);
 	case ID_YES: args->yes = true; return -1;
 	case ID_JSON: args->json = true; return -1;
 	case ID_QUIET: args->quiet = true; return -1;

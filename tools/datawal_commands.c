@@ -68,11 +68,13 @@ const struct command commands[] = {
 	{"rotate", run_rotate, 0, 1, 1, "STORE [options]", "begin a new segment",
 	 "Seal the last segment and begin a new one.", "datawal rotate store",
 	 "do it there: echo rotate > '%s/.datawal/control'"},
-	{"compact", run_compact, 0, 1, 2, "STORE [TARGET] [options]",
+	{"compact", run_compact, TAKES_COMPACT, 1, 2, "STORE [TARGET] [options]",
 	 "drop what is overwritten or deleted",
 	 "Without TARGET: rewrite the log in place without what is overwritten or deleted.  Every\n"
-	 "state in between is a correct store.  With TARGET: leave STORE alone and write its live\n"
-	 "view to a fresh store there, keys in byte order, txids from 1.",
+	 "state in between is a correct store.  With too little room for that, as much of it is\n"
+	 "done as there is room for.  --dead rewrites the longest run of oldest segments of which\n"
+	 "so many percent are dead, and of the last of them, too.  With TARGET: leave STORE alone\n"
+	 "and write its live view to a fresh store there, keys in byte order, txids from 1.",
 	 "datawal compact store", "do it there: echo compact > '%s/.datawal/control'"},
 	{"repair", run_repair, TAKES_YES, 1, 1, "STORE [options]",
 	 "take damaged bytes out of the log",

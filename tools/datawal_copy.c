@@ -179,7 +179,7 @@ static int compact_in_place(struct args *args)
 	uint64_t keys = dw_count(store);
 	progress_watch_begin(&watch, args, args->store, ".dwal.compact",
 			     extent_of(store).record_bytes);
-	int rc = dw_compact(store, &report);
+	int rc = dw_compact_with(store, &args->compact, &report);
 	progress_watch_end(&watch);
 	if (rc == -EBADMSG)
 		status = fail(args, STATUS_HARD,
@@ -197,5 +197,7 @@ int run_compact(struct args *args)
 {
 	const char *target = args->operands[0];
 
+	if (target && (args->compact.dead_percent || args->compact.rate))
+		return fail(args, STATUS_USER, "--dead and --rate are for a compaction in place");
 	return target ? compact_to(args, target) : compact_in_place(args);
 }

@@ -28,6 +28,7 @@ enum {
 	TAKES_BYTES = 1 << 3,
 	TAKES_VALUE = 1 << 4,
 	TAKES_YES = 1 << 5,
+	TAKES_COMPACT = 1 << 6,
 };
 
 struct command;
@@ -40,6 +41,7 @@ struct args {
 	const char *key_text, *key_base64, *key_hex, *value_base64, *file;
 	uint64_t limit; /* UINT64_MAX: none */
 	uint64_t from_offset;
+	struct dw_compact_options compact;
 	uint32_t from_segment; /* 0: the first */
 	enum format_mode bytes;
 	pid_t locked_by; /* who has the lock, once an open was refused; 0: unknown */

@@ -26,6 +26,10 @@ _Static_assert(sizeof(struct keydir_entry) + DW_KEY_SIZE_MAX <= ARENA_BLOCK_MAX,
 
 enum { SLOTS_MIN = 8, AHEAD = 12 };
 
+/* The offset in an entry that no slot names: whoever remembers its name finds that the key
+ * is gone. */
+#define OFFSET_UNUSED UINT64_MAX
+
 int keydir_init(struct keydir *keydir)
 {
 	memset(keydir, 0, sizeof *keydir);
@@ -168,6 +172,7 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 	if (!name)
 		return -ENOMEM;
 	struct keydir_entry *entry = entry_at(keydir, name);
+	entry->offset = OFFSET_UNUSED;
 	entry->key_size = (uint32_t)key.size;
 	if (key.size)
 		memcpy(entry->key, key.data, key.size);
@@ -178,6 +183,7 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 
 static void free_entry(struct keydir *keydir, uint32_t name)
 {
+	entry_at(keydir, name)->offset = OFFSET_UNUSED; /* a free block keeps it */
 	arena_put(&keydir->entries, name, entry_size(entry_at(keydir, name)->key_size));
 }
 
@@ -302,6 +308,86 @@ void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 	entry->offset = to_offset;
 	if (mtime_ns)
 		entry->mtime_ns = *mtime_ns;
+	(void)pthread_mutex_unlock(&table->lock);
+	add_live(keydir, entry);
+}
+
+/* --- in groups --- */
+
+/* What a probe has found so far. */
+struct lookup {
+	const struct keydir_table *table;
+	uint64_t hash, slot; /* the first slot with the hash, 0: none */
+};
+
+/* The first slot that names an entry with that hash, without a look at the entry. */
+static uint64_t slot_by_hash(const struct keydir_table *table, uint64_t hash)
+{
+	uint32_t tag = (uint32_t)hash;
+
+	for (uint32_t i = tag & table->mask; table->slots; i = (i + 1) & table->mask)
+		if (!table->slots[i] || (uint32_t)(table->slots[i] >> 32) == tag)
+			return table->slots[i];
+	return 0;
+}
+
+/* The name of the entry of `key`, or 0. */
+static uint32_t name_of(const struct keydir *keydir, const struct lookup *l, struct dw_bytes key)
+{
+	if (!l->slot || is_key(entry_at(keydir, (uint32_t)l->slot), key))
+		return (uint32_t)l->slot;
+	return (uint32_t)*find_slot(keydir, l->table, key, l->hash); /* two keys, one hash */
+}
+
+void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
+		  struct keydir_probe *probes, size_t count)
+{
+	struct lookup lookups[KEYDIR_PROBES];
+
+	assert(count <= KEYDIR_PROBES);
+	for (size_t i = 0; i < count; i++) {
+		struct lookup *l = &lookups[i];
+		l->hash = hash_of(probes[i].key);
+		l->table = &keydir->tables[l->hash >> (64 - KEYDIR_TABLE_BITS)];
+		if (l->table->slots)
+			__builtin_prefetch(&l->table->slots[(uint32_t)l->hash & l->table->mask]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		lookups[i].slot = slot_by_hash(lookups[i].table, lookups[i].hash);
+		if (lookups[i].slot)
+			keydir_prefetch_entry(keydir, (uint32_t)lookups[i].slot);
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint32_t name = name_of(keydir, &lookups[i], probes[i].key);
+		const struct keydir_entry *entry = name ? entry_at(keydir, name) : NULL;
+		bool there =
+			entry && entry->segment == segment && entry->offset == probes[i].offset;
+		probes[i].entry = there ? name : 0;
+		probes[i].mtime_ns = there ? entry->mtime_ns : 0;
+	}
+}
+
+void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
+{
+	const struct keydir_entry *entry = entry_at(keydir, name);
+
+	__builtin_prefetch(entry);
+	__builtin_prefetch(entry->key + ARENA_UNIT - 1); /* a short key may end in the next line */
+}
+
+void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
+		       struct dw_segment *to, uint64_t to_offset)
+{
+	struct keydir_entry *entry = entry_at(keydir, name);
+
+	if (entry->offset == OFFSET_UNUSED || entry->segment->id > last_id)
+		return;
+	struct keydir_table *table =
+		table_of(keydir, hash_of((struct dw_bytes){entry->key, entry->key_size}));
+	subtract_live(keydir, entry);
+	(void)pthread_mutex_lock(&table->lock);
+	entry->segment = to;
+	entry->offset = to_offset;
 	(void)pthread_mutex_unlock(&table->lock);
 	add_live(keydir, entry);
 }

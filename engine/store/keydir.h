@@ -90,6 +90,30 @@ void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
 		 const int64_t *mtime_ns);
 
+/* A record of a segment that is asked about. */
+struct keydir_probe {
+	struct dw_bytes key;
+	uint64_t offset;  /* in the segment */
+	uint32_t entry;   /* ret: name of the entry that points to it; 0: none does */
+	int64_t mtime_ns; /* ret, with an entry */
+};
+
+enum { KEYDIR_PROBES = 128 };
+
+/* Look up to KEYDIR_PROBES records of `segment` up at once, so that the processor's
+ * waits for memory overlap.  An entry's name stays good for keydir_move_entry() as
+ * long as the directory lives, whatever becomes of the key. */
+void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
+		  struct keydir_probe *probes, size_t count);
+
+/* If the entry of that name is in use and points into a segment up to `last_id`, let it be at
+ * `to_offset` of `to`, where the same record is.  Keeps live_bytes. */
+void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
+		       struct dw_segment *to, uint64_t to_offset);
+
+/* Have the processor fetch what keydir_move_entry() will look at. */
+void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
+
 /* Walk over all keys: start with `{0}`.  False at the end. */
 struct keydir_cursor {
 	uint32_t table, slot;

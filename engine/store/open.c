@@ -32,6 +32,7 @@ void store_free(struct dw_store *store)
 	keydir_release(&store->keydir);
 	segset_release(&store->segments);
 	fdpool_release(&store->pool);
+	maintain_release(&store->maintain);
 	(void)pthread_mutex_destroy(&store->compact_lock); /* fails only while in use */
 	close_fd(store->io, store->lockfd);
 	close_fd(store->io, store->dirfd);
@@ -71,6 +72,8 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 		rc = log_init(&store->log, &store->pool, segment_size);
 	if (!rc)
 		rc = -pthread_mutex_init(&store->compact_lock, NULL);
+	if (!rc)
+		rc = maintain_init(&store->maintain);
 	if (!rc)
 		rc = keydir_init(&store->keydir);
 	if (rc < 0) {
@@ -353,6 +356,7 @@ int dw_close(struct dw_store *store)
 	log_unlock(&store->log);
 	if (busy) /* they would be left with nothing below them */
 		return -EBUSY;
+	maintain_stop(&store->maintain);
 	int rc = store->read_only ? 0 : log_sync(&store->log);
 	if (!rc && !store->read_only)
 		rc = log_finish(&store->log);

@@ -25,7 +25,7 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 	if (header->txid > replay->report.last_txid)
 		replay->report.last_txid = header->txid;
 	switch (header->type) {
-	case DW_RAW: return 0;
+	case DW_RAW: segment->raw_bytes += record_size(header); return 0;
 	case DW_DELETE: keydir_remove(replay->keydir, key); return 0;
 	case DW_PUT: break;
 	}

@@ -42,7 +42,7 @@ void store_check(struct dw_store *store)
 	/* O(segments), after each mutation: in the builds with sanitizers */
 	const struct segset *set = &store->segments;
 	for (size_t i = 0; i < set->count; i++) {
-		assert(set->items[i]->live_bytes <= set->items[i]->size);
+		assert(set->items[i]->live_bytes + set->items[i]->raw_bytes <= set->items[i]->size);
 		assert(!i || set->items[i - 1]->id < set->items[i]->id);
 	}
 	assert(store->read_only || store->log.active == segset_last(set));
@@ -125,6 +125,8 @@ static void publish_locked(struct dw_store *store, const struct dw_op *ops, size
 			keydir_set(&store->keydir, &prepared[i], &place);
 		else if (ops[i].type == DW_DELETE)
 			keydir_remove(&store->keydir, ops[i].key);
+		else
+			segment->raw_bytes += size;
 		offset += size;
 	}
 }
@@ -151,6 +153,7 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 		return rc;
 	}
 	publish_locked(store, ops, count, prepared, offset, now);
+	maintain_changed(&store->maintain);
 	store_check(store);
 	return 0;
 }

@@ -3,8 +3,9 @@
  * store.h - what the files of this layer share: the store itself.
  *
  * Lock order: compact_lock, log.lock, then one of the key directory's or of a snapshot's
- * notes (never two), the pool's.  log.sync_lock is taken with none of them held.  A
- * snapshot has no locks of its own that matter: its walks take its base's log.lock.
+ * notes (never two), the pool's, the bell's of `maintain`.  log.sync_lock is taken with
+ * none of them held.  A snapshot has no locks of its own that matter: its walks take its
+ * base's log.lock.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -15,6 +16,7 @@
 #include "disk/atomicfile.h"
 #include "store/keydir.h"
 #include "store/log.h"
+#include "store/maintain.h"
 #include "store/segset.h"
 #include "store/snapshot.h"
 
@@ -28,6 +30,13 @@ struct dw_store {
 	struct fdpool pool;
 
 	pthread_mutex_t compact_lock; /* one compaction at a time */
+	/* of the compaction under way; each is written by it alone, read by anyone */
+	struct {
+		atomic_int phase; /* enum dw_compact_phase */
+		atomic_uint segments_done, segments_total;
+		atomic_uint_fast64_t bytes_done, bytes_total;
+	} progress;
+	struct maintain maintain;
 	struct log log;
 
 	struct keydir keydir;   /* read by anyone; changed under log.lock; a snapshot's: notes */

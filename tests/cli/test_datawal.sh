@@ -169,6 +169,28 @@ test_round_trip()
 	"$DATAWAL" verify a
 }
 
+# Only what is dead enough, at a pace.
+test_compact_options()
+{
+	seq 20 | while read -r i; do
+		echo "{\"op\":\"put\",\"key_b64\":\"$(printf 'k%02d' "$i" | base64)\",\"value_b64\":\"YWJj\"}"
+		[ "$i" != 10 ] || echo '{"op":"rotate"}'
+	done | "$DATAWAL" apply s
+	for i in 01 02 03 04 05 06; do
+		"$DATAWAL" delete s --key k$i
+	done
+	"$DATAWAL" ls s > before
+	[ "$("$DATAWAL" compact s --dead 70)" = "0 segments of 0 B became 0 of 0 B" ]
+	"$DATAWAL" --json compact s --dead 60 --rate 1000000 |
+		grep -F '"segments_before":1,"segments_after":1,"bytes_before":340,"bytes_after":136}'
+	"$DATAWAL" ls s | diff before -
+	"$DATAWAL" verify s
+	status 1 "$DATAWAL" compact s --dead 101
+	status 1 "$DATAWAL" compact s to --dead 50 2>stderr
+	grep "in place" stderr
+	[ ! -e to ]
+}
+
 # The largest value there is, as an argument of no command line.
 test_large_value()
 {

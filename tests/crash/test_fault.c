@@ -193,6 +193,20 @@ static void run_compact(struct world *w)
 	}
 }
 
+/* Runs of the oldest segments: one that is dead, and one that is so by half. */
+static void run_compact_runs(struct world *w)
+{
+	for (int i = 0; i < 3; i++) {
+		const struct dw_compact_options options = {.dead_percent = i ? 20 : 60};
+		int rc = dw_compact_with(w->store, &options, NULL);
+		if (rc)
+			failed(w, rc);
+		check_view(w);
+		do_op(w, DW_PUT, i ? "key 0" : "key 1", "written between");
+		do_op(w, DW_DELETE, i ? "key 2" : "key 4", "");
+	}
+}
+
 static void run_delete(struct world *w)
 {
 	do_op(w, DW_DELETE, "key 1", "");
@@ -264,6 +278,7 @@ static const struct scenario {
 	{"sync", prepare, run_sync, false},
 	{"rotate", prepare, run_rotate, false},
 	{"compact", prepare, run_compact, false},
+	{"compact runs", prepare, run_compact_runs, false},
 	{"delete", prepare, run_delete, false},
 	{"read", prepare, run_read, false},
 	{"export", prepare, run_export, false},

@@ -94,10 +94,13 @@ static void step(struct world *w)
 	char text[32];
 	struct dw_bytes key = random_key(w, text);
 	const struct model_item *item = model_find(&w->model, key);
+	/* the whole store, or a run that is dead enough */
+	const struct dw_compact_options some = {
+		.dead_percent = (unsigned)(rng_below(&w->rng, 2) * rng_below(&w->rng, 101))};
 
 	switch (rng_below(&w->rng, 100)) {
 	case 0: CHECK_EQ(dw_rotate(w->store), 0); break;
-	case 1: CHECK_EQ(dw_compact(w->store, NULL), 0); break;
+	case 1: CHECK_EQ(dw_compact_with(w->store, &some, NULL), 0); break;
 	case 2: reopen(w); break;
 	case 3: CHECK_EQ(dw_sync(w->store), 0); break;
 	case 4: check_figures(w); break;
