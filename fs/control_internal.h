@@ -29,13 +29,15 @@ struct job {
 /* 0 or -errno, with a word about it in job->detail. */
 typedef int job_fn(struct job *job);
 
+enum argument { ARGUMENT_NONE, ARGUMENT_NEEDED, ARGUMENT_OPTIONAL };
+
 struct command {
 	const char *name;
-	bool takes_argument;
+	enum argument argument;
 	job_fn *run;
 };
 
-enum { COMMANDS = 6 };
+enum { COMMANDS = 7 };
 extern const struct command control_commands[COMMANDS];
 
 /* How a command ended. */
@@ -60,8 +62,9 @@ struct control {
 	gid_t gid;
 	bool read_only;
 	int64_t started_ns;
-	pthread_mutex_t lock; /* of what follows */
-	struct job *jobs;     /* those that run, oldest first */
+	atomic_bool auto_compact; /* compaction in the background is on */
+	pthread_mutex_t lock;     /* of what follows */
+	struct job *jobs;         /* those that run, oldest first */
 	struct outcome last;
 	struct tally tallies[COMMANDS];
 	struct control_file *open; /* all that are */

@@ -15,13 +15,33 @@
 
 #include "fs/control_internal.h"
 
-enum { COMMANDS_SIZE = PATH_MAX + 64 };
+enum {
+	COMMANDS_SIZE = PATH_MAX + 64,
+	AUTO_RATE = 64 << 20, /* bytes a second: what others need of the disk stays free */
+};
 
 /* --- the commands --- */
+
+/* Compaction in the background, with the engine's ideas of when it is worth it. */
+static int set_auto(struct job *job, bool on)
+{
+	const struct dw_maintain_options options = {.compact = true, .compact_rate = AUTO_RATE};
+	int rc = dw_maintain(volume_store(job->volume), on ? &options : NULL);
+
+	atomic_store(&job->control->auto_compact, on && !rc);
+	return rc;
+}
 
 static int run_compact(struct job *job)
 {
 	struct dw_compact_report report;
+
+	if (!strcmp(job->argument, "auto") || !strcmp(job->argument, "off"))
+		return set_auto(job, *job->argument == 'a');
+	if (*job->argument) {
+		(void)snprintf(job->detail, TEXT_SIZE, "compact, compact auto or compact off");
+		return -EINVAL;
+	}
 	int rc = dw_compact(volume_store(job->volume), &report);
 	int attrs = rc ? 0 : volume_compact_attrs(job->volume);
 
@@ -63,6 +83,13 @@ static int run_verify(struct job *job)
 	return rc;
 }
 
+static int run_cancel(struct job *job)
+{
+	dw_compact_cancel(volume_store(job->volume));
+	dw_verify_cancel(volume_store(job->volume));
+	return 0;
+}
+
 static int run_reload(struct job *job)
 {
 	int rc = views_reload(job->control->views);
@@ -74,9 +101,13 @@ static int run_reload(struct job *job)
 }
 
 const struct command control_commands[COMMANDS] = {
-	{"compact", false, run_compact}, {"export", true, control_run_export},
-	{"sync", false, run_sync},       {"rotate", false, run_rotate},
-	{"verify", false, run_verify},   {"reload", false, run_reload},
+	{"compact", ARGUMENT_OPTIONAL, run_compact},
+	{"export", ARGUMENT_NEEDED, control_run_export},
+	{"sync", ARGUMENT_NONE, run_sync},
+	{"rotate", ARGUMENT_NONE, run_rotate},
+	{"verify", ARGUMENT_NONE, run_verify},
+	{"reload", ARGUMENT_NONE, run_reload},
+	{"cancel", ARGUMENT_NONE, run_cancel},
 };
 
 /* --- a line --- */
@@ -120,8 +151,10 @@ static int refuse(struct job *job, const char *line)
 {
 	struct control *control = job->control;
 
-	(void)snprintf(job->detail, sizeof job->detail,
-		       "commands are compact, export PATH, sync, rotate, verify, reload");
+	(void)snprintf(
+		job->detail, sizeof job->detail,
+		"commands are compact [auto|off], export PATH, sync, rotate, verify, cancel, "
+		"reload");
 	(void)pthread_mutex_lock(&control->lock);
 	(void)snprintf(control->last.unknown, sizeof control->last.unknown, "%s", line);
 	job->name = control->last.unknown;
@@ -146,7 +179,9 @@ static int run_line(struct control *control, const struct control_caller *caller
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *command = &control_commands[i];
 		job.name = command->name;
-		if (!strcmp(command->name, line) && command->takes_argument == (*argument != '\0'))
+		bool fits = command->argument == ARGUMENT_OPTIONAL ||
+			    (command->argument == ARGUMENT_NEEDED) == (*argument != '\0');
+		if (!strcmp(command->name, line) && fits)
 			return run_job(&job, i);
 	}
 	return refuse(&job, line);

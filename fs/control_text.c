@@ -74,6 +74,23 @@ static void print_time(FILE *out, const char *key, int64_t ns)
 	(void)fprintf(out, "%s %s\n", key, when);
 }
 
+/* What a compaction says of itself; also of one in the background. */
+static void print_compaction(struct control *control, FILE *out)
+{
+	static const char *const phases[] = {"none", "copying", "publishing", "removing"};
+	struct view *view = views_hold(control->views, NULL);
+	struct dw_compact_progress progress;
+
+	dw_compact_progress(volume_store(view->volume), &progress);
+	views_drop(control->views, view);
+	(void)fprintf(out, "compact.auto %s\ncompact.phase %s\n",
+		      atomic_load(&control->auto_compact) ? "on" : "off", phases[progress.phase]);
+	(void)fprintf(out, "compact.segments %" PRIu32 " of %" PRIu32 "\n", progress.segments_done,
+		      progress.segments_total);
+	(void)fprintf(out, "compact.bytes %" PRIu64 " of %" PRIu64 "\n", progress.bytes_done,
+		      progress.bytes_total);
+}
+
 static void print_jobs(struct control *control, FILE *out)
 {
 	const struct job *job;
@@ -123,6 +140,7 @@ char *control_status_text(struct control *control)
 	(void)fprintf(text.out, "version %s\npid %ld\nmode %s\n", DATAWALFS_VERSION, (long)getpid(),
 		      control->read_only ? "ro" : "rw");
 	print_time(text.out, "started", control->started_ns);
+	print_compaction(control, text.out);
 	(void)pthread_mutex_lock(&control->lock);
 	print_jobs(control, text.out);
 	print_last(&control->last, text.out);

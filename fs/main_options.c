@@ -107,8 +107,9 @@ static void print_help(void)
 	     "    -o default_permissions check owner and mode (always on)\n"
 	     "    -o max_threads=N       how many requests at once (10)\n"
 	     "\n"
-	     "Commands: write compact, export PATH, sync, rotate, verify or reload to\n"
-	     "MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it goes.\n"
+	     "Commands: write compact [auto|off], export PATH, sync, rotate, verify, cancel or\n"
+	     "reload to MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it "
+	     "goes.\n"
 	     "umount and fusermount3 -u unmount as well, and do not wait for the disk.");
 }
 

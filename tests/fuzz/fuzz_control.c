@@ -32,13 +32,18 @@ static bool is_blank(char c)
 /* What becomes of a line, from its text alone. */
 static enum verdict judge(const char *line, size_t size)
 {
-	static const char *const plain[] = {"compact", "sync", "rotate", "verify"};
+	static const char *const plain[] = {"compact", "sync", "rotate", "verify", "cancel"};
 	size_t word = 0, argument;
 
 	while (word < size && !is_blank(line[word]))
 		word++;
 	for (argument = word; argument < size && is_blank(line[argument]);)
 		argument++;
+	if (word == 7 && !memcmp(line, "compact", 7) && argument < size)
+		return (size - argument == 4 && !memcmp(line + argument, "auto", 4)) ||
+				       (size - argument == 3 && !memcmp(line + argument, "off", 3))
+			       ? GOOD
+			       : BAD;
 	for (size_t i = 0; argument == size && i < sizeof plain / sizeof *plain; i++)
 		if (word == strlen(plain[i]) && !memcmp(line, plain[i], word))
 			return GOOD;
@@ -145,6 +150,7 @@ bool fuzz_seed(size_t n, struct buf *ret)
 		"sync\nrotate\nverify",
 		"  compact \t\n\n sync\n",
 		"compact now\nnonsense\n",
+		"compact auto\ncancel\ncompact off\n",
 	};
 
 	if (n >= sizeof seeds / sizeof *seeds)

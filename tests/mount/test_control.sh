@@ -78,6 +78,37 @@ test_control_export()
 	unmount_store
 }
 
+status_of() # NAME
+{
+	sed -n "s/^$1 //p" "$M/.datawal/status"
+}
+
+# 90 values of 1 MB were written, 45 segments are left at most
+is_compacted()
+{
+	[ "$(status_of compact.phase)" = none ] && [ "$(ls "$S" | grep -c 'dwal$')" -lt 46 ]
+}
+
+# In the background, and stopped.
+test_control_compaction()
+{
+	mount_store -o segment_size=1M
+	[ "$(status_of compact.auto)" = off ]
+	fails command_file "compact now"
+	fails command_file "cancel it"
+	command_file cancel
+	command_file "compact auto"
+	[ "$(status_of compact.auto)" = on ]
+	head -c 1000000 /dev/urandom > "$W/value"
+	for i in $(seq 90); do cp "$W/value" "$M/key"; done
+	wait_until is_compacted
+	cmp "$W/value" "$M/key"
+	command_file "compact off"
+	[ "$(status_of compact.auto)" = off ]
+	unmount_store
+}
+export -f status_of is_compacted
+
 test_control_commands()
 {
 	mount_store
