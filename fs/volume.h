@@ -81,8 +81,9 @@ int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct n
 		 const char *name, mode_t mode, struct volume_entry *ret);
 int volume_unlink(struct volume *volume, struct node *parent, const char *name);
 int volume_rmdir(struct volume *volume, struct node *parent, const char *name);
-/* `flags`: 0 or RENAME_NOREPLACE; others are -EINVAL.  The value stands under the new
- * name in the log before the old name is taken back. */
+/* `flags`: 0, RENAME_NOREPLACE, or RENAME_EXCHANGE of two files (of a directory: -EINVAL);
+ * others are -EINVAL.  The value stands under the new name in the log before the old name
+ * is taken back; of two that are exchanged a crash may leave one more copy, NAME.exchanged-N. */
 int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		  struct node *new_parent, const char *new_name, unsigned flags);
 
