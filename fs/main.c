@@ -390,6 +390,7 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 
 	if (!session)
 		return 2; /* libfuse said why */
+	mount.session = session;
 	set_limits();
 	int rc = run(session, opts, settings, &mount);
 	fuse_session_destroy(session);

@@ -13,6 +13,7 @@
 
 /* The user data of the session. */
 struct mount {
+	struct fuse_session *session;
 	struct volume *volume;
 	struct control *control;      /* NULL: there is none */
 	void (*ready)(void *context); /* called once, when the kernel got its first answer */

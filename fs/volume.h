@@ -87,6 +87,13 @@ int volume_rmdir(struct volume *volume, struct node *parent, const char *name);
 int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		  struct node *new_parent, const char *new_name, unsigned flags);
 
+/* Call `visit` for all below what has this name, as far as anybody may know it: of a
+ * directory that was renamed, the nodes whose st_ino is another one now.  No call of the
+ * volume from `visit`. */
+typedef void volume_node_fn(void *context, struct node *node);
+void volume_visit_below(struct volume *volume, struct node *parent, const char *name,
+			volume_node_fn *visit, void *context);
+
 /* An entry of a directory: `next` is where a listing goes on behind it.  0: taken;
  * else the listing ends before it.  `node` is NULL for "." and "..". */
 typedef int volume_dirent_fn(void *context, const char *name, struct node *node,

@@ -98,6 +98,15 @@ void volume_update_conflict(struct volume *volume, struct node *dir);
 /* The names of a directory changed. */
 void volume_touch_dir(struct node *dir);
 
+/* The value of a file as its openers see it, and its time; `owned` holds what the caller
+ * frees.  The node's lock and `names` are held. */
+int volume_current_value(struct volume *volume, struct node *node, struct dw_value *owned,
+			 struct dw_bytes *ret);
+int64_t volume_current_mtime(const struct node *node);
+
+/* Give two files each other's name.  `names` is held for writing, and both nodes' locks. */
+int volume_exchange(struct volume *volume, struct node *a, struct node *b);
+
 /* Whether an empty value of this file would read as its directory's marker. */
 bool volume_is_marker_name(const struct volume *volume, const struct node *node);
 

@@ -6,14 +6,9 @@
  * gets its tombstone.  For a file both go into one append.  For a directory first
  * all values below it are put, then all tombstones written: whatever moment a
  * crash picks, each key is there under the old name, the new one, or both.
- *
- * Two files that exchange their names overwrite each other's value, and of an append
- * a crash may leave a part.  So one of the values is first put under a third key, whose
- * tombstone ends the append.
  */
 #include <errno.h>
 #include <linux/fs.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -102,8 +97,7 @@ static int move_in_tree(struct renaming *r)
 
 /* --- files --- */
 
-/* The value of a file as its openers see it.  The lock of the node is held. */
-static int current_value(struct volume *volume, struct node *node, struct dw_value *owned,
+int volume_current_value(struct volume *volume, struct node *node, struct dw_value *owned,
 			 struct dw_bytes *ret)
 {
 	struct key key;
@@ -121,7 +115,7 @@ static int current_value(struct volume *volume, struct node *node, struct dw_val
 	return rc;
 }
 
-static int64_t current_mtime(const struct node *node)
+int64_t volume_current_mtime(const struct node *node)
 {
 	if (node->attrs && node->attrs->set & ATTR_MTIME)
 		return node->attrs->mtime_ns;
@@ -146,13 +140,13 @@ static int rename_file(struct renaming *r)
 	struct dw_value owned = {.data = NULL};
 	struct dw_op put = {.type = DW_PUT, .mtime_set = true};
 	struct key key;
-	int rc = current_value(r->volume, r->node, &owned, &put.value);
+	int rc = volume_current_value(r->volume, r->node, &owned, &put.value);
 
 	if (rc < 0)
 		return rc;
 	rc = new_key(r, &key);
 	put.key = key_bytes(&key);
-	put.mtime_ns = current_mtime(r->node);
+	put.mtime_ns = volume_current_mtime(r->node);
 	if (!rc && r->target)
 		rc = volume_preserve(r->volume, r->target);
 	if (!rc && !put.value.size && r->target && volume_is_marker_name(r->volume, r->target))
@@ -174,92 +168,6 @@ static int rename_file(struct renaming *r)
 	return rc;
 }
 
-/* --- two files at once --- */
-
-/* The record that puts the value of `node` where `place` is. */
-static int put_at(struct volume *volume, struct node *node, const struct node *place,
-		  struct dw_value *owned, struct key *key, struct dw_op *ret)
-{
-	*ret = (struct dw_op){.type = DW_PUT, .mtime_set = true, .mtime_ns = current_mtime(node)};
-	int rc = current_value(volume, node, owned, &ret->value);
-
-	if (!rc && !ret->value.size && volume_is_marker_name(volume, place))
-		rc = -EINVAL;
-	if (!rc)
-		rc = key_of_node(place, key);
-	ret->key = key_bytes(key);
-	return rc;
-}
-
-/* A key beside `key` that nobody has. */
-static int unused_key(struct volume *volume, const struct key *key, struct key *ret)
-{
-	enum { SUFFIX_MAX = 32 };
-
-	if (key->size + SUFFIX_MAX > DW_KEY_SIZE_MAX)
-		return -ENAMETOOLONG;
-	ret->data = malloc(key->size + SUFFIX_MAX);
-	if (!ret->data)
-		return -ENOMEM;
-	if (key->size)
-		memcpy(ret->data, key->data, key->size);
-	for (unsigned i = 0;; i++) {
-		int n = snprintf(ret->data + key->size, SUFFIX_MAX, ".exchanged-%u", i);
-		ret->size = key->size + (size_t)n;
-		if (!dw_contains(volume->store, key_bytes(ret)))
-			return 0;
-	}
-}
-
-/* `small` is the one whose value is kept aside. */
-static int append_exchange(struct volume *volume, struct node *large, struct node *small)
-{
-	struct key keys[3] = {{.data = NULL}};
-	struct dw_value owned[2] = {{.data = NULL}};
-	struct dw_op ops[4];
-	int rc = put_at(volume, large, small, &owned[0], &keys[0], &ops[1]);
-
-	if (!rc)
-		rc = put_at(volume, small, large, &owned[1], &keys[1], &ops[2]);
-	if (!rc)
-		rc = unused_key(volume, &keys[0], &keys[2]);
-	if (!rc) {
-		ops[0] = ops[2];
-		ops[0].key = key_bytes(&keys[2]);
-		ops[3] = (struct dw_op){.type = DW_DELETE, .key = ops[0].key};
-		rc = dw_batch(volume->store, ops, 4);
-	}
-	for (size_t i = 0; i < 3; i++)
-		key_release(&keys[i]);
-	free(owned[0].data);
-	free(owned[1].data);
-	return rc;
-}
-
-static int exchange_files(struct renaming *r)
-{
-	struct node *both[2] = {r->node, r->target};
-	bool larger = atomic_load(&r->node->size) >= atomic_load(&r->target->size);
-	int rc = tree_exchange_reserve(r->node, r->target);
-
-	if (!rc)
-		rc = append_exchange(r->volume, both[!larger], both[larger]);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < 2; i++) {
-		if (both[i]->content)
-			volume_mark_clean(r->volume, both[i]->content);
-		atomic_store(&both[i]->mtime_ns, current_mtime(both[i]));
-		node_set_logged(both[i], true);
-	}
-	tree_exchange(&r->volume->tree, r->node, r->target);
-	volume_touch_dir(r->parent);
-	volume_touch_dir(r->new_parent);
-	volume_drop_content(r->volume, r->node);
-	volume_drop_content(r->volume, r->target);
-	return 0;
-}
-
 /* --- directories --- */
 
 /* The node behind `node` below `top`, parents first; NULL: no more. */
@@ -277,6 +185,26 @@ static struct node *next_below(const struct node *top, struct node *node)
 	return next;
 }
 
+/* A number is a hash of the whole key, so everything below has a new one; else what is made
+ * under the old names would have the numbers of what was moved. */
+static void update_inos(struct node *top)
+{
+	for (struct node *node = next_below(top, top); node; node = next_below(top, node))
+		node_update_ino(node);
+}
+
+void volume_visit_below(struct volume *volume, struct node *parent, const char *name,
+			volume_node_fn *visit, void *context)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	struct node *top = tree_find(&volume->tree, parent, name, strlen(name));
+	for (struct node *node = top ? next_below(top, top) : NULL; node;
+	     node = next_below(top, node))
+		if (atomic_load(&node->refs) > 1) /* the tree's is one */
+			visit(context, node);
+	(void)pthread_rwlock_unlock(&volume->names);
+}
+
 static bool is_logged(const struct node *node)
 {
 	return node_is_dir(node) ? node->flags & NODE_MARKER : atomic_load(&node->logged);
@@ -289,7 +217,7 @@ static int move_key(struct renaming *r, const struct key *prefix, struct node *n
 {
 	size_t skipped = node_key_size(r->node);
 	struct dw_value value = {.data = NULL};
-	struct dw_op op = {.type = type, .mtime_set = true, .mtime_ns = current_mtime(node)};
+	struct dw_op op = {.type = type, .mtime_set = true, .mtime_ns = volume_current_mtime(node)};
 	struct key old;
 	char *moved = NULL;
 	int rc = key_of_node(node, &old);
@@ -417,8 +345,10 @@ static int rename_dir(struct renaming *r)
 	key_release(&prefix);
 	if (!rc)
 		rc = move_in_tree(r);
-	if (!rc)
+	if (!rc) {
+		update_inos(r->node);
 		volume_update_conflict(r->volume, r->node);
+	}
 	return rc;
 }
 
@@ -433,7 +363,9 @@ static int rename_found(struct renaming *r, unsigned flags)
 	if (r->target == r->node)
 		return 0;
 	if (flags & RENAME_EXCHANGE) /* no order of records keeps directories from mixing */
-		return node_is_dir(r->node) || node_is_dir(r->target) ? -EINVAL : exchange_files(r);
+		return node_is_dir(r->node) || node_is_dir(r->target)
+			       ? -EINVAL
+			       : volume_exchange(r->volume, r->node, r->target);
 	if (r->target && node_is_dir(r->node) != node_is_dir(r->target))
 		return node_is_dir(r->target) ? -EISDIR : -ENOTDIR;
 	if (!r->target) {

@@ -51,6 +51,31 @@ test_odd_longest_path() { odd odd_names deepest; }
 test_odd_rename_noreplace() { odd odd_names noreplace; }
 test_odd_rename_exchange() { odd odd_names exchange; }
 
+# Of what was moved and what was made in its place no two have one number; else find, rm
+# and du take the tree for a loop.
+test_odd_inode_numbers_of_moved_trees()
+{
+	mount_store
+	cd "$M"
+	mkdir -p a/b
+	: > a/b/f
+	find . -printf '%i\n' > /dev/null # the kernel knows them all
+	mv a c
+	mkdir -p a/b
+	: > a/b/f
+	[ "$(stat -c %i a/b/f)" != "$(stat -c %i c/b/f)" ]
+	[ -z "$(find . -printf '%i\n' | sort | uniq -d)" ]
+	mv c a/b/c
+	[ -z "$(find . -printf '%i\n' | sort | uniq -d)" ]
+	[ "$(find a | wc -l)" = 6 ]
+	find . -printf '%i %p\n' | sort > "$W/before"
+	cd "$W"
+	remount_store
+	(cd "$M" && find . -printf '%i %p\n' | sort) | cmp "$W/before" -
+	rm -r "$M/a"
+	unmount_store
+}
+
 # What stays is listed once, however often; 100,000 that stay, and 20,000 that go.
 test_odd_listing_of_100000_that_change()
 {

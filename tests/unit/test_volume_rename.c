@@ -159,6 +159,35 @@ static void test_exchange_torn(void)
 	}
 }
 
+static void count_node(void *context, struct node *node)
+{
+	(void)node;
+	++*(unsigned *)context;
+}
+
+/* Numbers are of names, also below a directory that was renamed. */
+static void test_dir_inos(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	unsigned known = 0;
+
+	CHECK_EQ(volumes_mkdir(v, "a"), 0);
+	CHECK_EQ(volumes_mkdir(v, "a/b"), 0);
+	volumes_write(v, "a/b/f", "f");
+	ino_t before = volumes_stat(v, "a/b/f").st_ino;
+	CHECK_EQ(volumes_rename(v, "a", "c", 0), 0);
+	ino_t after = volumes_stat(v, "c/b/f").st_ino;
+	CHECK(before != after);
+	struct node *f = volumes_open(v, "c/b/f", O_RDONLY, NULL);
+	volume_visit_below(v, volume_root(v), "c", count_node, &known);
+	CHECK(known >= 1);
+	volumes_done(v, f);
+	v = remount(v, dir);
+	CHECK_EQ(volumes_stat(v, "c/b/f").st_ino, after);
+	volumes_unmount(v);
+}
+
 /* Both the file that moves and the one that it replaces are open. */
 static void test_open_files(void)
 {
@@ -410,6 +439,7 @@ int main(int argc, char **argv)
 		{"volume_exchange", test_exchange},
 		{"volume_exchange_open", test_exchange_open},
 		{"volume_exchange_torn", test_exchange_torn},
+		{"volume_rename_dir_inos", test_dir_inos},
 		{"volume_rename_open", test_open_files},
 		{"volume_rename_never_committed", test_never_committed},
 		{"volume_rename_dir", test_dir},
