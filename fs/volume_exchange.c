@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/change.h"
 #include "fs/volume_internal.h"
 
 /* The record that puts the value of `node` where `place` is. */
@@ -52,23 +53,22 @@ static int unused_key(struct volume *volume, const struct key *key, struct key *
 /* `small` is the one whose value is kept aside. */
 static int append_exchange(struct volume *volume, struct node *large, struct node *small)
 {
-	struct key keys[3] = {{.data = NULL}};
+	struct change change = {.count = 4};
+	struct dw_op *ops = change.ops;
 	struct dw_value owned[2] = {{.data = NULL}};
-	struct dw_op ops[4];
-	int rc = put_at(volume, large, small, &owned[0], &keys[0], &ops[1]);
+	int rc = put_at(volume, large, small, &owned[0], &change.keys[1], &ops[1]);
 
 	if (!rc)
-		rc = put_at(volume, small, large, &owned[1], &keys[1], &ops[2]);
+		rc = put_at(volume, small, large, &owned[1], &change.keys[2], &ops[2]);
 	if (!rc)
-		rc = unused_key(volume, &keys[0], &keys[2]);
+		rc = unused_key(volume, &change.keys[1], &change.keys[0]);
 	if (!rc) {
 		ops[0] = ops[2];
-		ops[0].key = key_bytes(&keys[2]);
+		ops[0].key = key_bytes(&change.keys[0]);
 		ops[3] = (struct dw_op){.type = DW_DELETE, .key = ops[0].key};
-		rc = dw_batch(volume->store, ops, 4);
+		rc = change_append(&change, volume, large->key->parent);
 	}
-	for (size_t i = 0; i < 3; i++)
-		key_release(&keys[i]);
+	change_release(&change);
 	free(owned[0].data);
 	free(owned[1].data);
 	return rc;
