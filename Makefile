@@ -46,11 +46,11 @@ SRC_SUPPORT := $(wildcard tests/support/*.c)
 FUZZERS := $(patsubst tests/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # what fuzzers share; with libFuzzer, main() is not ours
 SRC_FUZZ := $(addprefix tests/fuzz/,fuzz.c memio.c naive.c $(if $(filter fuzz,$(MODE)),,driver.c))
-TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c))
+TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c tests/mount/*.c tests/conformance/*.c))
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash lint format install uninstall deb check-deb bench model clean tests man fuzz bench-kv bench-fs
+.PHONY: all demo check check-fast check-mount check-crash conformance lint format install uninstall deb check-deb bench model clean tests man fuzz bench-kv bench-fs
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
@@ -106,8 +106,14 @@ check:
 check-fast: all tests
 	tests/run.sh --only "$(O)"
 
-check-mount: all
+check-mount: all $(patsubst %.c,$(O)/%,$(wildcard tests/mount/*.c))
 	tests/run.sh --mount "$(O)"
+
+# The mount and the tools of the world; tests/conformance/run.sh has the variables.
+conformance:
+	tools/install-deps conformance || true # what is missing is skipped, with its name
+	$(MAKE) all $(patsubst %.c,$(O)/%,$(wildcard tests/conformance/*.c))
+	tests/conformance/run.sh "$(O)"
 
 check-crash: tests
 	tests/run.sh --crash "$(O)"

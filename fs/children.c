@@ -102,6 +102,18 @@ void children_remove(struct children *c, struct node *node)
 		close_holes(c);
 }
 
+void children_exchange(struct children *c, struct node *a, struct children *d, struct node *b)
+{
+	uint64_t cookie = a->cookie;
+	uint32_t at = children_seek(c, a->cookie), there = children_seek(d, b->cookie);
+
+	assert(c->slots[at] == (uintptr_t)a && d->slots[there] == (uintptr_t)b);
+	c->slots[at] = (uintptr_t)b;
+	d->slots[there] = (uintptr_t)a;
+	a->cookie = b->cookie;
+	b->cookie = cookie;
+}
+
 struct node *children_at(const struct children *c, uint32_t *at)
 {
 	for (uint32_t i = *at; i < c->used; i++)

@@ -26,6 +26,8 @@ int children_reserve(struct children **children);
 /* Add at `cookie`, whose slot is a hole or was never used; 0: behind all others. */
 int children_add(struct children **children, struct node *node, uint64_t cookie);
 void children_remove(struct children *children, struct node *node);
+/* `a` of `c` and `b` of `d`, each to where the other is. */
+void children_exchange(struct children *c, struct node *a, struct children *d, struct node *b);
 /* The first slot with a cookie of at least `cookie`. */
 uint32_t children_seek(const struct children *children, uint64_t cookie);
 /* The node at or behind slot `*at`, which becomes its slot; NULL: none. */

@@ -309,6 +309,64 @@ int tree_move(struct tree *tree, struct node *node, struct node *parent, const c
 	return 0;
 }
 
+/* Have the key on the heap, so that it can be handed over. */
+static int key_to_heap(struct node *node)
+{
+	size_t size = sizeof *node->key + node->name_size + node->component_size;
+
+	if (node->flags & NODE_EXTERNAL)
+		return 0;
+	struct node_key *key = malloc(size);
+	if (!key)
+		return -ENOMEM;
+	memcpy(key, node->key, size);
+	replace_key(node, key);
+	node->hh.key = key;
+	return 0;
+}
+
+int tree_exchange_reserve(struct node *a, struct node *b)
+{
+	int rc = key_to_heap(a);
+
+	return rc ? rc : key_to_heap(b);
+}
+
+static void swap_keys(struct node *a, struct node *b)
+{
+	const uint8_t of_place = NODE_STORED | NODE_BESIDE;
+	uint8_t differing = (a->flags ^ b->flags) & of_place;
+	struct node_key *key = a->key;
+	uint32_t component_size = a->component_size;
+	uint16_t name_size = a->name_size;
+
+	a->key = b->key;
+	a->component_size = b->component_size;
+	a->name_size = b->name_size;
+	b->key = key;
+	b->component_size = component_size;
+	b->name_size = name_size;
+	a->flags ^= differing;
+	b->flags ^= differing;
+}
+
+void tree_exchange(struct tree *tree, struct node *a, struct node *b)
+{
+	assert(a->flags & b->flags & NODE_EXTERNAL && a != b);
+	assert(atomic_load(&a->logged) && atomic_load(&b->logged)); /* so no count changes */
+	children_exchange(a->key->parent->children, a, b->key->parent->children, b);
+	/* one after the other: an empty table would be freed */
+	HASH_DELETE(hh, tree->table, a);
+	swap_keys(a, b);
+	int rc = add_to_table(tree, a);
+	HASH_DELETE(hh, tree->table, b);
+	rc |= add_to_table(tree, b);
+	assert(!rc); /* one left the table just before */
+	(void)rc;
+	node_update_ino(a);
+	node_update_ino(b);
+}
+
 uint32_t node_child_count(const struct node *dir)
 {
 	return dir->children ? dir->children->live : 0;

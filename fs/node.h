@@ -117,6 +117,11 @@ void tree_unlink(struct tree *tree, struct node *node);
 int tree_move(struct tree *tree, struct node *node, struct node *parent, const char *name,
 	      size_t name_size, const struct dw_bytes *component, uint64_t cookie);
 
+/* Give two files, both in the log, each other's place and name.  tree_exchange_reserve()
+ * (0 or -ENOMEM) comes first, so that nothing can fail any more. */
+int tree_exchange_reserve(struct node *a, struct node *b);
+void tree_exchange(struct tree *tree, struct node *a, struct node *b);
+
 /* Recompute st_ino from the parent's and the component; of a directory, not of what is
  * below. */
 void node_update_ino(struct node *node);

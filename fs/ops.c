@@ -158,6 +158,12 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_err(req, rc);
 }
 
+static void forget_attributes(void *context, struct node *node)
+{
+	/* fails if the kernel does not know it: then there is nothing to forget */
+	(void)fuse_lowlevel_notify_inval_inode(context, (fuse_ino_t)node, -1, 0);
+}
+
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		      const char *new_name, unsigned flags)
 {
@@ -166,8 +172,13 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 		reply_err(req, -EPERM);
 		return;
 	}
-	reply_err(req, volume_rename(volume_of(req), node_of(req, parent), name,
-				     node_of(req, new_parent), new_name, flags));
+	struct node *to = node_of(req, new_parent);
+	int rc = volume_rename(volume_of(req), node_of(req, parent), name, to, new_name, flags);
+	/* it keeps attributes for good, and the numbers of all below are others now */
+	if (!rc)
+		volume_visit_below(volume_of(req), to, new_name, forget_attributes,
+				   mount_of(req)->session);
+	reply_err(req, rc);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)

@@ -84,10 +84,18 @@ int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct n
 		 const char *name, mode_t mode, struct volume_entry *ret);
 int volume_unlink(struct volume *volume, struct node *parent, const char *name);
 int volume_rmdir(struct volume *volume, struct node *parent, const char *name);
-/* `flags`: 0 or RENAME_NOREPLACE; others are -EINVAL.  The value stands under the new
- * name in the log before the old name is taken back. */
+/* `flags`: 0, RENAME_NOREPLACE, or RENAME_EXCHANGE of two files (of a directory: -EINVAL);
+ * others are -EINVAL.  The value stands under the new name in the log before the old name
+ * is taken back; of two that are exchanged a crash may leave one more copy, NAME.exchanged-N. */
 int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		  struct node *new_parent, const char *new_name, unsigned flags);
+
+/* Call `visit` for all below what has this name, as far as anybody may know it: of a
+ * directory that was renamed, the nodes whose st_ino is another one now.  No call of the
+ * volume from `visit`. */
+typedef void volume_node_fn(void *context, struct node *node);
+void volume_visit_below(struct volume *volume, struct node *parent, const char *name,
+			volume_node_fn *visit, void *context);
 
 /* An entry of a directory: `next` is where a listing goes on behind it.  0: taken;
  * else the listing ends before it.  `node` is NULL for "." and "..". */

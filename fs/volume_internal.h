@@ -82,6 +82,8 @@ void volume_keep_undo_move(struct volume *volume, const struct node *node, struc
 			   struct dw_bytes new_key);
 void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
 			    struct dw_bytes new_key);
+/* The same where another file has the old key from now on. */
+void volume_keep_moved(struct volume *volume, struct node *node, struct dw_bytes new_key);
 /* Bring all values to disk, and forget what was kept for those that are gone. */
 int volume_settle(struct volume *volume);
 /* The key is gone. */
@@ -142,6 +144,15 @@ bool volume_key_is_taken(struct volume *volume, struct node *parent, const struc
 void volume_update_conflict(struct volume *volume, struct node *dir);
 /* The names of a directory changed. */
 void volume_touch_dir(struct volume *volume, struct node *dir);
+
+/* The value of a file as its openers see it, and its time; `owned` holds what the caller
+ * frees.  The node's lock and `names` are held. */
+int volume_current_value(struct volume *volume, struct node *node, struct dw_value *owned,
+			 struct dw_bytes *ret);
+int64_t volume_current_mtime(struct volume *volume, struct node *node);
+
+/* Give two files each other's name.  `names` is held for writing, and both nodes' locks. */
+int volume_exchange(struct volume *volume, struct node *a, struct node *b);
 
 /* Whether an empty value of this file would read as its directory's marker. */
 bool volume_is_marker_name(const struct volume *volume, const struct node *node);

@@ -370,6 +370,14 @@ static void move_times(struct volume *volume, struct node *node, struct dw_bytes
 void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
 			    struct dw_bytes new_key)
 {
+	if (nothing_kept(volume, node->attrs))
+		return;
+	volume_keep_moved(volume, node, new_key);
+	volume_keep_drop(volume, node_is_dir(node), old_key);
+}
+
+void volume_keep_moved(struct volume *volume, struct node *node, struct dw_bytes new_key)
+{
 	bool is_dir = node_is_dir(node);
 
 	if (nothing_kept(volume, node->attrs))
@@ -377,7 +385,6 @@ void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_
 	if (node->attrs && !is_dir)
 		move_times(volume, node, new_key);
 	int rc = volume_keep_as(volume, is_dir, new_key, node->attrs);
-	volume_keep_drop(volume, is_dir, old_key);
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
 			   "attributes of a renamed file could not be brought up to date: %s",

@@ -48,6 +48,8 @@ int volume_lookup(struct volume *volume, struct node *parent, const char *name,
 
 	if (!node_is_dir(parent))
 		return -ENOTDIR;
+	if (strlen(name) > NAME_SIZE_MAX)
+		return -ENAMETOOLONG;
 	(void)pthread_rwlock_rdlock(&volume->names);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	if (node) {

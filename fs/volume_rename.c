@@ -97,10 +97,9 @@ static int move_in_tree(struct renaming *r)
 
 /* --- files --- */
 
-/* The value of a file as its openers see it.  The lock of the node is held. */
-static int current_value(struct renaming *r, struct dw_value *owned, struct dw_bytes *ret)
+int volume_current_value(struct volume *volume, struct node *node, struct dw_value *owned,
+			 struct dw_bytes *ret)
 {
-	struct node *node = r->node;
 	struct key key;
 
 	if (node->content && node->content->loaded) {
@@ -109,14 +108,14 @@ static int current_value(struct renaming *r, struct dw_value *owned, struct dw_b
 	}
 	int rc = key_of_node(node, &key);
 	if (!rc)
-		rc = dw_get(r->volume->store, key_bytes(&key), owned);
+		rc = dw_get(volume->store, key_bytes(&key), owned);
 	key_release(&key);
 	if (!rc)
 		*ret = (struct dw_bytes){owned->data, owned->size};
 	return rc;
 }
 
-static int64_t current_mtime(struct volume *volume, struct node *node)
+int64_t volume_current_mtime(struct volume *volume, struct node *node)
 {
 	volume_check_times(volume, node);
 	if (node->attrs && node->attrs->set & ATTR_MTIME)
@@ -153,13 +152,13 @@ static int rename_file(struct renaming *r)
 	struct dw_value owned = {.data = NULL};
 	struct dw_op put = {.type = DW_PUT, .mtime_set = true};
 	struct key key;
-	int rc = current_value(r, &owned, &put.value);
+	int rc = volume_current_value(r->volume, r->node, &owned, &put.value);
 
 	if (rc < 0)
 		return rc;
 	rc = new_key(r, &key);
 	put.key = key_bytes(&key);
-	put.mtime_ns = current_mtime(r->volume, r->node);
+	put.mtime_ns = volume_current_mtime(r->volume, r->node);
 	if (!rc && r->target)
 		rc = volume_preserve(r->volume, r->target);
 	if (!rc && !put.value.size && r->target && volume_is_marker_name(r->volume, r->target))
@@ -194,6 +193,26 @@ static struct node *next_below(const struct node *top, struct node *node)
 		node = parent;
 	}
 	return next;
+}
+
+/* A number is a hash of the whole key, so everything below has a new one; else what is made
+ * under the old names would have the numbers of what was moved. */
+static void update_inos(struct node *top)
+{
+	for (struct node *node = next_below(top, top); node; node = next_below(top, node))
+		node_update_ino(node);
+}
+
+void volume_visit_below(struct volume *volume, struct node *parent, const char *name,
+			volume_node_fn *visit, void *context)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	struct node *top = tree_find(&volume->tree, parent, name, strlen(name));
+	for (struct node *node = top ? next_below(top, top) : NULL; node;
+	     node = next_below(top, node))
+		if (atomic_load(&node->refs) > 1) /* the tree's is one */
+			visit(context, node);
+	(void)pthread_rwlock_unlock(&volume->names);
 }
 
 static bool is_logged(const struct node *node)
@@ -243,7 +262,7 @@ static int copy_value(struct renaming *r, const struct moving *moving, struct no
 		.key = key_bytes(&moving->moved),
 		.value = {value.data, value.size},
 		.mtime_set = true,
-		.mtime_ns = current_mtime(r->volume, node),
+		.mtime_ns = volume_current_mtime(r->volume, node),
 	};
 	rc = dw_batch(r->volume->store, &op, 1);
 	free(value.data);
@@ -422,8 +441,10 @@ static int rename_dir(struct renaming *r)
 	key_release(&prefix);
 	if (!rc)
 		rc = move_in_tree(r);
-	if (!rc)
+	if (!rc) {
+		update_inos(r->node);
 		volume_update_conflict(r->volume, r->node);
+	}
 	return rc;
 }
 
@@ -433,8 +454,14 @@ static int rename_found(struct renaming *r, unsigned flags)
 {
 	if (r->target && flags & RENAME_NOREPLACE)
 		return -EEXIST;
+	if (flags & RENAME_EXCHANGE && !r->target)
+		return -ENOENT;
 	if (r->target == r->node)
 		return 0;
+	if (flags & RENAME_EXCHANGE) /* no order of records keeps directories from mixing */
+		return node_is_dir(r->node) || node_is_dir(r->target)
+			       ? -EINVAL
+			       : volume_exchange(r->volume, r->node, r->target);
 	if (r->target && node_is_dir(r->node) != node_is_dir(r->target))
 		return node_is_dir(r->target) ? -EISDIR : -ENOTDIR;
 	if (!r->target) {
@@ -458,7 +485,7 @@ int volume_rename(struct volume *volume, struct node *parent, const char *name,
 
 	if (volume->options.read_only)
 		return -EROFS;
-	if (flags & ~(unsigned)RENAME_NOREPLACE)
+	if (flags && flags != RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
 		return -EINVAL;
 	if (!node_is_dir(parent) || !node_is_dir(new_parent))
 		return -ENOTDIR;

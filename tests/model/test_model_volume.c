@@ -254,10 +254,14 @@ static int expect_rename(struct world *w, const char *from, const char *to, unsi
 
 	if (!item)
 		return -ENOENT;
+	if (flags & RENAME_EXCHANGE && !target)
+		return -ENOENT;
 	if (target && flags & RENAME_NOREPLACE)
 		return -EEXIST;
 	if (target == item)
 		return 0;
+	if (flags & RENAME_EXCHANGE)
+		return item->file && target->file ? 0 : -EINVAL;
 	if (target && !item->file != !target->file)
 		return target->file ? -ENOTDIR : -EISDIR;
 	if (item->file)
@@ -269,7 +273,8 @@ static int expect_rename(struct world *w, const char *from, const char *to, unsi
 
 static int do_rename(struct world *w)
 {
-	unsigned flags = below(w, 5) ? 0 : RENAME_NOREPLACE;
+	static const unsigned kinds[] = {0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
+	unsigned flags = kinds[below(w, 5)];
 	char from[PATH_SIZE], to[PATH_SIZE];
 
 	random_path(w, from);
@@ -278,7 +283,13 @@ static int do_rename(struct world *w)
 		return -EAGAIN;
 	int want = expect_rename(w, from, to, flags);
 	CHECK_EQ(volumes_rename(w->volume, from, to, flags), want);
-	if (!want && strcmp(from, to)) {
+	if (!want && flags == RENAME_EXCHANGE) {
+		struct path_item *item = paths_find(&w->paths, from);
+		struct path_item *target = paths_find(&w->paths, to);
+		struct path_file *file = item->file;
+		item->file = target->file;
+		target->file = file;
+	} else if (!want && strcmp(from, to)) {
 		paths_rename(&w->paths, from, to);
 		paths_names_changed(&w->paths, from);
 		paths_names_changed(&w->paths, to);

@@ -292,6 +292,12 @@ static void check_one_long(size_t count)
 	volumes_write(v, "f", "f");
 	CHECK_EQ(volumes_rename(v, "f", name, 0), -ENAMETOOLONG);
 	free(name);
+	/* no file has such a name; that is not that it could be there and is not */
+	char longer[257];
+	struct volume_entry entry;
+	memset(longer, 'x', 256);
+	longer[256] = '\0';
+	CHECK_EQ(volume_lookup(v, volume_root(v), longer, &entry), -ENAMETOOLONG);
 	volumes_unmount(v);
 }
 

@@ -4,10 +4,12 @@
  * replaced; and that a directory stays when its last file goes.
  */
 #include <errno.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/volumes.h"
 
@@ -41,7 +43,7 @@ static void test_file(void)
 	volumes_expect(v, "target", "value");
 	CHECK_EQ(volumes_rename(v, "none", "x", 0), -ENOENT);
 	CHECK_EQ(volumes_rename(v, "target", "d", 0), -EISDIR);
-	CHECK_EQ(volumes_rename(v, "target", "x", RENAME_EXCHANGE), -EINVAL);
+	CHECK_EQ(volumes_rename(v, "target", "x", RENAME_WHITEOUT), -EINVAL);
 	volumes_expect_list(v, "", "d|target|");
 	volumes_expect_list(v, "d", "");
 	v = remount(v, dir);
@@ -68,6 +70,121 @@ static void test_noreplace(void)
 	volumes_expect_list(v, "", "e|g|h|i|");
 	volumes_expect(v, "g", "g");
 	volumes_expect(v, "h", "f");
+	volumes_unmount(v);
+}
+
+static void test_exchange(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	volumes_write(v, "f", "of f");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/g", "longer, of g");
+	struct stat f = volumes_stat(v, "f"), g = volumes_stat(v, "d/g");
+	CHECK_EQ(volumes_rename(v, "f", "d/g", RENAME_EXCHANGE), 0);
+	volumes_expect(v, "f", "longer, of g");
+	volumes_expect(v, "d/g", "of f");
+	CHECK_EQ(volumes_stat(v, "f").st_ino, f.st_ino); /* a hash of the name */
+	CHECK_EQ(volumes_stat(v, "f").st_mtim.tv_nsec, g.st_mtim.tv_nsec);
+	CHECK_EQ(volumes_stat(v, "d/g").st_mtim.tv_nsec, f.st_mtim.tv_nsec);
+	volumes_expect_list(v, "", "d|f|");
+	volumes_expect_list(v, "d", "g|");
+	CHECK_EQ(volumes_rename(v, "f", "f", RENAME_EXCHANGE), 0);
+	CHECK_EQ(volumes_rename(v, "f", "none", RENAME_EXCHANGE), -ENOENT);
+	CHECK_EQ(volumes_rename(v, "none", "f", RENAME_EXCHANGE), -ENOENT);
+	CHECK_EQ(volumes_rename(v, "f", "d", RENAME_EXCHANGE), -EINVAL);
+	CHECK_EQ(volumes_rename(v, "d", "f", RENAME_EXCHANGE), -EINVAL);
+	CHECK_EQ(volumes_rename(v, "f", "d/g", RENAME_EXCHANGE | RENAME_NOREPLACE), -EINVAL);
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "d|f|");
+	volumes_expect(v, "f", "longer, of g");
+	volumes_expect(v, "d/g", "of f");
+	volumes_unmount(v);
+}
+
+/* Both are open and were written; one is in the log not at all. */
+static void test_exchange_open(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	volumes_write(v, "f", "old");
+	struct node *f = volumes_open(v, "f", O_RDWR, NULL);
+	struct node *g = volumes_open(v, "g", O_CREAT | O_RDWR, NULL);
+	volumes_write_at(v, f, "new f", 5, 0);
+	volumes_write_at(v, g, "g", 1, 0);
+	CHECK_EQ(volumes_rename(v, "g", "f", RENAME_EXCHANGE), 0);
+	stores_expect(volume_store(v), "f", "g");
+	stores_expect(volume_store(v), "g", "new f");
+	volumes_write_at(v, f, "!", 1, 5); /* the opener follows the file, not the name */
+	volumes_done(v, f);
+	volumes_done(v, g);
+	volumes_expect(v, "g", "new f!");
+	CHECK_EQ(volumes_unlink(v, "f"), 0);
+	v = remount(v, dir);
+	volumes_expect_list(v, "", "g|");
+	volumes_expect(v, "g", "new f!");
+	volumes_unmount(v);
+}
+
+/* Wherever a crash ends the log, both values are there under some name. */
+static void test_exchange_torn(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[PATH_MAX];
+	struct stat st;
+
+	volumes_write(v, "f", "of f");
+	volumes_write(v, "g", "of g, longer");
+	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
+	CHECK_EQ(stat(path, &st), 0);
+	off_t before = st.st_size;
+	CHECK_EQ(volumes_rename(v, "f", "g", RENAME_EXCHANGE), 0);
+	volumes_unmount(v);
+	CHECK_EQ(stat(path, &st), 0);
+	for (off_t size = st.st_size; size >= before; size--) {
+		CHECK_EQ(truncate(path, size), 0);
+		struct dw_store *store = stores_open_reader(dir);
+		bool has_f = false, has_g = false;
+		static const char *const keys[] = {"f", "g", "f.exchanged-0", "g.exchanged-0"};
+		for (size_t i = 0; i < 4; i++) {
+			has_f |= stores_holds(store, stores_bytes(keys[i]), stores_bytes("of f"));
+			has_g |= stores_holds(store, stores_bytes(keys[i]),
+					      stores_bytes("of g, longer"));
+		}
+		CHECK(has_f && has_g);
+		stores_close(store);
+	}
+}
+
+static void count_node(void *context, struct node *node)
+{
+	(void)node;
+	++*(unsigned *)context;
+}
+
+/* Numbers are of names, also below a directory that was renamed. */
+static void test_dir_inos(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	unsigned known = 0;
+
+	CHECK_EQ(volumes_mkdir(v, "a"), 0);
+	CHECK_EQ(volumes_mkdir(v, "a/b"), 0);
+	volumes_write(v, "a/b/f", "f");
+	ino_t before = volumes_stat(v, "a/b/f").st_ino;
+	CHECK_EQ(volumes_rename(v, "a", "c", 0), 0);
+	ino_t after = volumes_stat(v, "c/b/f").st_ino;
+	CHECK(before != after);
+	struct node *f = volumes_open(v, "c/b/f", O_RDONLY, NULL);
+	volume_visit_below(v, volume_root(v), "c", count_node, &known);
+	CHECK(known >= 1);
+	volumes_done(v, f);
+	v = remount(v, dir);
+	CHECK_EQ(volumes_stat(v, "c/b/f").st_ino, after);
 	volumes_unmount(v);
 }
 
@@ -319,6 +436,10 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		{"volume_rename_file", test_file},
 		{"volume_rename_noreplace", test_noreplace},
+		{"volume_exchange", test_exchange},
+		{"volume_exchange_open", test_exchange_open},
+		{"volume_exchange_torn", test_exchange_torn},
+		{"volume_rename_dir_inos", test_dir_inos},
 		{"volume_rename_open", test_open_files},
 		{"volume_rename_never_committed", test_never_committed},
 		{"volume_rename_dir", test_dir},
