@@ -116,7 +116,7 @@ int volume_exchange(struct volume *volume, struct node *a, struct node *b)
 			volume_mark_clean(volume, both[i]->content);
 		atomic_store(&both[i]->mtime_ns, volume_current_mtime(volume, both[i]));
 		node_set_logged(both[i], true);
-		volume_touch_dir(both[i]->key->parent);
+		volume_touch_dir(volume, both[i]->key->parent);
 	}
 	tree_exchange(&volume->tree, a, b);
 	volume_drop_content(volume, a);

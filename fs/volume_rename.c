@@ -298,7 +298,7 @@ static int move_key(struct renaming *r, const struct moving *moving, struct node
 		break;
 	case STEP_REMOVE:
 		if (!is_dir)
-			atomic_store(&node->mtime_ns, current_mtime(volume, node));
+			atomic_store(&node->mtime_ns, volume_current_mtime(volume, node));
 		if (logged)
 			rc = dw_delete(volume->store, old);
 		if (!is_dir)

@@ -116,6 +116,7 @@ scripts build/release crash
 add tests/support/check-man.sh build/release/datawalfs docs/man/datawalfs.1.scd
 add tests/support/check-man.sh build/release/datawal-soak docs/man/datawal-soak.1.scd
 add tests/support/check-man-datawal.sh build/release/datawal docs/man/datawal.1.scd
+add tests/support/check-semantics.sh
 scripts build/release cli
 scripts build/release mount
 run_queue
