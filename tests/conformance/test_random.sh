@@ -73,8 +73,9 @@ test_random_trees_shared()
 	mkdir "$M/shared"
 	for i in 1 2 3 4; do
 		"$HERE/treeops" "$M/shared" - "$SECONDS_EACH" > /dev/null &
+		pids+=($!)
 	done
-	for i in $(jobs -p); do wait "$i"; done
+	for i in "${pids[@]}"; do wait "$i"; done
 	expect_lasting
 	rm -r "$M/shared"
 	[ -z "$(ls -A "$M")" ]

@@ -177,15 +177,17 @@ test_work_sqlite_wal() { transactions wal; }
 test_work_sqlite_two_writers()
 {
 	need sqlite3 sqlite3
-	local mode i
+	local mode i pids
 	mount_store
 	for mode in delete wal; do
+		pids=()
 		sqlite3 "$M/$mode" "PRAGMA journal_mode=$mode; CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (0);"
 		for i in 1 2 3; do
 			perl -e 'print ".timeout 60000\n"; print "UPDATE t SET n = n + 1;\n" for 1 .. 100' |
 				sqlite3 -bail "$M/$mode" &
+			pids+=($!)
 		done
-		for i in $(jobs -p); do wait "$i"; done
+		for i in "${pids[@]}"; do wait "$i"; done
 		[ "$(sqlite3 "$M/$mode" 'SELECT n FROM t')" = 300 ]
 	done
 	unmount_store
