@@ -289,6 +289,8 @@ static int do_rename(struct world *w)
 		struct path_file *file = item->file;
 		item->file = target->file;
 		target->file = file;
+		paths_names_changed(&w->paths, from);
+		paths_names_changed(&w->paths, to);
 	} else if (!want && strcmp(from, to)) {
 		paths_rename(&w->paths, from, to);
 		paths_names_changed(&w->paths, from);
