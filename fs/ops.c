@@ -134,6 +134,10 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	const struct volume_cred cred = cred_of(req);
 	struct volume_entry entry;
 
+	if (parent == CONTROL_SNAPSHOTS) {
+		snapshots_op_mkdir(req, name);
+		return;
+	}
 	if (control_owns(parent)) {
 		reply_err(req, -EPERM);
 		return;
@@ -153,6 +157,11 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	bool control = control_owns(parent) || control_is_name(req, parent, name);
+
+	if (parent == CONTROL_SNAPSHOTS) {
+		snapshots_op_rmdir(req, name);
+		return;
+	}
 	int rc = control ? -EPERM : volume_rmdir(volume_of(req), node_of(req, parent), name);
 
 	reply_err(req, rc);
@@ -166,8 +175,11 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 		reply_err(req, -EPERM);
 		return;
 	}
-	reply_err(req, volume_rename(volume_of(req), node_of(req, parent), name,
-				     node_of(req, new_parent), new_name, flags));
+	/* only the first one's volume is held, and the other cannot be written to */
+	bool frozen = volume_is_frozen(node_of(req, new_parent));
+	reply_err(req, frozen ? -EROFS
+			      : volume_rename(volume_of(req), node_of(req, parent), name,
+					      node_of(req, new_parent), new_name, flags));
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -273,7 +285,9 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 		       struct fuse_file_info *fi)
 {
 	(void)fi;
-	if (control_owns(ino))
+	if (ino == CONTROL_SNAPSHOTS)
+		snapshots_op_readdir(req, size, offset, false);
+	else if (control_owns(ino))
 		control_op_readdir(req, size, offset, false);
 	else
 		list(req, ino, size, offset, false);
@@ -283,7 +297,9 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 			   struct fuse_file_info *fi)
 {
 	(void)fi;
-	if (control_owns(ino))
+	if (ino == CONTROL_SNAPSHOTS)
+		snapshots_op_readdir(req, size, offset, true);
+	else if (control_owns(ino))
 		control_op_readdir(req, size, offset, true);
 	else
 		list(req, ino, size, offset, true);
