@@ -98,6 +98,8 @@ static void *wait_for_signals(void *arg)
 		if (n > 0 && fds[2].revents & POLLIN)
 			(void)eventfd_read(fds[2].fd, &count); /* which is the same for any */
 		left = views_collect(views);
+		if (left)
+			ops_forget_left(signals->mount);
 	}
 	return NULL;
 }

@@ -94,11 +94,10 @@ void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
 		const struct fuse_entry_param param = {
 			.attr = {.st_ino = entry.ino, .st_mode = S_IFDIR},
 		};
-		size_t need =
-			plus ? fuse_add_direntry_plus(req, buf + used, size - used, entry.name,
-						      &param, offset)
-			     : fuse_add_direntry(req, buf + used, size - used, entry.name,
-						 &param.attr, offset);
+		size_t need = plus ? fuse_add_direntry_plus(req, buf + used, size - used,
+							    entry.name, &param, offset)
+				   : fuse_add_direntry(req, buf + used, size - used, entry.name,
+						       &param.attr, offset);
 		if (need > size - used)
 			break;
 		used += need;

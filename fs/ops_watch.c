@@ -287,3 +287,21 @@ void ops_forget_volume(void *mount_arg, struct volume *old)
 	(void)volume_readdir(old, volume_root(old), 0, false, forget_name, mount);
 	(void)fuse_lowlevel_notify_inval_inode(mount->session, FUSE_ROOT_ID, 0, 0);
 }
+
+static void forget_known(void *context, struct node *parent, const char *name)
+{
+	struct mount *mount = context;
+
+	/* the names of a root that another one took the place of are forgotten, and its id is
+	 * the other's now; -ENOENT: nobody uses it */
+	if (volume_is_frozen(parent) || !volume_is_root(parent))
+		(void)fuse_lowlevel_notify_inval_entry(mount->session, (fuse_ino_t)parent, name,
+						       strlen(name));
+}
+
+void ops_forget_left(struct mount *mount)
+{
+	/* A name that is taken back goes with what nobody uses below it.  What is in use stays
+	 * known, with its own name, which would keep it after its last use. */
+	views_for_left(mount->views, forget_known, mount);
+}

@@ -73,7 +73,7 @@ int views_free(struct views *views)
 	views->newest->next = NULL;
 	int rc = close_all(views->newest);
 	rc = rc ? rc : older;
-	(void)close(views->left_fd); /* nothing is in it that counts */
+	(void)close(views->left_fd);               /* nothing is in it that counts */
 	(void)pthread_mutex_destroy(&views->lock); /* fails only while it is held */
 	(void)pthread_mutex_destroy(&views->reloading);
 	free(views);
@@ -163,6 +163,31 @@ size_t views_collect(struct views *views)
 	(void)pthread_mutex_unlock(&views->lock);
 	(void)close_all(unused); /* nothing was written to it */
 	return left;
+}
+
+/* Hold the first of a list that waits to be closed; NULL: none.  The lock is held. */
+static struct view *hold_left(struct view *view)
+{
+	while (view && view->name)
+		view = view->next;
+	if (view)
+		view->holds++;
+	return view;
+}
+
+void views_for_left(struct views *views, volume_known_fn *visit, void *context)
+{
+	(void)pthread_mutex_lock(&views->lock);
+	struct view *view = hold_left(views->newest->next);
+	while (view) {
+		(void)pthread_mutex_unlock(&views->lock);
+		volume_for_known(view->volume, visit, context);
+		(void)pthread_mutex_lock(&views->lock);
+		struct view *next = hold_left(view->next);
+		view->holds--;
+		view = next;
+	}
+	(void)pthread_mutex_unlock(&views->lock);
 }
 
 void views_say_left(struct views *views)

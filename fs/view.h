@@ -61,6 +61,8 @@ int views_reload(struct views *views);
 /* Close older volumes, and snapshots that were removed, that nobody has anything of any
  * more.  How many are left. */
 size_t views_collect(struct views *views);
+/* Call `visit` for what is known of those that are left; no lock is held meanwhile. */
+void views_for_left(struct views *views, volume_known_fn *visit, void *context);
 /* An eventfd that counts when there may be one that is left. */
 int views_left_fd(const struct views *views);
 

@@ -66,8 +66,15 @@ int volume_close(struct volume *volume);
  * -EROFS: `volume` is read only. */
 int volume_freeze(struct volume *volume, const char *name, struct volume **ret);
 
+/* Call `visit` for each name below which somebody counts on a node, in a volume where nothing
+ * moves.  No lock is held meanwhile. */
+typedef void volume_known_fn(void *context, struct node *parent, const char *name);
+void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context);
+
 /* Whether a node is one of a snapshot. */
 bool volume_is_frozen(const struct node *node);
+/* Whether it is a root; any node of a volume where nothing moves. */
+bool volume_is_root(const struct node *node);
 
 struct dw_store *volume_store(struct volume *volume);
 const struct volume_options *volume_get_options(const struct volume *volume);

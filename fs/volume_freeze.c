@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/volume_internal.h"
 #include "fs/xattr.h"
@@ -85,9 +86,30 @@ int volume_freeze(struct volume *volume, const char *name, struct volume **ret)
 	return rc;
 }
 
+void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context)
+{
+	char name[NAME_SIZE_MAX + 1];
+
+	/* before that there is but the root, and behind it the table stays as it is */
+	if (!atomic_load(&volume->loaded))
+		return;
+	for (const struct node *node = volume->tree.table; node; node = node->hh.next) {
+		if (atomic_load(&node->refs) == 1) /* the tree's */
+			continue;
+		memcpy(name, node->key->name, node->name_size);
+		name[node->name_size] = '\0';
+		visit(context, node->key->parent, name);
+	}
+}
+
 bool volume_is_frozen(const struct node *node)
 {
 	return node->frozen;
+}
+
+bool volume_is_root(const struct node *node)
+{
+	return !node->key->parent;
 }
 
 int volume_load_late(struct volume *volume)

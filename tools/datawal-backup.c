@@ -57,27 +57,28 @@ static int fail(const char *format, ...)
 
 static void print_help(void)
 {
-	(void)printf("usage: datawal-backup [options] MOUNT -- COMMAND [ARGUMENT...]\n"
-		     "\n"
-		     "Run a command on a snapshot of a datawalfs mount: everything as it was at\n"
-		     "one moment, whatever is written meanwhile.  The snapshot goes when the\n"
-		     "command ends, however that may be.\n"
-		     "\n"
-		     "{} in an argument, and the variable DATAWAL_SNAPSHOT, are its path.  The exit\n"
-		     "status is the command's, or 128 and the signal that ended it; 125: there was\n"
-		     "no snapshot; 126, 127: the command could not be run, or was not found.\n"
-		     "\n"
-		     "Options:\n"
-		     "  -C, --chdir         run the command in the snapshot, not where this was run\n"
-		     "  -n, --name=NAME     name of the snapshot, for programs that go by paths and\n"
-		     "                      inode numbers; default: a new one each time\n"
-		     "      --control=NAME  what the mount's -o control says; default: .datawal\n"
-		     "  -h, --help          show this\n"
-		     "  -V, --version       show the version\n"
-		     "\n"
-		     "Examples:\n"
-		     "  datawal-backup ~/mnt -- tar -cf backup.tar -C {} .\n"
-		     "  datawal-backup --name=restic ~/mnt -- restic backup {}\n");
+	(void)printf(
+		"usage: datawal-backup [options] MOUNT -- COMMAND [ARGUMENT...]\n"
+		"\n"
+		"Run a command on a snapshot of a datawalfs mount: everything as it was at\n"
+		"one moment, whatever is written meanwhile.  The snapshot goes when the\n"
+		"command ends, however that may be.\n"
+		"\n"
+		"{} in an argument, and the variable DATAWAL_SNAPSHOT, are its path.  The exit\n"
+		"status is the command's, or 128 and the signal that ended it; 125: there was\n"
+		"no snapshot; 126, 127: the command could not be run, or was not found.\n"
+		"\n"
+		"Options:\n"
+		"  -C, --chdir         run the command in the snapshot, not where this was run\n"
+		"  -n, --name=NAME     name of the snapshot, for programs that go by paths and\n"
+		"                      inode numbers; default: a new one each time\n"
+		"      --control=NAME  what the mount's -o control says; default: .datawal\n"
+		"  -h, --help          show this\n"
+		"  -V, --version       show the version\n"
+		"\n"
+		"Examples:\n"
+		"  datawal-backup ~/mnt -- tar -cf backup.tar -C {} .\n"
+		"  datawal-backup --name=restic ~/mnt -- restic backup {}\n");
 }
 
 /* 0, an exit status, or -1: done. */
