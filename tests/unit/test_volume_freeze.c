@@ -122,7 +122,8 @@ static void test_numbers(void)
 
 	CHECK_EQ(volumes_mkdir(volume, "d"), 0);
 	volumes_write(volume, "d/f", "1");
-	struct volume *a = freeze(volume, "a"), *b = freeze(volume, "b"), *again = freeze(volume, "a");
+	struct volume *a = freeze(volume, "a"), *b = freeze(volume, "b"),
+		      *again = freeze(volume, "a");
 	static const char *const paths[] = {"", "d", "d/f"};
 
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
