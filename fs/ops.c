@@ -65,22 +65,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_entry(req, rc, &entry);
 }
 
-static void forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
 	if (ino != FUSE_ROOT_ID && !control_owns(ino))
 		volume_forget(volume_of(req), node_of(req, ino), count);
-}
-
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
-{
-	forget(req, ino, count);
-	fuse_reply_none(req);
-}
-
-static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		forget(req, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -425,7 +413,6 @@ const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.forget = op_forget,
-	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.setattr = op_setattr,
 	.mknod = op_mknod,

@@ -227,7 +227,6 @@ const struct fuse_lowlevel_ops *ops_table_watched(void)
 	table = ops_table;
 	TAKE(lookup);
 	TAKE(forget);
-	TAKE(forget_multi);
 	TAKE(getattr);
 	TAKE(setattr);
 	TAKE(readlink);
@@ -258,6 +257,7 @@ const struct fuse_lowlevel_ops *ops_table_watched(void)
 	TAKE(fallocate);
 	TAKE(lseek);
 	TAKE(copy_file_range);
+	table.forget_multi = watch_forget_multi;
 	table.releasedir = watch_releasedir;
 	table.ioctl = answer_ioctl;
 	return &table;
