@@ -38,7 +38,7 @@ static int check_caller(fuse_req_t req)
 
 void snapshots_op_lookup(fuse_req_t req, const char *name)
 {
-	struct volume_entry entry;
+	struct volume_entry entry = {.node = NULL};
 	int rc = snapshots_find(mount_of(req)->views, name, &entry);
 
 	reply_snapshot(req, rc, &entry);
@@ -46,7 +46,7 @@ void snapshots_op_lookup(fuse_req_t req, const char *name)
 
 void snapshots_op_mkdir(fuse_req_t req, const char *name)
 {
-	struct volume_entry entry;
+	struct volume_entry entry = {.node = NULL};
 	int rc = check_caller(req);
 
 	if (!rc)

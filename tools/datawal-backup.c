@@ -8,6 +8,7 @@
  * one dies of.  Where this one comes to its end by itself, it ends the keeper first,
  * for the name may be another's as soon as it is free.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -234,6 +235,7 @@ static int start_keeper(struct backup *backup)
 
 static void run(const struct backup *backup, const sigset_t *signals, pid_t parent)
 {
+	assert(*backup->command); /* parse() saw to it */
 	/* if the other one is killed the snapshot goes, and the command must not go on */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
