@@ -77,11 +77,12 @@ const char *control_name(const struct control *control)
 static const struct entry {
 	const char *name;
 	uint64_t id;
-	char *(*text)(struct control *control); /* what reading gives; NULL: the export */
+	char *(*text)(struct control *control); /* what reading gives; NULL: something else */
 } entries[] = {
 	{"control", CONTROL_COMMANDS, control_last_text},
 	{"export.jsonl", CONTROL_EXPORT, NULL},
 	{"metrics", CONTROL_METRICS, control_metrics_text},
+	{"snapshots", CONTROL_SNAPSHOTS, NULL},
 	{"stats.json", CONTROL_STATS, control_stats_text},
 	{"status", CONTROL_STATUS, control_status_text},
 };
@@ -110,7 +111,9 @@ int control_getattr(struct control *control, uint64_t id, struct stat *ret)
 	mode_t mode = S_IFREG | 0400;
 
 	if (id == CONTROL_DIR)
-		mode = S_IFDIR | 0500;
+		mode = S_IFDIR | 0511; /* who may read a snapshot gets there by its name */
+	else if (id == CONTROL_SNAPSHOTS)
+		mode = S_IFDIR | 0755;
 	else if (id == CONTROL_COMMANDS)
 		mode = S_IFREG | 0600;
 	*ret = (struct stat){
@@ -125,6 +128,11 @@ int control_getattr(struct control *control, uint64_t id, struct stat *ret)
 		.st_atim = attr_timespec(control->started_ns),
 	};
 	return 0;
+}
+
+int control_admits(const struct control *control, uid_t uid)
+{
+	return uid && uid != control->uid ? -EACCES : 0;
 }
 
 /* --- opening and reading --- */
@@ -153,9 +161,9 @@ int control_open(struct control *control, uint64_t id, int flags,
 {
 	bool reads = (flags & O_ACCMODE) != O_WRONLY, writes = (flags & O_ACCMODE) != O_RDONLY;
 
-	if (caller->uid && caller->uid != control->uid)
+	if (control_admits(control, caller->uid) < 0)
 		return -EACCES;
-	if (id == CONTROL_DIR)
+	if (id == CONTROL_DIR || id == CONTROL_SNAPSHOTS)
 		return -EISDIR;
 	if (writes && id != CONTROL_COMMANDS)
 		return -EACCES;

@@ -21,6 +21,7 @@ enum control_id {
 	CONTROL_COMMANDS,
 	CONTROL_EXPORT,
 	CONTROL_METRICS,
+	CONTROL_SNAPSHOTS, /* a directory; what is in it is that of fs/snapshots.h */
 	CONTROL_STATS,
 	CONTROL_STATUS,
 	CONTROL_IDS_END,
@@ -57,6 +58,9 @@ uint64_t control_find(const char *name);
 const char *control_entry(size_t index, uint64_t *id_ret);
 
 int control_getattr(struct control *control, uint64_t id, struct stat *ret);
+
+/* Whether somebody may do what only root and the mount's owner may: 0 or -EACCES. */
+int control_admits(const struct control *control, uid_t uid);
 
 /* Who opens or writes. */
 struct control_caller {

@@ -12,6 +12,7 @@
 
 #include "fs/control_internal.h"
 #include "fs/figures.h"
+#include "fs/snapshots.h"
 
 /* Text that is put together by printing; at most one of these is at work in a function. */
 struct text {
@@ -140,6 +141,7 @@ char *control_status_text(struct control *control)
 	(void)fprintf(text.out, "version %s\npid %ld\nmode %s\n", DATAWALFS_VERSION, (long)getpid(),
 		      control->read_only ? "ro" : "rw");
 	print_time(text.out, "started", control->started_ns);
+	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(control->views));
 	print_compaction(control, text.out);
 	(void)pthread_mutex_lock(&control->lock);
 	print_jobs(control, text.out);

@@ -221,6 +221,7 @@ int volume_load(struct volume *volume)
 	int rc = attr_table_read(volume, &load.attrs);
 
 	if (!rc) {
+		attrs_free(volume->tree.root->attrs); /* what was known so far of a snapshot's */
 		volume->tree.root->attrs = attr_table_take(load.attrs, true, of_root);
 		rc = dw_for_each(volume->store, add_key, &load);
 	}

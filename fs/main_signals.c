@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * main_signals.c - what the daemon does beside serving: signals that are no end, and
- * letting older volumes of a mount with -o ro go.
+ * letting older volumes of a mount with -o ro, and removed snapshots, go.
  */
 #include <errno.h>
 #include <poll.h>
@@ -84,15 +84,22 @@ static void *wait_for_signals(void *arg)
 	struct pollfd fds[] = {
 		{.fd = signals->signal_fd, .events = POLLIN},
 		{.fd = signals->stop_fd, .events = POLLIN},
+		{.fd = views_left_fd(views), .events = POLLIN},
 	};
+	size_t left = 0;
 
 	while (!fds[1].revents) {
-		int n = poll(fds, 2, views_may_change(views) ? COLLECT_MS : -1);
+		eventfd_t count;
+		int n = poll(fds, 3, left ? COLLECT_MS : -1);
 		if (n < 0 && errno != EINTR)
 			break;
 		if (n > 0 && fds[0].revents & POLLIN)
 			take_signal(signals);
-		(void)views_collect(views); /* the rest next time */
+		if (n > 0 && fds[2].revents & POLLIN)
+			(void)eventfd_read(fds[2].fd, &count); /* which is the same for any */
+		left = views_collect(views);
+		if (left)
+			ops_forget_left(signals->mount);
 	}
 	return NULL;
 }

@@ -152,6 +152,13 @@ void node_update_ino(struct node *node)
 	node->ino = (hash >> 1) | 2;
 }
 
+void tree_set_ino(struct tree *tree, const char *name)
+{
+	assert(tree->count == 1);
+	/* no node's seed is 0 */
+	tree->root->ino = (XXH3_64bits_withSeed(name, strlen(name), 0) >> 1) | 2;
+}
+
 void node_forget_ino(struct node *node)
 {
 	static atomic_uint_fast64_t count;
@@ -173,7 +180,7 @@ int tree_init(struct tree *tree, const struct name_rules *rules)
 	return 0;
 }
 
-void tree_release(struct tree *tree)
+void tree_clear(struct tree *tree)
 {
 	struct node *node = tree->table;
 
@@ -184,6 +191,16 @@ void tree_release(struct tree *tree)
 		node_free(node);
 		node = next;
 	}
+	if (tree->root) {
+		free(tree->root->children);
+		tree->root->children = NULL;
+	}
+	tree->count = 1;
+}
+
+void tree_release(struct tree *tree)
+{
+	tree_clear(tree);
 	if (tree->root) {
 		tree->root->flags &= (uint8_t)~NODE_LINKED;
 		node_free(tree->root);
@@ -232,6 +249,7 @@ int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_
 	if (rc < 0)
 		return rc;
 	node->key->parent = parent;
+	node->frozen = parent->frozen;
 	rc = add_to_table(tree, node);
 	if (rc < 0) {
 		children_remove(parent->children, node);

@@ -59,6 +59,7 @@ struct node {
 	uint16_t name_size;
 	uint16_t inline_size; /* bytes behind the node */
 	bool is_dir;          /* never changes: any thread may ask */
+	bool frozen;          /* of a snapshot, where nothing moves; likewise */
 	uint8_t flags;        /* enum node_flag */
 	atomic_bool logged;   /* a file: its key is in the log.  Any lock */
 };
@@ -71,8 +72,9 @@ struct tree {
 };
 
 int tree_init(struct tree *tree, const struct name_rules *rules);
-/* Free all nodes, whoever counts on them. */
+/* Free all nodes, whoever counts on them; or all but the root. */
 void tree_release(struct tree *tree);
+void tree_clear(struct tree *tree);
 
 static inline bool node_is_dir(const struct node *node)
 {
@@ -107,6 +109,7 @@ struct node *node_new(const char *name, size_t name_size, const struct dw_bytes 
 		      bool is_dir);
 
 /* Put a node below `parent` at `cookie` (0: behind all others); the tree counts on it.
+ * It is frozen if `parent` is.
  * 0 or -ENOMEM. */
 int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_t cookie);
 
@@ -125,6 +128,10 @@ void tree_exchange(struct tree *tree, struct node *a, struct node *b);
 /* Recompute st_ino from the parent's and the component; of a directory, not of what is
  * below. */
 void node_update_ino(struct node *node);
+
+/* Give the root an st_ino by a name, and so all that comes below it: no node has the one
+ * that it has in another tree.  The tree is empty. */
+void tree_set_ino(struct tree *tree, const char *name);
 
 /* An st_ino that no key has, for a node out of the tree. */
 void node_forget_ino(struct node *node);

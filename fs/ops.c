@@ -65,22 +65,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_entry(req, rc, &entry);
 }
 
-static void forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
 	if (ino != FUSE_ROOT_ID && !control_owns(ino))
 		volume_forget(volume_of(req), node_of(req, ino), count);
-}
-
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
-{
-	forget(req, ino, count);
-	fuse_reply_none(req);
-}
-
-static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		forget(req, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -134,6 +122,10 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	const struct volume_cred cred = cred_of(req);
 	struct volume_entry entry;
 
+	if (parent == CONTROL_SNAPSHOTS) {
+		snapshots_op_mkdir(req, name);
+		return;
+	}
 	if (control_owns(parent)) {
 		reply_err(req, -EPERM);
 		return;
@@ -153,6 +145,11 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	bool control = control_owns(parent) || control_is_name(req, parent, name);
+
+	if (parent == CONTROL_SNAPSHOTS) {
+		snapshots_op_rmdir(req, name);
+		return;
+	}
 	int rc = control ? -EPERM : volume_rmdir(volume_of(req), node_of(req, parent), name);
 
 	reply_err(req, rc);
@@ -173,6 +170,11 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 		return;
 	}
 	struct node *to = node_of(req, new_parent);
+	/* only the first one's volume is held, and the other cannot be written to */
+	if (volume_is_frozen(to)) {
+		reply_err(req, -EROFS);
+		return;
+	}
 	int rc = volume_rename(volume_of(req), node_of(req, parent), name, to, new_name, flags);
 	/* it keeps attributes for good, and the numbers of all below are others now */
 	if (!rc)
@@ -284,7 +286,9 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 		       struct fuse_file_info *fi)
 {
 	(void)fi;
-	if (control_owns(ino))
+	if (ino == CONTROL_SNAPSHOTS)
+		snapshots_op_readdir(req, size, offset, false);
+	else if (control_owns(ino))
 		control_op_readdir(req, size, offset, false);
 	else
 		list(req, ino, size, offset, false);
@@ -294,7 +298,9 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 			   struct fuse_file_info *fi)
 {
 	(void)fi;
-	if (control_owns(ino))
+	if (ino == CONTROL_SNAPSHOTS)
+		snapshots_op_readdir(req, size, offset, true);
+	else if (control_owns(ino))
 		control_op_readdir(req, size, offset, true);
 	else
 		list(req, ino, size, offset, true);
@@ -420,7 +426,6 @@ const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.forget = op_forget,
-	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.setattr = op_setattr,
 	.mknod = op_mknod,

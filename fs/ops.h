@@ -31,4 +31,8 @@ const struct fuse_lowlevel_ops *ops_table_watched(void);
  * took (views_config.changed).  `mount` is a struct mount. */
 void ops_forget_volume(void *mount, struct volume *old);
 
+/* Have the kernel forget what nobody uses of volumes that shall go.  Not from a request:
+ * this waits for others. */
+void ops_forget_left(struct mount *mount);
+
 #endif

@@ -33,7 +33,9 @@ bool control_answers_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (!control)
 		return false;
-	if (parent == CONTROL_DIR)
+	if (parent == CONTROL_SNAPSHOTS)
+		snapshots_op_lookup(req, name);
+	else if (parent == CONTROL_DIR)
 		control_reply_entry(req, control_find(name));
 	else if (control_is_name(req, parent, name))
 		control_reply_entry(req, CONTROL_DIR);

@@ -80,4 +80,10 @@ void control_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus);
 void control_op_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi);
 void control_op_write(fuse_req_t req, const char *buf, size_t size, struct fuse_file_info *fi);
 
+/* Those for the directory of snapshots (fs/ops_snapshot.c). */
+void snapshots_op_lookup(fuse_req_t req, const char *name);
+void snapshots_op_mkdir(fuse_req_t req, const char *name);
+void snapshots_op_rmdir(fuse_req_t req, const char *name);
+void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus);
+
 #endif

@@ -133,11 +133,6 @@ static void watch_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_
 	struct watch watch = watch_begin(req, METRIC_FORGET, FUSE_ROOT_ID, NULL);
 	struct views *views = watch.mount->views;
 
-	if (!views_may_change(views)) {
-		ops_table.forget_multi(req, count, forgets);
-		watch_end(&watch, true);
-		return;
-	}
 	for (size_t i = 0; i < count; i++) {
 		struct node *node = (struct node *)node_of_id(forgets[i].ino);
 		if (!node)
@@ -232,7 +227,6 @@ const struct fuse_lowlevel_ops *ops_table_watched(void)
 	table = ops_table;
 	TAKE(lookup);
 	TAKE(forget);
-	TAKE(forget_multi);
 	TAKE(getattr);
 	TAKE(setattr);
 	TAKE(readlink);
@@ -263,6 +257,7 @@ const struct fuse_lowlevel_ops *ops_table_watched(void)
 	TAKE(fallocate);
 	TAKE(lseek);
 	TAKE(copy_file_range);
+	table.forget_multi = watch_forget_multi;
 	table.releasedir = watch_releasedir;
 	table.ioctl = answer_ioctl;
 	return &table;
@@ -291,4 +286,22 @@ void ops_forget_volume(void *mount_arg, struct volume *old)
 	/* all else hangs on these names, and goes with them or stays with who uses it */
 	(void)volume_readdir(old, volume_root(old), 0, false, forget_name, mount);
 	(void)fuse_lowlevel_notify_inval_inode(mount->session, FUSE_ROOT_ID, 0, 0);
+}
+
+static void forget_known(void *context, struct node *parent, const char *name)
+{
+	struct mount *mount = context;
+
+	/* the names of a root that another one took the place of are forgotten, and its id is
+	 * the other's now; -ENOENT: nobody uses it */
+	if (volume_is_frozen(parent) || !volume_is_root(parent))
+		(void)fuse_lowlevel_notify_inval_entry(mount->session, (fuse_ino_t)parent, name,
+						       strlen(name));
+}
+
+void ops_forget_left(struct mount *mount)
+{
+	/* A name that is taken back goes with what nobody uses below it.  What is in use stays
+	 * known, with its own name, which would keep it after its last use. */
+	views_for_left(mount->views, forget_known, mount);
 }

@@ -2,23 +2,17 @@
  *
  * view.c - see view.h.
  */
-#include "fs/view.h"
+#include "fs/view_internal.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "fs/volume_internal.h"
 
-struct views {
-	struct views_config config;
-	pthread_mutex_t reloading; /* one at a time; before `lock` */
-	pthread_mutex_t lock;      /* of what follows; not used where nothing changes */
-	struct view *newest;
-};
-
-static struct view *view_new(struct volume *volume, struct view *older)
+struct view *view_new(struct volume *volume, struct view *older)
 {
 	struct view *view = calloc(1, sizeof *view);
 
@@ -34,17 +28,23 @@ int views_new(struct volume *first, const struct views_config *config, struct vi
 	if (!views)
 		return -ENOMEM;
 	views->config = *config;
-	int rc = -pthread_mutex_init(&views->reloading, NULL);
+	views->left_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int rc = views->left_fd < 0 ? -errno : 0;
+	if (!rc)
+		rc = -pthread_mutex_init(&views->reloading, NULL);
 	if (!rc)
 		rc = -pthread_mutex_init(&views->lock, NULL);
 	if (!rc) {
 		views->newest = view_new(first, NULL);
 		rc = views->newest ? 0 : -ENOMEM;
 	}
-	if (rc < 0)
+	if (rc < 0) {
+		if (views->left_fd >= 0)
+			(void)close(views->left_fd); /* nothing is in it */
 		free(views);
-	else
+	} else {
 		*ret = views;
+	}
 	return rc;
 }
 
@@ -57,6 +57,7 @@ static int close_all(struct view *view)
 		struct view *next = view->next;
 		int closed = volume_close(view->volume);
 		rc = rc ? rc : closed;
+		free(view->name);
 		free(view);
 		view = next;
 	}
@@ -67,7 +68,12 @@ int views_free(struct views *views)
 {
 	if (!views)
 		return 0;
+	/* snapshots before what they are of */
+	int older = close_all(views->newest->next);
+	views->newest->next = NULL;
 	int rc = close_all(views->newest);
+	rc = rc ? rc : older;
+	(void)close(views->left_fd);               /* nothing is in it that counts */
 	(void)pthread_mutex_destroy(&views->lock); /* fails only while it is held */
 	(void)pthread_mutex_destroy(&views->reloading);
 	free(views);
@@ -88,7 +94,7 @@ static const struct node *root_of(const struct node *node)
 
 struct view *views_hold(struct views *views, const struct node *node)
 {
-	if (!views_may_change(views))
+	if (!views_may_change(views) && !(node && node->frozen))
 		return views->newest;
 	const struct node *root = node ? root_of(node) : NULL;
 	(void)pthread_mutex_lock(&views->lock);
@@ -102,7 +108,7 @@ struct view *views_hold(struct views *views, const struct node *node)
 
 void views_drop(struct views *views, struct view *view)
 {
-	if (!views_may_change(views))
+	if (!views_may_change(views) && view == views->newest)
 		return;
 	(void)pthread_mutex_lock(&views->lock);
 	assert(view->holds);
@@ -125,6 +131,8 @@ static bool is_known(const struct volume *volume)
 {
 	const struct node *node = volume->tree.table;
 
+	if (atomic_load(&volume->tree.root->refs) > 1)
+		return true;
 	while (node && atomic_load(&node->refs) == 1)
 		node = node->hh.next;
 	return node != NULL;
@@ -135,11 +143,13 @@ size_t views_collect(struct views *views)
 	struct view *unused = NULL;
 	size_t left = 0;
 
-	if (!views_may_change(views))
-		return 0;
 	(void)pthread_mutex_lock(&views->lock);
 	for (struct view **at = &views->newest->next; *at;) {
 		struct view *view = *at;
+		if (view->name) {
+			at = &view->next;
+			continue;
+		}
 		/* nobody who holds nothing of it can ask for something of it */
 		if (view->holds || is_known(view->volume)) {
 			left++;
@@ -153,6 +163,41 @@ size_t views_collect(struct views *views)
 	(void)pthread_mutex_unlock(&views->lock);
 	(void)close_all(unused); /* nothing was written to it */
 	return left;
+}
+
+/* Hold the first of a list that waits to be closed; NULL: none.  The lock is held. */
+static struct view *hold_left(struct view *view)
+{
+	while (view && view->name)
+		view = view->next;
+	if (view)
+		view->holds++;
+	return view;
+}
+
+void views_for_left(struct views *views, volume_known_fn *visit, void *context)
+{
+	(void)pthread_mutex_lock(&views->lock);
+	struct view *view = hold_left(views->newest->next);
+	while (view) {
+		(void)pthread_mutex_unlock(&views->lock);
+		volume_for_known(view->volume, visit, context);
+		(void)pthread_mutex_lock(&views->lock);
+		struct view *next = hold_left(view->next);
+		view->holds--;
+		view = next;
+	}
+	(void)pthread_mutex_unlock(&views->lock);
+}
+
+void views_say_left(struct views *views)
+{
+	(void)eventfd_write(views->left_fd, 1); /* fails only for a full counter */
+}
+
+int views_left_fd(const struct views *views)
+{
+	return views->left_fd;
 }
 
 int views_reload(struct views *views)
@@ -177,7 +222,8 @@ int views_reload(struct views *views)
 		if (views->config.changed)
 			views->config.changed(views->config.changed_context, old->volume);
 		views_drop(views, old);
-		(void)views_collect(views); /* the rest when it is forgotten */
+		if (views_collect(views))
+			views_say_left(views); /* the rest when it is forgotten */
 	}
 	(void)pthread_mutex_unlock(&views->reloading);
 	return rc;

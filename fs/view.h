@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * view.h - the volume that is mounted now; of a mount that is read only, a newer one
- * may take its place.
+ * may take its place; beside one that writes there may be snapshots of it.
  *
  * A volume that writes is the only one, for good.  One that is read only shows one
  * moment of its store; views_reload() opens the store again and shows the newer
  * moment to who looks names up from then on.  Who has a file or directory of the
  * older one stays in that, whole, until the kernel forgets its last node.
  *
+ * Snapshots (fs/snapshots.h) stand in the same list behind the one that writes.
+ *
  * Node ids are addresses, so a node tells its volume: by the root above it, to
- * which it is tied for good, for nothing moves in a volume that is read only.
+ * which it is tied for good, for nothing moves in a volume that is read only.  Where
+ * there are no reloads, those of snapshots are marked, and no other costs a lock.
  */
 #ifndef FS_VIEW_H
 #define FS_VIEW_H
@@ -20,8 +23,10 @@ struct views;
 
 struct view {
 	struct volume *volume;
-	struct view *next; /* older */
+	struct view *next; /* older, or a snapshot */
 	unsigned holds;    /* requests, open directories, commands.  Lock: views.lock */
+	char *name;        /* of a snapshot, until it is removed; owned.  Lock: views.lock */
+	uint64_t serial;   /* of a snapshot; 0: it is none.  Never changes */
 };
 
 struct views_config {
@@ -39,7 +44,7 @@ int views_new(struct volume *first, const struct views_config *config, struct vi
  * No request may be under way.  The first error; all is gone in any case.  NULL is fine. */
 int views_free(struct views *views);
 
-/* Whether there may ever be another one. */
+/* Whether another one may ever take its place. */
 bool views_may_change(const struct views *views);
 
 /* The newest view, or that of `node` if it is not NULL; until views_drop(). */
@@ -53,7 +58,12 @@ bool views_is_newest(struct views *views, const struct volume *volume);
  * `open` returned, and nothing changed. */
 int views_reload(struct views *views);
 
-/* Close older volumes that nobody has anything of any more.  How many are left. */
+/* Close older volumes, and snapshots that were removed, that nobody has anything of any
+ * more.  How many are left. */
 size_t views_collect(struct views *views);
+/* Call `visit` for what is known of those that are left; no lock is held meanwhile. */
+void views_for_left(struct views *views, volume_known_fn *visit, void *context);
+/* An eventfd that counts when there may be one that is left. */
+int views_left_fd(const struct views *views);
 
 #endif

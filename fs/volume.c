@@ -106,7 +106,7 @@ static int init_locks(struct volume *volume)
 	return rc;
 }
 
-static void volume_free(struct volume *volume)
+void volume_free(struct volume *volume)
 {
 	tree_release(&volume->tree);
 	(void)attrstore_close(volume->attrs); /* here only what was not written to */
@@ -114,7 +114,7 @@ static void volume_free(struct volume *volume)
 	free(volume);
 }
 
-int volume_open(struct dw_store *store, const struct volume_options *options, struct volume **ret)
+int volume_new(const struct volume_options *options, struct volume **ret)
 {
 	struct volume *volume = calloc(1, sizeof *volume);
 
@@ -124,21 +124,35 @@ int volume_open(struct dw_store *store, const struct volume_options *options, st
 	volume->options.reserved = strdup(options->reserved ? options->reserved : "");
 	if (!volume->options.commit_ms)
 		volume->options.commit_ms = COMMIT_MS_DEFAULT;
-	volume->store = store;
 	volume->defaults = (struct attr_defaults){options->uid, options->gid, options->umask};
 	const struct name_rules rules = {options->flat, volume->options.reserved};
 	int rc = rules.reserved ? init_locks(volume) : -ENOMEM;
 	if (!rc)
 		rc = tree_init(&volume->tree, &rules);
-	if (!rc)
-		rc = attrstore_open(store, options->read_only, options->log, options->context,
-				    &volume->attrs);
+	if (rc < 0)
+		volume_free(volume);
+	else
+		*ret = volume;
+	return rc;
+}
+
+int volume_open(struct dw_store *store, const struct volume_options *options, struct volume **ret)
+{
+	struct volume *volume = NULL;
+	int rc = volume_new(options, &volume);
+
+	if (rc < 0)
+		return rc;
+	volume->store = store;
+	rc = attrstore_open(store, options->read_only, options->log, options->context,
+			    &volume->attrs);
 	if (!rc)
 		rc = volume_load(volume);
 	if (rc < 0) {
 		volume_free(volume);
 		return rc;
 	}
+	atomic_store(&volume->loaded, true);
 	*ret = volume;
 	return 0;
 }

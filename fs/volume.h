@@ -59,10 +59,29 @@ int volume_start(struct volume *volume);
  * Returns the first error; the volume is gone in any case.  NULL is fine. */
 int volume_close(struct volume *volume);
 
+/* A volume of this moment, values and attributes: what was written is committed first.  It
+ * is read only, and does not change; how long this takes depends on what is to be committed,
+ * not on how much there is, for its names are read when somebody first looks for one.
+ * Its st_ino follow from `name`, and are not those of `volume`, before which it is closed.
+ * -EROFS: `volume` is read only. */
+int volume_freeze(struct volume *volume, const char *name, struct volume **ret);
+
+/* Call `visit` for each name below which somebody counts on a node, in a volume where nothing
+ * moves.  No lock is held meanwhile. */
+typedef void volume_known_fn(void *context, struct node *parent, const char *name);
+void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context);
+
+/* Whether a node is one of a snapshot. */
+bool volume_is_frozen(const struct node *node);
+/* Whether it is a root; any node of a volume where nothing moves. */
+bool volume_is_root(const struct node *node);
+
 struct dw_store *volume_store(struct volume *volume);
 const struct volume_options *volume_get_options(const struct volume *volume);
 /* The root; not counted. */
 struct node *volume_root(struct volume *volume);
+/* The root and its attributes, counted. */
+void volume_enter(struct volume *volume, struct volume_entry *ret);
 
 /* --- names --- */
 

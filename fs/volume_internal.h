@@ -26,6 +26,7 @@ struct volume {
 
 	pthread_rwlock_t names; /* covers `tree` */
 	struct tree tree;
+	atomic_bool loaded; /* it has all names; set once, with `names` held for writing */
 
 	/* Each node has one of these for its content, attributes and count of opens. */
 	pthread_mutex_t node_locks[NODE_LOCKS];
@@ -63,8 +64,20 @@ pthread_mutex_t *volume_node_lock(struct volume *volume, const struct node *node
 void volume_log(struct volume *volume, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* An empty volume, without stores; and free what volume_close() does not. */
+int volume_new(const struct volume_options *options, struct volume **ret);
+void volume_free(struct volume *volume);
+
 /* Read all keys into the tree (fs/load.c). */
 int volume_load(struct volume *volume);
+/* The same for a snapshot, once (fs/volume_freeze.c). */
+int volume_load_late(struct volume *volume);
+
+/* Before the first look at a name.  `names` not held. */
+static inline int volume_need_names(struct volume *volume)
+{
+	return atomic_load(&volume->loaded) ? 0 : volume_load_late(volume);
+}
 
 /* Keeping attributes (fs/volume_keep.c).  `key` is that of the node, or will be;
  * `names` and the node's lock are held, or `names` for writing. */

@@ -44,12 +44,14 @@ void volume_fill_entry(struct volume *volume, struct node *node, struct volume_e
 int volume_lookup(struct volume *volume, struct node *parent, const char *name,
 		  struct volume_entry *ret)
 {
-	int rc = -ENOENT;
-
 	if (!node_is_dir(parent))
 		return -ENOTDIR;
 	if (strlen(name) > NAME_SIZE_MAX)
 		return -ENAMETOOLONG;
+	int rc = volume_need_names(volume);
+	if (rc < 0)
+		return rc;
+	rc = -ENOENT;
 	(void)pthread_rwlock_rdlock(&volume->names);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	if (node) {
@@ -58,6 +60,13 @@ int volume_lookup(struct volume *volume, struct node *parent, const char *name,
 	}
 	unlock_names(volume);
 	return rc;
+}
+
+void volume_enter(struct volume *volume, struct volume_entry *ret)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	volume_fill_entry(volume, volume->tree.root, ret);
+	unlock_names(volume);
 }
 
 void volume_forget(struct volume *volume, struct node *node, uint64_t count)
@@ -264,8 +273,11 @@ int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, boo
 
 	if (!node_is_dir(dir))
 		return -ENOTDIR;
+	int rc = volume_need_names(volume);
+	if (rc < 0)
+		return rc;
 	(void)pthread_rwlock_rdlock(&volume->names);
-	int rc = visit_dots(volume, dir, offset, visit, context);
+	rc = visit_dots(volume, dir, offset, visit, context);
 	if (offset < COOKIE_PARENT)
 		offset = COOKIE_PARENT;
 	for (uint32_t at = node_child_seek(dir, offset); !rc; at++) {

@@ -115,6 +115,7 @@ programs build/release unit golden model crash thread fuzz
 scripts build/release crash
 add tests/support/check-man.sh build/release/datawalfs docs/man/datawalfs.1.scd
 add tests/support/check-man.sh build/release/datawal-soak docs/man/datawal-soak.1.scd
+add tests/support/check-man.sh build/release/datawal-backup docs/man/datawal-backup.1.scd
 add tests/support/check-man-datawal.sh build/release/datawal docs/man/datawal.1.scd
 add tests/support/check-semantics.sh
 scripts build/release cli
@@ -128,6 +129,7 @@ add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_readonly.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_daemon.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_snapshot.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_attr.sh test_attr_many_at_once
 scripts build/san cli
 scripts build/san mount

@@ -34,8 +34,9 @@ void store_free(struct dw_store *store)
 	fdpool_release(&store->pool);
 	maintain_release(&store->maintain);
 	(void)pthread_mutex_destroy(&store->compact_lock); /* fails only while in use */
-	close_fd(store->io, store->lockfd);
+	/* the lock last: who waits for it may unmount what the directory is on */
 	close_fd(store->io, store->dirfd);
+	close_fd(store->io, store->lockfd);
 	free(store);
 }
 

@@ -11,7 +11,7 @@ test_control_not_listed()
 	[ "$(ls -A "$M")" = a ]
 	[ -d "$M/.datawal" ]
 	[ "$(stat -c %a "$M/.datawal/control")" = 600 ]
-	[ "$(ls "$M/.datawal" | tr '\n' ' ')" = "control export.jsonl metrics stats.json status " ]
+	[ "$(ls "$M/.datawal" | tr '\n' ' ')" = "control export.jsonl metrics snapshots stats.json status " ]
 	# nothing in it can be made, removed or moved
 	fails touch "$M/.datawal/x"
 	fails rm "$M/.datawal/control"

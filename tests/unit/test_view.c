@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_view.c - one volume taking the place of another, and the names of the control
- * directory.
+ * test_view.c - one volume taking the place of another, snapshots beside one, and the names
+ * of the control directory.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "fs/control.h"
-#include "fs/view.h"
+#include "fs/snapshots.h"
 #include "tests/support/volumes.h"
 
 struct world {
@@ -171,6 +171,117 @@ static void test_writer_never_changes(void)
 	CHECK_EQ(views_free(views), 0);
 }
 
+/* --- snapshots --- */
+
+static void expect_names(struct views *views, const char *names)
+{
+	struct snapshot_entry entry = {.serial = 0};
+	char got[256] = "";
+
+	while (!snapshots_next(views, entry.serial, &entry)) {
+		(void)strcat(got, entry.name);
+		(void)strcat(got, "|");
+	}
+	CHECK(!strcmp(got, names));
+}
+
+static struct views *new_writer(const char *dir)
+{
+	struct views *views = NULL;
+
+	CHECK_EQ(views_new(volumes_mount(dir), &(struct views_config){.open = NULL}, &views), 0);
+	return views;
+}
+
+/* What is known of one keeps it, not its name; and a node tells which it is of. */
+static void test_snapshots(void)
+{
+	struct views *views = new_writer(stores_dir());
+	struct volume *volume = views_hold(views, NULL)->volume;
+	struct volume_entry one, two, found, file;
+
+	volumes_write(volume, "f", "1");
+	CHECK_EQ(snapshots_add(views, "one", &one), 0);
+	volumes_write(volume, "f", "2");
+	CHECK_EQ(snapshots_add(views, "two", &two), 0);
+	CHECK_EQ(snapshots_add(views, "one", &found), -EEXIST);
+	expect_names(views, "one|two|");
+	expect(views, one.node, "f", "1");
+	expect(views, two.node, "f", "2");
+	CHECK_EQ(snapshots_find(views, "one", &found), 0);
+	CHECK(found.node == one.node && found.st.st_ino == one.st.st_ino);
+	CHECK(one.st.st_ino != two.st.st_ino && one.st.st_ino != 1);
+	/* a name keeps what nobody knows */
+	struct view *view = views_hold(views, one.node);
+	CHECK_EQ(volume_lookup(view->volume, one.node, "f", &file), 0);
+	CHECK(file.st.st_ino != volumes_stat(volume, "f").st_ino);
+	volume_forget(view->volume, one.node, 2);
+	views_drop(views, view);
+	CHECK_EQ(views_collect(views), 0);
+	CHECK_EQ(snapshots_remove(views, "one"), 0);
+	CHECK_EQ(snapshots_remove(views, "one"), -ENOENT);
+	CHECK_EQ(snapshots_find(views, "one", &found), -ENOENT);
+	expect_names(views, "two|");
+	CHECK_EQ(snapshots_count(views), 1);
+	CHECK_EQ(views_collect(views), 1);
+	expect(views, file.node, "f", "1");
+	/* the same name again, beside it */
+	CHECK_EQ(snapshots_add(views, "one", &found), 0);
+	CHECK(found.node != one.node && found.st.st_ino == one.st.st_ino);
+	expect_names(views, "two|one|");
+	view = views_hold(views, file.node);
+	volume_forget(view->volume, file.node, 1);
+	CHECK_EQ(views_collect(views), 1); /* held */
+	views_drop(views, view);
+	CHECK_EQ(views_collect(views), 0);
+	CHECK_EQ(views_free(views), 0);
+}
+
+static void count_known(void *context, struct node *parent, const char *name)
+{
+	size_t *count = context;
+
+	CHECK(parent != NULL && !strcmp(name, "f"));
+	++*count;
+}
+
+/* Only of what was removed, and only what somebody has. */
+static void test_snapshots_left(void)
+{
+	struct views *views = new_writer(stores_dir());
+	struct volume *volume = views_hold(views, NULL)->volume;
+	struct volume_entry root, file;
+	size_t count = 0;
+
+	volumes_write(volume, "e", "1");
+	volumes_write(volume, "f", "1");
+	CHECK_EQ(snapshots_add(views, "unseen", &root), 0);
+	CHECK_EQ(snapshots_remove(views, "unseen"), 0);
+	CHECK_EQ(snapshots_add(views, "s", &root), 0);
+	struct view *view = views_hold(views, root.node);
+	CHECK_EQ(volume_lookup(view->volume, root.node, "f", &file), 0);
+	views_drop(views, view);
+	views_for_left(views, count_known, &count);
+	CHECK_EQ(count, 0);
+	CHECK_EQ(snapshots_remove(views, "s"), 0);
+	views_for_left(views, count_known, &count);
+	CHECK_EQ(count, 1);
+	CHECK_EQ(views_collect(views), 2);
+	CHECK_EQ(views_free(views), 0);
+}
+
+static void test_snapshots_read_only(void)
+{
+	struct world world = {.dir = stores_dir()};
+	struct volume_entry entry;
+
+	write_store(world.dir, "f", "1");
+	struct views *views = new_views(&world);
+	CHECK_EQ(snapshots_add(views, "s", &entry), -EROFS);
+	CHECK_EQ(snapshots_count(views), 0);
+	CHECK_EQ(views_free(views), 0);
+}
+
 /* No key can be shown under a name that is valid here: they are quoted. */
 static void test_control_names(void)
 {
@@ -194,6 +305,9 @@ int main(int argc, char **argv)
 		{"view_reload_fails", test_reload_fails},
 		{"view_many", test_many},
 		{"view_writer_never_changes", test_writer_never_changes},
+		{"view_snapshots", test_snapshots},
+		{"view_snapshots_left", test_snapshots_left},
+		{"view_snapshots_read_only", test_snapshots_read_only},
 		{"view_control_names", test_control_names},
 		{NULL, NULL},
 	};

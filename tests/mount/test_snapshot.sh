@@ -1,0 +1,471 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test_snapshot.sh - `.datawal/snapshots`: a moment of the store beside the one that goes
+# on; and datawal-backup.
+. "$(dirname "$0")/lib.sh"
+
+DATAWAL_BACKUP=$(dirname "$DATAWALFS")/datawal-backup
+export DATAWAL_BACKUP
+
+# Everything that is to be seen of a tree, but for times of directories: once its names
+# were read anew, that of the newest value in one is all it has to go by.
+describe()
+{
+	(
+		cd "$1"
+		find . -printf '%P %y %m %U %G %l\n' | LC_ALL=C sort
+		find . ! -type d -printf '%P %s %T@\n' | LC_ALL=C sort
+		find . -type f -printf 'ctime %P %C@\n' | LC_ALL=C sort
+		find . -type f -exec sha256sum {} + | LC_ALL=C sort
+		find . -type f -o -type d | LC_ALL=C sort | xargs -d '\n' getfattr -d -m -
+	)
+}
+
+# Directories, attributes, a link, a large file, a key that is also a directory.
+fill()
+{
+	mkdir -p "$M/d/e/f" "$M/empty" "$M/private"
+	local i
+	for i in $(seq 300); do
+		echo "value $i" > "$M/d/e/$i"
+	done
+	head -c 3000000 /dev/urandom > "$M/large"
+	ln -s d/e/7 "$M/link"
+	chmod 640 "$M/d/e/1"
+	chown 12:34 "$M/d/e/2"
+	touch -d '2001-02-03 04:05:06.789' "$M/d/e/3"
+	setfattr -n user.colour -v blue "$M/d/e/4"
+	chmod 700 "$M/private"
+	chmod 751 "$M"
+	setfattr -n user.of -v root "$M"
+	echo secret > "$M/private/x"
+	: > "$M/d/nothing"
+}
+
+# Other values, names and attributes for all of it.
+change_everything()
+{
+	local i
+	for i in $(seq 300); do
+		case $((i % 5)) in
+		0) rm "$M/d/e/$i" ;;
+		1) echo "other $i" > "$M/d/e/$i" ;;
+		2) chmod 600 "$M/d/e/$i" ;;
+		3) mv "$M/d/e/$i" "$M/d/e/new$i" ;;
+		4) setfattr -n user.colour -v red "$M/d/e/$i" ;;
+		esac
+	done
+	printf X | dd of="$M/large" bs=1 seek=1000000 conv=notrunc status=none
+	ln -sfn elsewhere "$M/link"
+	mv "$M/d" "$M/moved"
+	rmdir "$M/empty" "$M/moved/e/f"
+	chmod 755 "$M/private" "$M"
+	setfattr -x user.of "$M"
+	echo new > "$M/new"
+}
+# What of it a copy can have.
+describe_copy()
+{
+	describe "$1" | grep -v '^ctime '
+}
+export -f describe describe_copy fill change_everything
+
+test_snapshot_does_not_change()
+{
+	mount_store
+	fill
+	describe "$M" > "$W/want"
+	mkdir "$M/.datawal/snapshots/one" "$M/.datawal/snapshots/unseen"
+	[ "$(ls "$M/.datawal/snapshots" | tr '\n' ' ')" = "one unseen " ]
+	describe "$M/.datawal/snapshots/one" | cmp "$W/want" -
+	change_everything
+	describe "$M/.datawal/snapshots/one" | cmp "$W/want" -
+	fails cmp -s "$W/want" <(describe "$M")
+	command_file compact
+	describe "$M/.datawal/snapshots/one" | cmp "$W/want" -
+	rm -r "$M"/*
+	[ -z "$(ls -A "$M")" ]
+	command_file rotate
+	command_file compact
+	command_file compact
+	echo 3 > /proc/sys/vm/drop_caches 2> /dev/null || true
+	describe "$M/.datawal/snapshots/one" | cmp "$W/want" -
+	# looked at for the first time
+	describe "$M/.datawal/snapshots/unseen" | cmp "$W/want" -
+	describe_copy "$M/.datawal/snapshots/one" > "$W/want"
+	cp -a "$M/.datawal/snapshots/one/." "$M"
+	describe_copy "$M" | cmp "$W/want" -
+	unmount_store
+}
+
+# What is open and written is in it, what comes later is not.
+test_snapshot_has_what_is_open()
+{
+	mount_store -o commit_ms=3600000
+	exec 3> "$M/open" 4> "$M/empty"
+	echo before >&3
+	chmod 600 "$M/open"
+	mkdir "$M/.datawal/snapshots/s"
+	echo after >&3
+	[ "$(cat "$M/.datawal/snapshots/s/open")" = before ]
+	[ "$(stat -c %a "$M/.datawal/snapshots/s/open")" = 600 ]
+	[ -e "$M/.datawal/snapshots/s/empty" ]
+	[ "$(cat "$M/open" | tr '\n' ' ')" = "before after " ]
+	exec 3>&- 4>&-
+	unmount_store
+}
+
+test_snapshot_several()
+{
+	mount_store
+	local i
+	for i in $(seq 12); do
+		echo "$i" > "$M/count"
+		echo "$i" > "$M/f$i"
+		mkdir "$M/.datawal/snapshots/s$i"
+	done
+	grep -qx 'snapshots 12' "$M/.datawal/status"
+	[ "$(ls "$M/.datawal/snapshots" | wc -l)" = 12 ]
+	for i in 1 3 5 7 9 11; do
+		rmdir "$M/.datawal/snapshots/s$i"
+	done
+	command_file compact
+	for i in 2 4 6 8 10 12; do
+		[ "$(cat "$M/.datawal/snapshots/s$i/count")" = "$i" ]
+		[ "$(ls "$M/.datawal/snapshots/s$i" | wc -l)" = $((i + 1)) ]
+		fails ls "$M/.datawal/snapshots/s$((i - 1))"
+	done
+	rmdir "$M"/.datawal/snapshots/*
+	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
+	mkdir "$M/.datawal/snapshots/s3"
+	[ "$(cat "$M/.datawal/snapshots/s3/count")" = 12 ]
+	unmount_store
+}
+
+# Whatever is open stays readable; then the space goes.
+test_snapshot_removed_while_open()
+{
+	mount_store
+	fill
+	cp "$M/large" "$W/large"
+	local s=$M/.datawal/snapshots/s
+	mkdir "$s"
+	exec 3< "$s/large" 4< "$s/d/e/9"
+	head -c 1000000 <&3 > "$W/read"
+	cd "$s/d/e"
+	rm -r "$M"/*
+	rmdir "$s"
+	fails ls "$s"
+	command_file compact
+	mkdir "$s"
+	[ -z "$(ls -A "$s")" ]
+	rmdir "$s"
+	cat <&3 >> "$W/read"
+	cmp "$W/large" "$W/read"
+	[ "$(cat <&4)" = "value 9" ]
+	[ "$(cat 10)" = "value 10" ]
+	cd "$W"
+	exec 3<&- 4<&-
+	nothing_kept()
+	{
+		! ls -l "/proc/$1/fd" | grep deleted
+	}
+	wait_until nothing_kept "$(daemon_pid)"
+	command_file compact
+	[ "$(du -sb --exclude=.attr "$S" | cut -f1)" -lt 1000000 ]
+	unmount_store
+}
+
+test_snapshot_ends_with_the_mount()
+{
+	mount_store
+	echo 1 > "$M/a"
+	mkdir "$M/.datawal/snapshots/s" "$M/.datawal/snapshots/unseen"
+	cat "$M/.datawal/snapshots/s/a"
+	echo 2 > "$M/a"
+	remount_store
+	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
+	[ "$(cat "$M/a")" = 2 ]
+	mkdir "$M/.datawal/snapshots/s"
+	echo 3 > "$M/a"
+	sync -f "$M"
+	local pid
+	pid=$(daemon_pid)
+	kill -9 "$pid"
+	umount -l "$M"
+	wait_released
+	mount_store
+	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
+	[ "$(cat "$M/a")" = 3 ]
+	command_file verify
+	unmount_store
+}
+
+# A signal ends it well, whatever is open of whichever moment.
+test_snapshot_ends_by_a_signal()
+{
+	"$DATAWALFS" -f "$S" "$M" < /dev/null &
+	local pid=$!
+	wait_until mountpoint -q "$M"
+	echo old > "$M/a"
+	mkdir "$M/.datawal/snapshots/s" "$M/.datawal/snapshots/gone" "$M/.datawal/snapshots/unseen"
+	exec 3< "$M/.datawal/snapshots/s" 4< "$M/.datawal/snapshots/s/a" 5< "$M/.datawal/snapshots/gone/a"
+	rmdir "$M/.datawal/snapshots/gone"
+	kill -TERM $pid
+	wait $pid
+	exec 3<&- 4<&- 5<&-
+	umount -l "$M" 2> /dev/null || true
+	mount_store
+	[ "$(cat "$M/a")" = old ]
+	unmount_store
+}
+
+test_snapshot_refuses()
+{
+	mount_store
+	mkdir "$M/d"
+	echo 1 > "$M/a"
+	local s=$M/.datawal/snapshots command
+	mkdir "$s/s"
+	for command in 'touch new' 'rm a' 'mv a b' 'mkdir e' 'rmdir d' 'chmod 600 a' 'truncate -s 1 a' \
+		'sh -c "echo 1 > a"' 'sh -c "echo 1 >> a"' 'ln -s a l' 'mknod n p' 'chmod 700 .' \
+		'setfattr -n user.x -v y a' 'mv ../../../d/. x'; do
+		(cd "$s/s" && fails bash -c "$command")
+	done
+	(cd "$s/s" && fails touch new)
+	grep -q 'Read-only file system' "$W/stderr"
+	fails perl -e 'exit !rename $ARGV[0], $ARGV[1]' "$M/a" "$s/s/b"
+	fails perl -e 'exit !rename $ARGV[0], $ARGV[1]' "$s/s/a" "$M/b"
+	[ "$(ls -A "$M" | tr '\n' ' ')" = "a d " ]
+	[ "$(ls -A "$s/s" | tr '\n' ' ')" = "a d " ]
+	fails mkdir "$s/s"
+	grep -q 'File exists' "$W/stderr"
+	fails rmdir "$s/none"
+	grep -q 'No such file' "$W/stderr"
+	fails touch "$s/file"
+	fails mv "$s/s" "$s/t"
+	fails mv "$s/s" "$M/t"
+	fails rm "$s/s"
+	fails rmdir "$s"
+	fails mkdir "$s/$(printf 'x%.0s' $(seq 256))"
+	mkdir "$s/$(printf 'x%.0s' $(seq 255))" "$s/a b%00" "$s/control"
+	[ "$(cat "$s/a b%00/a" "$s/control/a" | tr -d '\n')" = 11 ]
+	mkdir "$W/look"
+	"$DATAWALFS" "$S" "$W/look" -o ro
+	[ -z "$(ls -A "$W/look/.datawal/snapshots")" ]
+	fails mkdir "$W/look/.datawal/snapshots/s"
+	grep -q 'Read-only file system' "$W/stderr"
+	umount "$W/look"
+	unmount_store
+}
+
+test_snapshot_other_user()
+{
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	chmod 755 "$W"
+	mount_store -o allow_other,uid=65534,gid=65534,umask=022
+	echo 1 > "$M/all"
+	echo 1 > "$M/own"
+	chown 4321 "$M/own"
+	chmod 600 "$M/own"
+	local s=$M/.datawal/snapshots
+	as()
+	{
+		setpriv --reuid="$1" --regid="$1" --clear-groups "${@:2}"
+	}
+	mkdir "$s/s"
+	[ "$(as 4321 cat "$s/s/all" "$s/s/own" | tr -d '\n')" = 11 ]
+	[ "$(as 1234 cat "$s/s/all")" = 1 ]
+	fails as 1234 cat "$s/s/own"
+	# what was shut later was open then, and the other way round
+	chmod 600 "$M/all"
+	chmod 644 "$M/own"
+	[ "$(as 1234 cat "$s/s/all")" = 1 ]
+	fails as 1234 cat "$s/s/own"
+	fails as 1234 mkdir "$s/t"
+	fails as 1234 rmdir "$s/s"
+	fails as 1234 cat "$M/.datawal/status"
+	fails as 1234 ls "$M/.datawal"
+	as 65534 mkdir "$s/t"
+	as 65534 rmdir "$s/t" "$s/s"
+	unmount_store
+}
+
+test_snapshot_tools()
+{
+	mount_store
+	fill
+	local s=$M/.datawal/snapshots/s
+	mkdir "$s"
+	describe_copy "$s" > "$W/want"
+	change_everything
+	mkdir "$W/tar" "$W/rsync"
+	tar -C "$s" --xattrs -cf - . | tar -C "$W/tar" --xattrs -xpf -
+	diff -r --no-dereference "$s" "$W/tar"
+	describe_copy "$W/tar" | cmp "$W/want" -
+	rsync -aX "$s/" "$W/rsync/"
+	diff -r --no-dereference "$s" "$W/rsync"
+	[ "$(rsync -aXi "$s/" "$W/rsync/" | wc -l)" = 0 ]
+	[ "$(grep -rl '^value 7$' "$s")" = "$s/d/e/7" ]
+	[ "$(find "$s" -type f -size +1000k)" = "$s/large" ]
+	# two files to whoever compares numbers, in this tree and in any other
+	mkdir "$s.other"
+	find "$M" "$s" "$s.other" -printf '%i\n' | sort | uniq -d > "$W/twice"
+	[ ! -s "$W/twice" ]
+	cmp <(find "$s/d" "$s.other/moved" | wc -l) <(find "$W/tar/d" "$M/moved" | wc -l)
+	# but the same in the next one of that name
+	find "$s" -printf '%P %i\n' | grep -E '^(large|link|) ' > "$W/numbers"
+	rmdir "$s"
+	mkdir "$s"
+	find "$s" -printf '%P %i\n' | grep -E '^(large|link|) ' | cmp "$W/numbers" -
+	unmount_store
+}
+
+# Snapshots are taken, read and removed while the store is written and compacted; each is
+# one moment of values, names and attributes.
+test_snapshot_under_load()
+{
+	mount_store
+	local i a b c mode writer s=$M/.datawal/snapshots
+	echo 0 | tee "$M/a" "$M/b" > "$M/c"
+	chmod 600 "$M/c"
+	(
+		i=0
+		while [ ! -e "$W/done" ]; do
+			i=$((i + 1))
+			echo $i > "$M/a"
+			echo $i > "$M/new$i"
+			[ $i = 1 ] || rm "$M/new$((i - 1))"
+			echo $i > "$M/b"
+			echo $i > "$M/c"
+			chmod $((600 + i % 8)) "$M/c"
+		done
+	) &
+	writer=$!
+	for i in $(seq 60); do
+		mkdir "$s/$i"
+		[ $((i % 7)) != 0 ] || command_file compact
+		a=$(cat "$s/$i/a") b=$(cat "$s/$i/b") c=$(cat "$s/$i/c") mode=$(stat -c %a "$s/$i/c")
+		# `a` may be empty: `>` truncates when it opens
+		[ -z "$a$b" ] || [ -z "$a" ] || [ -z "$b" ] || [ "$a" = "$b" ] || [ "$a" = $((b + 1)) ]
+		[ -z "$b" ] || [ -z "$c" ] || [ "$b" = "$c" ] || [ "$b" = $((c + 1)) ]
+		[ -z "$c" ] || [ "$mode" = $((600 + c % 8)) ] || [ "$mode" = $((600 + (c + 7) % 8)) ]
+		[ "$(ls "$s/$i" | grep -c new)" -le 2 ]
+		[ -z "$a" ] || [ "$a" = 0 ] || [ -e "$s/$i/new$a" ] || [ -e "$s/$i/new$((a - 1))" ] || [ "$a" = 1 ]
+		ls -lR "$s" > "$W/all" 2>&1
+		[ "$a" = "$(cat "$s/$i/a")" ]
+		[ $i -le 3 ] || rmdir "$s/$((i - 3))"
+	done
+	touch "$W/done"
+	wait $writer
+	unmount_store
+}
+
+# --- datawal-backup ---
+
+test_backup_runs_a_command()
+{
+	mount_store
+	fill
+	cd "$W"
+	"$DATAWAL_BACKUP" "$M" -- tar -cf out.tar -C {} .
+	mkdir restored
+	tar -C restored -xpf out.tar
+	diff -r --no-dereference "$M" restored
+	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
+	[ "$("$DATAWAL_BACKUP" mnt -- sh -c 'cat "$DATAWAL_SNAPSHOT/d/e/5"')" = "value 5" ]
+	[ "$("$DATAWAL_BACKUP" -C "$M" -- cat d/e/5)" = "value 5" ]
+	[ "$("$DATAWAL_BACKUP" --name=mine "$M" -- echo 'a{}b{}' {})" = \
+		"a$M/.datawal/snapshots/mineb$M/.datawal/snapshots/mine $M/.datawal/snapshots/mine" ]
+	# what is written meanwhile is in the next one
+	"$DATAWAL_BACKUP" "$M" -- sh -c 'echo late > "$1/late"; ! [ -e "$2/late" ]' - "$M" {}
+	"$DATAWAL_BACKUP" "$M" -- "$DATAWAL_BACKUP" "$M" -- test -e {}/late
+	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
+	unmount_store
+}
+
+# status N COMMAND...: must exit so
+status()
+{
+	local want=$1 rc=0
+	shift
+	"$@" > "$W/out" 2>&1 || rc=$?
+	[ $rc = "$want" ] || { echo "exit status $rc instead of $want: $*"; cat "$W/out"; return 1; }
+}
+export -f status
+
+test_backup_exit_status()
+{
+	mount_store -o control=.ctl
+	echo 1 > "$M/a"
+	local s=$M/.ctl/snapshots
+	status 125 "$DATAWAL_BACKUP" "$M" -- true
+	grep -q 'see --control\|See --control' "$W/out"
+	status 0 "$DATAWAL_BACKUP" --control=.ctl "$M" -- true
+	status 3 "$DATAWAL_BACKUP" --control=.ctl "$M" -- sh -c 'exit 3'
+	status 137 "$DATAWAL_BACKUP" --control=.ctl "$M" -- sh -c 'kill -9 $$'
+	status 127 "$DATAWAL_BACKUP" --control=.ctl "$M" -- no-such-command
+	status 126 "$DATAWAL_BACKUP" --control=.ctl "$M" -- /etc/passwd
+	[ -z "$(ls -A "$s")" ]
+	status 125 "$DATAWAL_BACKUP" --control=.ctl "$M" true
+	status 125 "$DATAWAL_BACKUP" --control=.ctl "$M" --
+	status 125 "$DATAWAL_BACKUP" --name=a/b --control=.ctl "$M" -- true
+	mkdir "$s/used"
+	status 125 "$DATAWAL_BACKUP" --name=used --control=.ctl "$M" -- true
+	[ -d "$s/used/" ]
+	# an ordinary directory, of which mkdir would make an empty backup
+	mkdir -p "$W/plain/.ctl/snapshots"
+	status 125 "$DATAWAL_BACKUP" --control=.ctl "$W/plain" -- true
+	mkdir "$W/look"
+	"$DATAWALFS" "$S" "$W/look" -o ro
+	status 125 "$DATAWAL_BACKUP" "$W/look" -- true
+	grep -q 'one moment already' "$W/out"
+	umount "$W/look"
+	unmount_store
+}
+
+# It lets go whatever ends it, and the command ends with it.
+test_backup_signals()
+{
+	mount_store
+	echo 1 > "$M/a"
+	local signal pid rc s=$M/.datawal/snapshots
+	nothing_there()
+	{
+		[ -z "$(ls -A "$M/.datawal/snapshots")" ]
+	}
+	# also one that nobody waits for
+	ended()
+	{
+		! grep '^State:' "/proc/$1/status" | grep -v Z
+	}
+	for signal in TERM HUP USR1 KILL; do
+		"$DATAWAL_BACKUP" --name=$signal "$M" -- sh -c 'echo $$ > "$1"; exec sleep 1000' - "$W/pid.$signal" &
+		pid=$!
+		wait_until test -s "$W/pid.$signal"
+		[ -e "$s/$signal/a" ]
+		kill -$signal $pid
+		rc=0
+		wait $pid || rc=$?
+		[ $rc = $((128 + $(kill -l $signal))) ]
+		wait_until nothing_there
+		wait_until ended "$(cat "$W/pid.$signal")"
+	done
+	# a command that has something to do before it ends is waited for
+	"$DATAWAL_BACKUP" "$M" -- bash -c 'trap "cat \$1/a > \$2; exit 7" TERM; echo > "$3"
+		while :; do read -rt 0.05 <> <(:) || true; done' - {} "$W/last" "$W/ready" &
+	pid=$!
+	wait_until test -s "$W/ready"
+	kill -TERM $pid
+	rc=0
+	wait $pid || rc=$?
+	[ $rc = 7 ]
+	[ "$(cat "$W/last")" = 1 ]
+	nothing_there
+	# the mount goes first
+	status 0 "$DATAWAL_BACKUP" "$M" -- umount -l "$M"
+	wait_released
+}
+
+run_tests "$@"
