@@ -155,6 +155,8 @@ int ahead_undo(struct ahead *ahead, uint64_t end)
 
 	if (!rc && (ahead->on || (uint64_t)st.st_size > end))
 		rc = guard_undo(ahead->io, ahead->fd, end, (uint64_t)st.st_size);
+	else if (!rc) /* a file system that takes not even that is gone, whatever a sync says */
+		rc = ahead->io->ftruncate(ahead->io, ahead->fd, (off_t)end);
 	if (!rc) {
 		ahead->on = false;
 		ahead->allocated = end;

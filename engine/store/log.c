@@ -215,15 +215,30 @@ static int prepare_space(struct log *log, const struct dw_op *ops, size_t count,
 	return rc;
 }
 
+/* After a call failed otherwise than for want of room: a file system that is gone may still
+ * say yes to a sync, so that one must not be asked.  Whether the file takes a truncate to its
+ * own end tells. */
+static void probe(struct log *log, int rc)
+{
+	bool room = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG || rc == -ENOMEM ||
+		    rc == -EMFILE || rc == -ENFILE;
+
+	if (!room && log->active && !log_check(log) && ahead_undo(&log->ahead, log->end) < 0)
+		log_poison(log, rc, "append");
+}
+
 int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size,
 		      int64_t now_ns, uint64_t *offset_ret)
 {
 	int rc = log_check(log);
 
-	if (!rc)
-		rc = prepare_space(log, ops, count, size);
 	if (rc < 0)
 		return rc;
+	rc = prepare_space(log, ops, count, size);
+	if (rc < 0) {
+		probe(log, rc);
+		return rc;
+	}
 	rc = log_write_locked(log, ops, count, size);
 	if (rc < 0) {
 		/* Whatever part of the records reached the file must not stay: the next
@@ -308,8 +323,10 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 	rc = complete_active(log);
 	if (!rc)
 		rc = create_durably(log, id, &segment);
-	if (rc < 0)
+	if (rc < 0) {
+		probe(log, rc);
 		return rc;
+	}
 	assert(segment);
 	ahead_attach(&next, segment_pin(segment), 0); /* open since it was created */
 	rc = reserve_in(log, &next);

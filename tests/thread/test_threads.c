@@ -301,7 +301,7 @@ static void test_all_at_once(void)
 	       (unsigned long long)stats.syncs_asked, (unsigned long long)stats.syncs_done);
 	CHECK(stats.syncs_done <= stats.syncs_asked);
 	CHECK_EQ(stats.puts + stats.deletes, 2 * WRITERS * ROUNDS + atomic_load(&w.syncs));
-	CHECK(atomic_load(&w.compactions) > 0);
+	CHECK_EQ(dw_compact(w.store, NULL), 0); /* those above may all have been cancelled */
 	check_end(&w);
 	stores_close(w.store);
 	w.store = stores_open(w.dir, SEGMENT_SIZE);
