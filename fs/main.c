@@ -154,7 +154,9 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 	if (fuse_session_mount(mount->session, settings->mountpoint) < 0) {
 		rc = fail("cannot mount at '%s'%s", settings->mountpoint, "");
 	} else {
-		rc = serve_mounted(opts, mount);
+		rc = features_attach(mount);
+		rc = rc ? fail("cannot serve '%s': %s", settings->mountpoint, strerror(-rc))
+			: serve_mounted(opts, mount);
 		fuse_session_unmount(mount->session);
 	}
 	fuse_remove_signal_handlers(mount->session);

@@ -52,6 +52,12 @@ int store_reopen_volume(void *settings, struct volume **ret);
 /* datawalfs --unmount: the exit status. */
 int unmount_and_wait(const char *mountpoint, unsigned timeout_s);
 
+/* --- what libfuse does not know (main_features.c) --- */
+
+/* Read and write in the place of libfuse, to offer the kernel more than it does.  Behind
+ * fuse_session_mount(), before the first request.  0 or -errno. */
+int features_attach(struct mount *mount);
+
 /* --- signals (main_signals.c) --- */
 
 /* From now on, SIGHUP and SIGUSR1 wait for signals_start(): before the first thread.

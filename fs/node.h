@@ -60,6 +60,10 @@ struct node {
 	uint16_t inline_size; /* bytes behind the node */
 	bool is_dir;          /* never changes: any thread may ask */
 	bool frozen;          /* of a snapshot, where nothing moves; likewise */
+	bool direct;          /* all who have it open go past the kernel's pages, see
+				 volume_paging().  Lock: the volume's for the node */
+	bool suspect;         /* pages that the kernel keeps may be old; likewise */
+	atomic_bool given;    /* the kernel was given the value since it changed.  Any lock */
 	uint8_t flags;        /* enum node_flag */
 	atomic_bool logged;   /* a file: its key is in the log.  Any lock */
 };

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUEST_MAX = 1 << 20 };
+enum { REQUEST_MAX = 1 << 20, GIVEN_MAX = 64 << 10 };
 
 static fuse_ino_t ino_of(fuse_req_t req, struct node *node)
 {
@@ -26,7 +26,7 @@ static struct fuse_entry_param entry_param(fuse_req_t req, const struct volume_e
 	return (struct fuse_entry_param){
 		.ino = ino_of(req, entry->node),
 		.attr = entry->st,
-		.attr_timeout = KEEP_SECONDS,
+		.attr_timeout = attr_seconds(&entry->st),
 		.entry_timeout = KEEP_SECONDS,
 	};
 }
@@ -72,9 +72,12 @@ static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 	fuse_reply_none(req);
 }
 
-static void set_open_flags(struct fuse_file_info *fi)
+static void set_open_flags(fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
-	fi->keep_cache = 1;
+	enum volume_paging paging = volume_paging(volume_of(req), node);
+
+	fi->keep_cache = paging == VOLUME_PAGES_KEPT;
+	fi->direct_io = paging == VOLUME_PAGES_DIRECT;
 	/* nothing to flush where nothing can be written */
 	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
 }
@@ -96,7 +99,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		return;
 	}
 	struct fuse_entry_param param = entry_param(req, &entry);
-	fi->keep_cache = 1;
+	set_open_flags(req, entry.node, fi);
 	if (fuse_reply_create(req, &param, fi) == -ENOENT) {
 		volume_release(volume, entry.node);
 		volume_forget(volume, entry.node, 1);
@@ -242,7 +245,7 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 		struct fuse_entry_param param = {
 			.ino = known ? ino_of(l->req, node) : 0,
 			.attr = *st,
-			.attr_timeout = known ? KEEP_SECONDS : 0,
+			.attr_timeout = known ? attr_seconds(st) : 0,
 			.entry_timeout = known ? KEEP_SECONDS : 0,
 		};
 		need = fuse_add_direntry_plus(l->req, at, left, name, &param, (off_t)next);
@@ -315,6 +318,32 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 
 /* --- files --- */
 
+struct known_file {
+	struct fuse_session *session;
+	fuse_ino_t ino;
+};
+
+static void store_pages(void *context, const void *data, size_t size)
+{
+	const struct known_file *file = context;
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
+
+	bytes.buf[0].mem = (void *)data; /* only read */
+	/* if it fails, the kernel asks */
+	(void)fuse_lowlevel_notify_store(file->session, file->ino, 0, &bytes, 0);
+}
+
+/* Who opens a small file for reading reads it: its pages go before the answer, and spare
+ * a request.  The kernel fills in pages under locks of theirs, which it holds as well while
+ * it waits for an answer of ours about the same file; nobody who could make it do so
+ * has the file open. */
+static void give_pages(fuse_req_t req, fuse_ino_t ino, struct node *node)
+{
+	struct known_file file = {mount_of(req)->session, ino};
+
+	volume_give(volume_of(req), node, GIVEN_MAX, store_pages, &file);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct volume *volume = volume_of(req);
@@ -329,7 +358,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_err(req, rc);
 		return;
 	}
-	set_open_flags(fi);
+	set_open_flags(req, node, fi);
+	if (fi->noflush)
+		give_pages(req, ino, node);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		volume_release(volume, node);
 }
@@ -418,6 +449,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* pages change through the kernel only, so a new mtime drops none; and a listing
 	 * always comes with attributes */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
+	if (mount->direct && !mount->read_only) {
+		struct view *view = views_hold(mount->views, NULL);
+		volume_allow_direct(view->volume);
+		views_drop(mount->views, view);
+	}
 	if (mount->ready)
 		mount->ready(mount->context);
 }

@@ -19,6 +19,9 @@ struct mount {
 	struct control *control; /* NULL: there is none */
 	struct metrics *metrics;
 	bool read_only;
+	uint64_t init_unique; /* of the kernel's first request; 0: it was not there yet */
+	bool init_answered;
+	bool direct;                  /* the kernel lets files past its pages be mapped, too */
 	void (*ready)(void *context); /* called once, when the kernel got its first answer */
 	void *context;
 };

@@ -20,7 +20,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (rc < 0)
 		reply_err(req, rc);
 	else
-		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
+		(void)fuse_reply_attr(req, &st, attr_seconds(&st)); /* nothing is held for it */
 }
 
 static unsigned attr_bits(int to_set)
@@ -60,7 +60,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	if (rc < 0)
 		reply_err(req, rc);
 	else
-		(void)fuse_reply_attr(req, &st, KEEP_SECONDS); /* nothing is held for it */
+		(void)fuse_reply_attr(req, &st, attr_seconds(&st)); /* nothing is held for it */
 }
 
 /* --- extended attributes --- */

@@ -12,6 +12,13 @@
 /* How long the kernel may keep what it was told: the daemon is the only writer. */
 #define KEEP_SECONDS (365.0 * 86400)
 
+/* And attributes: a write past its pages does not show the kernel that it took away the rights
+ * that come with setuid and setgid. */
+static inline double attr_seconds(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_mode & (S_ISUID | S_ISGID) ? 0 : KEEP_SECONDS;
+}
+
 /* The volume that this thread's request is about: set before it gets to ops_table,
  * which is told no more than the session. */
 extern _Thread_local struct volume *ops_volume;

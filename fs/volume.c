@@ -38,6 +38,18 @@ pthread_mutex_t *volume_node_lock(struct volume *volume, const struct node *node
 }
 _Static_assert(NODE_LOCKS == 1 << 8, "eight bits choose the lock");
 
+void volume_lock_file(struct volume *volume, struct node *node)
+{
+	(void)pthread_rwlock_rdlock(&volume->names);
+	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+}
+
+void volume_unlock_file(struct volume *volume, struct node *node)
+{
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	(void)pthread_rwlock_unlock(&volume->names);
+}
+
 /* --- keys --- */
 
 int key_reserve(struct key *key, size_t size)

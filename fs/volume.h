@@ -154,6 +154,27 @@ int volume_statfs(struct volume *volume, struct statvfs *ret);
 
 /* Every success is followed by one volume_release(). */
 int volume_open_file(struct volume *volume, struct node *node, int flags);
+
+/* What the kernel may do with pages of a file for one who opened it. */
+enum volume_paging {
+	VOLUME_PAGES_KEPT,   /* keep what it has, and more */
+	VOLUME_PAGES_NEW,    /* keep pages, but forget those of before */
+	VOLUME_PAGES_DIRECT, /* each read and write comes here; what else it has is dropped */
+};
+
+/* Let files that are opened for writing only be written past the kernel's pages, from now
+ * on.  For a kernel that drops the pages that such a write changes, and that lets these files
+ * be mapped. */
+void volume_allow_direct(struct volume *volume);
+/* For one who has the file open. */
+enum volume_paging volume_paging(struct volume *volume, struct node *node);
+
+/* If the caller alone has the file open, for reading, if its value has at most `size_max` bytes,
+ * is not empty, and was not given since it changed: call `give` with it.  No call of the volume
+ * from there; the file does not change meanwhile.  Whatever fails, nothing is lost. */
+typedef void volume_give_fn(void *context, const void *data, size_t size);
+void volume_give(struct volume *volume, struct node *node, size_t size_max, volume_give_fn *give,
+		 void *context);
 void volume_release(struct volume *volume, struct node *node);
 ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
 		    uint64_t offset);

@@ -127,7 +127,8 @@ static int set_target(struct volume *volume, struct node *node, struct content *
 
 /* A file in the tree whose value, empty or the target of a link, is to be committed. */
 static int create_locked(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-			 const char *name, mode_t mode, const char *target, struct node **ret)
+			 const char *name, mode_t mode, int flags, const char *target,
+			 struct node **ret)
 {
 	struct content *content;
 	struct name component;
@@ -155,7 +156,7 @@ static int create_locked(struct volume *volume, const struct volume_cred *cred, 
 		return rc;
 	}
 	content->loaded = true;
-	node->opens = 1;
+	volume_note_open(volume, node, flags);
 	volume_mark_dirty(volume, content);
 	*ret = node;
 	return 0;
@@ -170,7 +171,7 @@ static int try_create(struct volume *volume, const struct volume_cred *cred, str
 	lock_names(volume);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	if (!node) {
-		rc = create_locked(volume, cred, parent, name, mode, target, &node);
+		rc = create_locked(volume, cred, parent, name, mode, flags, target, &node);
 		if (!rc)
 			volume_fill_entry(volume, node,
 					  ret); /* and the one reference is the opener's */

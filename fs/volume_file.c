@@ -21,18 +21,6 @@
  * ones are pinned and checked once while their file is open. */
 enum { SMALL_VALUE = 128 << 10 };
 
-static void lock_file(struct volume *volume, struct node *node)
-{
-	(void)pthread_rwlock_rdlock(&volume->names);
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
-}
-
-static void unlock_file(struct volume *volume, struct node *node)
-{
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-	(void)pthread_rwlock_unlock(&volume->names);
-}
-
 /* --- contents --- */
 
 int volume_get_content(struct volume *volume, struct node *node, struct content **ret)
@@ -100,6 +88,7 @@ bool volume_is_marker_name(const struct volume *volume, const struct node *node)
 
 static void touch(struct volume *volume, struct node *node, struct content *content)
 {
+	atomic_store(&node->given, false);
 	atomic_store(&node->mtime_ns, attr_now_ns());
 	if (node->attrs)
 		attr_new_value(node->attrs);
@@ -181,6 +170,7 @@ int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t si
 		return rc;
 	}
 	content->loaded = true;
+	atomic_store(&node->given, false);
 	atomic_store(&node->size, (uint32_t)size);
 	atomic_store(&node->mtime_ns, now);
 	volume_mark_clean(volume, content);
@@ -229,51 +219,6 @@ void volume_detach(struct volume *volume, struct node *node)
 	atomic_store(&node->logged, false);
 	if (node->content)
 		volume_mark_clean(volume, node->content);
-}
-
-/* --- open and close --- */
-
-int volume_open_file(struct volume *volume, struct node *node, int flags)
-{
-	bool writes = (flags & O_ACCMODE) != O_RDONLY;
-	int rc = 0;
-
-	if (node_is_dir(node))
-		return -EISDIR;
-	if (volume->options.read_only && (writes || flags & O_TRUNC))
-		return -EROFS;
-	lock_file(volume, node);
-	if (!node_is_linked(node) && !node->content) {
-		/* it went between the caller's lookup and now; the kernel looks again */
-		unlock_file(volume, node);
-		return -ESTALE;
-	}
-	node->opens++;
-	if (flags & O_TRUNC)
-		rc = volume_resize_locked(volume, node, 0);
-	if (rc < 0) {
-		node->opens--;
-		volume_drop_content(volume, node);
-	} else {
-		node_ref(node);
-	}
-	unlock_file(volume, node);
-	return rc;
-}
-
-void volume_release(struct volume *volume, struct node *node)
-{
-	lock_file(volume, node);
-	/* Pages written through a mapping arrive after the last close. */
-	int rc = volume_commit_locked(volume, node);
-	if (rc < 0)
-		volume_log(volume, LOG_ERR,
-			   "a file written through a mapping was not committed: %s", strerror(-rc));
-	assert(node->opens);
-	node->opens--;
-	volume_drop_content(volume, node);
-	unlock_file(volume, node);
-	volume_unref(volume, node, 1);
 }
 
 /* --- reading --- */
@@ -341,7 +286,7 @@ ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t 
 
 	if (node_is_dir(node))
 		return -EISDIR;
-	lock_file(volume, node);
+	volume_lock_file(volume, node);
 	ssize_t n = find_value(volume, node, &key, &content, &ref);
 	/* the node's lock is enough from here on: no name waits for the disk */
 	(void)pthread_rwlock_unlock(&volume->names);
@@ -410,10 +355,10 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 		return -EFBIG;
 	if (size > DW_VALUE_SIZE_MAX - offset)
 		size = (size_t)(DW_VALUE_SIZE_MAX - offset);
-	lock_file(volume, node);
+	volume_lock_file(volume, node);
 	int rc = write_locked(volume, node, data, size, offset);
 	volume_drop_content(volume, node);
-	unlock_file(volume, node);
+	volume_unlock_file(volume, node);
 	return rc < 0 ? rc : (ssize_t)size;
 }
 
@@ -445,13 +390,13 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 		return -EROFS;
 	if (offset > DW_VALUE_SIZE_MAX || size > DW_VALUE_SIZE_MAX - offset)
 		return -EFBIG;
-	lock_file(volume, node);
+	volume_lock_file(volume, node);
 	if (zeroes)
 		rc = zero_range(volume, node, offset, size);
 	if (!rc && !keeps && offset + size > atomic_load(&node->size))
 		rc = volume_resize_locked(volume, node, offset + size);
 	volume_drop_content(volume, node);
-	unlock_file(volume, node);
+	volume_unlock_file(volume, node);
 	return rc;
 }
 
@@ -461,10 +406,10 @@ int volume_flush(struct volume *volume, struct node *node)
 {
 	if (node_is_dir(node) || volume->options.read_only)
 		return 0;
-	lock_file(volume, node);
+	volume_lock_file(volume, node);
 	int rc = volume_commit_locked(volume, node);
 	volume_drop_content(volume, node);
-	unlock_file(volume, node);
+	volume_unlock_file(volume, node);
 	return rc;
 }
 

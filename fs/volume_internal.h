@@ -26,6 +26,7 @@ struct volume {
 
 	pthread_rwlock_t names; /* covers `tree` */
 	struct tree tree;
+	atomic_bool direct; /* volume_allow_direct() */
 	atomic_bool loaded; /* it has all names; set once, with `names` held for writing */
 
 	/* Each node has one of these for its content, attributes and count of opens. */
@@ -61,6 +62,9 @@ static inline struct dw_bytes key_bytes(const struct key *key)
 }
 
 pthread_mutex_t *volume_node_lock(struct volume *volume, const struct node *node);
+/* `names` for reading, then that. */
+void volume_lock_file(struct volume *volume, struct node *node);
+void volume_unlock_file(struct volume *volume, struct node *node);
 void volume_log(struct volume *volume, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -133,6 +137,8 @@ void volume_mark_dirty(struct volume *volume, struct content *content);
 void volume_mark_clean(struct volume *volume, struct content *content);
 int volume_commit_locked(struct volume *volume, struct node *node);
 int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
+/* One more who has a file open, by open(2)'s `flags`. */
+void volume_note_open(struct volume *volume, struct node *node, int flags);
 /* The same, committed: on failure nothing is changed. */
 int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size);
 /* node_unref() for whoever may be the last to know a file. */

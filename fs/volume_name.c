@@ -71,6 +71,7 @@ void volume_enter(struct volume *volume, struct volume_entry *ret)
 
 void volume_forget(struct volume *volume, struct node *node, uint64_t count)
 {
+	atomic_store(&node->given, false); /* its pages go as well */
 	volume_unref(volume, node, count);
 }
 

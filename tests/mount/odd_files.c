@@ -220,6 +220,50 @@ static void test_seek(void)
 	MUST(lseek(fd, 3, SEEK_CUR) == SIZE - 2);
 }
 
+/* What is written past the kernel's pages is seen by whoever has some: read before, read
+ * meanwhile, mapped before, mapped meanwhile. */
+static void test_write_only(void)
+{
+	enum { SIZE = 3 * PAGE };
+	char *bytes = malloc(SIZE), *got = malloc(SIZE);
+	int before, during, writer = odd_open("wo", O_WRONLY | O_CREAT);
+
+	MUST(bytes && got);
+	memset(bytes, 'a', SIZE);
+	MUST(write(writer, bytes, SIZE) == SIZE && !close(writer));
+	before = odd_open("wo", O_RDONLY);
+	const char *old_map = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, before, 0);
+	MUST(old_map != MAP_FAILED && old_map[PAGE] == 'a');
+	for (int round = 0; round < 2; round++) {
+		/* first beside one that has its pages, then alone */
+		writer = odd_open("wo", O_WRONLY);
+		during = odd_open("wo", O_RDONLY);
+		const char *map = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, during, 0);
+		MUST(map != MAP_FAILED && map[PAGE] == bytes[PAGE]);
+		bytes[PAGE] = bytes[SIZE - 1] = (char)('b' + round);
+		MUST(pwrite(writer, bytes + PAGE, 1, PAGE) == 1);
+		MUST(pwrite(writer, bytes + SIZE - 1, 1, SIZE - 1) == 1);
+		MUST(map[PAGE] == bytes[PAGE]);
+		MUST(pread(during, got, SIZE, 0) == SIZE && !memcmp(got, bytes, SIZE));
+		if (!round) {
+			MUST(old_map[PAGE] == 'b' && old_map[SIZE - 1] == 'b');
+			MUST(pread(before, got, SIZE, 0) == SIZE && !memcmp(got, bytes, SIZE));
+			MUST(!munmap((void *)old_map, SIZE) && !close(before));
+		}
+		MUST(!close(writer));
+		MUST(pread(during, got, SIZE, 0) == SIZE && !memcmp(got, bytes, SIZE));
+		MUST(!munmap((void *)map, SIZE) && !close(during));
+		during = odd_open("wo", O_RDONLY);
+		MUST(read(during, got, SIZE) == SIZE && !memcmp(got, bytes, SIZE));
+		MUST(!close(during));
+	}
+	MUST(!truncate("wo", PAGE + 1));
+	during = odd_open("wo", O_RDONLY);
+	MUST(read(during, got, SIZE) == PAGE + 1 && !memcmp(got, bytes, PAGE + 1));
+	free(bytes);
+	free(got);
+}
+
 static void test_copy_range(void)
 {
 	enum { SIZE = 3 * MIB + 17 };
@@ -453,6 +497,7 @@ int main(int argc, char **argv)
 		{"copy-range", test_copy_range},
 		{"limit", test_limit},
 		{"mmap", test_mmap},
+		{"write-only", test_write_only},
 		{"locks", test_locks},
 		{"gone", test_gone},
 		{NULL, NULL},

@@ -42,6 +42,7 @@ test_odd_seek_data_and_hole() { odd odd_files seek; }
 test_odd_copy_file_range() { odd odd_files copy-range; }
 test_odd_64_mib_and_one_byte() { odd odd_files limit; }
 test_odd_mmap_shared_and_private() { odd odd_files mmap; }
+test_odd_writers_past_the_pages() { odd odd_files write-only; }
 test_odd_locks_between_processes() { odd odd_files locks; }
 test_odd_open_files_that_lose_their_name() { odd odd_files gone; }
 test_odd_long_names() { odd odd_names long; }

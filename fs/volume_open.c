@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * volume_open.c - opening and closing files, and what becomes of their pages.
+ *
+ * A file that is opened for writing only is written past the kernel's pages: it has
+ * none to keep then, and does not ask before each write whether the file has capabilities to
+ * lose.  Whoever opens it meanwhile goes the same way, so that nobody reads pages
+ * that others write past.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "fs/volume_internal.h"
+
+void volume_note_open(struct volume *volume, struct node *node, int flags)
+{
+	bool only_writes = (flags & O_ACCMODE) == O_WRONLY;
+
+	if (!node->opens++)
+		node->direct = only_writes && atomic_load(&volume->direct);
+	else if (node->direct && !only_writes)
+		node->suspect = true; /* who maps it may get a page that is being written */
+}
+
+static void note_close(struct node *node)
+{
+	assert(node->opens);
+	/* the last of those whose opening dropped the pages of before */
+	if (!--node->opens && !node->direct)
+		node->suspect = false;
+}
+
+void volume_allow_direct(struct volume *volume)
+{
+	atomic_store(&volume->direct, true);
+}
+
+enum volume_paging volume_paging(struct volume *volume, struct node *node)
+{
+	pthread_mutex_t *lock = volume_node_lock(volume, node);
+
+	(void)pthread_mutex_lock(lock);
+	enum volume_paging paging = node->direct    ? VOLUME_PAGES_DIRECT
+				    : node->suspect ? VOLUME_PAGES_NEW
+						    : VOLUME_PAGES_KEPT;
+	(void)pthread_mutex_unlock(lock);
+	return paging;
+}
+
+int volume_open_file(struct volume *volume, struct node *node, int flags)
+{
+	bool writes = (flags & O_ACCMODE) != O_RDONLY;
+	int rc = 0;
+
+	if (node_is_dir(node))
+		return -EISDIR;
+	if (volume->options.read_only && (writes || flags & O_TRUNC))
+		return -EROFS;
+	volume_lock_file(volume, node);
+	if (!node_is_linked(node) && !node->content) {
+		/* it went between the caller's lookup and now; the kernel looks again */
+		volume_unlock_file(volume, node);
+		return -ESTALE;
+	}
+	volume_note_open(volume, node, flags);
+	if (flags & O_TRUNC)
+		rc = volume_resize_locked(volume, node, 0);
+	if (rc < 0) {
+		note_close(node);
+		volume_drop_content(volume, node);
+	} else {
+		node_ref(node);
+	}
+	volume_unlock_file(volume, node);
+	return rc;
+}
+
+void volume_release(struct volume *volume, struct node *node)
+{
+	volume_lock_file(volume, node);
+	/* Pages written through a mapping arrive after the last close. */
+	int rc = volume_commit_locked(volume, node);
+	if (rc < 0)
+		volume_log(volume, LOG_ERR,
+			   "a file written through a mapping was not committed: %s", strerror(-rc));
+	note_close(node);
+	volume_drop_content(volume, node);
+	volume_unlock_file(volume, node);
+	volume_unref(volume, node, 1);
+}
+
+/* --- giving pages --- */
+
+/* The value in `data`, and a call of `give`; both locks are held. */
+static void give_locked(struct volume *volume, struct node *node, void *data, volume_give_fn *give,
+			void *context)
+{
+	struct key key = {.data = key.small};
+	size_t size = atomic_load(&node->size);
+	struct dw_ref ref;
+
+	if (key_of_node(node, &key) < 0)
+		return;
+	if (!dw_ref_get(volume->store, key_bytes(&key), &ref)) {
+		ssize_t n = dw_ref_read(volume->store, &ref, key_bytes(&key), data, size, 0);
+		if (n == (ssize_t)size) {
+			give(context, data, size);
+			atomic_store(&node->given, true);
+		}
+		dw_ref_put(volume->store, &ref);
+	}
+	key_release(&key);
+}
+
+void volume_give(struct volume *volume, struct node *node, size_t size_max, volume_give_fn *give,
+		 void *context)
+{
+	size_t size = atomic_load(&node->size);
+	void *data = size && size <= size_max ? malloc(size) : NULL;
+
+	if (!data)
+		return;
+	volume_lock_file(volume, node);
+	if (node->opens == 1 && !node->direct && !node->suspect && !atomic_load(&node->given) &&
+	    !node->content && node_is_linked(node) && atomic_load(&node->size) == size)
+		give_locked(volume, node, data, give, context);
+	volume_unlock_file(volume, node);
+	free(data);
+}
