@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { TABLE_SIZE = ARENA_CHUNKS_MAX * sizeof(uint8_t *) };
+#include "base/bulk.h"
+
+/* From the second run of chunks on they come as one block of memory. */
+enum { TABLE_SIZE = ARENA_CHUNKS_MAX * sizeof(uint8_t *), RUN = BULK_MIN / ARENA_CHUNK_SIZE };
 
 int arena_init(struct arena *arena)
 {
@@ -27,8 +30,8 @@ int arena_init(struct arena *arena)
 
 void arena_release(struct arena *arena)
 {
-	for (uint32_t i = 0; i < arena->chunk_count; i++)
-		free(arena->chunks[i]);
+	for (uint32_t i = 0; i < arena->chunk_count; i += i < RUN ? 1 : RUN)
+		bulk_free(arena->chunks[i], i < RUN ? ARENA_CHUNK_SIZE : BULK_MIN);
 	if (arena->chunks)
 		(void)munmap(arena->chunks, TABLE_SIZE); /* fails only for wrong arguments */
 	memset(arena, 0, sizeof *arena);
@@ -47,9 +50,20 @@ static void put_units(struct arena *arena, uint32_t name, uint32_t units)
 	arena->free_heads[units] = name;
 }
 
+static uint8_t *chunk_alloc(const struct arena *arena)
+{
+	uint32_t i = arena->chunk_count;
+
+	if (i == ARENA_CHUNKS_MAX)
+		return NULL;
+	if (i >= RUN && i % RUN)
+		return arena->chunks[i - 1] + ARENA_CHUNK_SIZE;
+	return bulk_alloc(i < RUN ? ARENA_CHUNK_SIZE : BULK_MIN);
+}
+
 static int add_chunk(struct arena *arena)
 {
-	uint8_t *chunk = arena->chunk_count < ARENA_CHUNKS_MAX ? malloc(ARENA_CHUNK_SIZE) : NULL;
+	uint8_t *chunk = chunk_alloc(arena);
 
 	if (!chunk)
 		return -ENOMEM;

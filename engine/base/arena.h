@@ -3,7 +3,7 @@
  * arena.h - many small blocks, each named by 32 bits instead of an address.
  *
  * Blocks come from chunks in units of 16 bytes; what is freed waits in a list of its
- * size for the next one of that size, and goes back to the heap only at the end.  A
+ * size for the next one of that size, and goes back only at the end.  A
  * block does not move, and reading one needs no lock: only getting and freeing blocks
  * is for one thread at a time.
  */

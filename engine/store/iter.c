@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/bulk.h"
 #include "store/store.h"
 
 enum { AHEAD = 8 }; /* items whose records are fetched while one is read */
@@ -36,8 +36,10 @@ struct dw_iter {
 	struct segset segments; /* references of its own */
 	struct item *items;
 	struct rank *ranks; /* the items in order */
+	size_t room;        /* items that there are places for */
 	size_t count, next;
 	uint8_t *keys;
+	size_t keys_size;
 	struct dw_ref ref; /* of the current item; borrows its segment */
 };
 
@@ -87,7 +89,8 @@ static bool sort_by_digit(const struct rank *from, struct rank *to, size_t count
 /* By prefix, then whole keys where prefixes are equal: a third of the time of qsort(3). */
 static int sort_ranks(struct dw_iter *iter)
 {
-	struct rank *other = iter->count ? calloc(iter->count, sizeof *other) : NULL;
+	size_t size = iter->room * sizeof(struct rank);
+	struct rank *other = iter->count ? bulk_alloc(size) : NULL;
 
 	if (!iter->count)
 		return 0;
@@ -99,7 +102,7 @@ static int sort_ranks(struct dw_iter *iter)
 			other = iter->ranks;
 			iter->ranks = sorted;
 		}
-	free(other);
+	bulk_free(other, size);
 	for (size_t start = 0, end; start < iter->count; start = end) {
 		for (end = start + 1; end < iter->count; end++)
 			if (iter->ranks[end].prefix != iter->ranks[start].prefix)
@@ -121,9 +124,11 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 
 	while (store_next_locked(store, &cursor, &key, &place))
 		key_bytes += key.size;
-	iter->items = calloc(count + 1, sizeof *iter->items);
-	iter->ranks = calloc(count + 1, sizeof *iter->ranks);
-	iter->keys = malloc(key_bytes + 1);
+	iter->room = count + 1;
+	iter->keys_size = key_bytes + 1;
+	iter->items = bulk_alloc(iter->room * sizeof *iter->items);
+	iter->ranks = bulk_alloc(iter->room * sizeof *iter->ranks);
+	iter->keys = bulk_alloc(iter->keys_size);
 	if (!iter->items || !iter->ranks || !iter->keys)
 		return -ENOMEM;
 	uint8_t *at = iter->keys;
@@ -216,8 +221,8 @@ void dw_iter_close(struct dw_iter *iter)
 	if (!iter)
 		return;
 	segset_release(&iter->segments);
-	free(iter->items);
-	free(iter->ranks);
-	free(iter->keys);
+	bulk_free(iter->items, iter->room * sizeof *iter->items);
+	bulk_free(iter->ranks, iter->room * sizeof *iter->ranks);
+	bulk_free(iter->keys, iter->keys_size);
 	free(iter);
 }

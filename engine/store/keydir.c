@@ -12,6 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/bulk.h"
+
 struct keydir_entry {
 	struct dw_segment *segment;
 	uint64_t offset;
@@ -26,9 +28,52 @@ _Static_assert(sizeof(struct keydir_entry) + DW_KEY_SIZE_MAX <= ARENA_BLOCK_MAX,
 
 enum { SLOTS_MIN = 8, AHEAD = 12 };
 
+/* Tables of so many slots have theirs side by side. */
+enum { SLOTS_TOGETHER = BULK_MIN / KEYDIR_TABLES / sizeof(uint64_t) };
+
 /* The offset in an entry that no slot names: whoever remembers its name finds that the key
  * is gone. */
 #define OFFSET_UNUSED UINT64_MAX
+
+static uint32_t slots_of(const struct keydir_table *table)
+{
+	return table->slots ? table->mask + 1 : 0;
+}
+
+static struct keydir_slots *slots_at(struct keydir *keydir, uint32_t size)
+{
+	return &keydir->slots[__builtin_ctz(size)];
+}
+
+/* Empty slots for a table. */
+static uint64_t *get_slots(struct keydir *keydir, const struct keydir_table *table, uint32_t size)
+{
+	struct keydir_slots *all = slots_at(keydir, size);
+	size_t bytes = size * sizeof(uint64_t);
+
+	if (size < SLOTS_TOGETHER)
+		return calloc(1, bytes);
+	if (!all->data)
+		all->data = bulk_alloc(bytes * KEYDIR_TABLES);
+	if (!all->data)
+		return NULL;
+	all->tables++;
+	return all->data + (size_t)(table - keydir->tables) * size;
+}
+
+/* Give back those of a table, if it has any. */
+static void put_slots(struct keydir *keydir, const struct keydir_table *table)
+{
+	uint32_t size = slots_of(table);
+	struct keydir_slots *all = size ? slots_at(keydir, size) : NULL;
+
+	if (size < SLOTS_TOGETHER) {
+		free(table->slots);
+	} else if (!--all->tables) {
+		bulk_free(all->data, size * sizeof(uint64_t) * KEYDIR_TABLES);
+		all->data = NULL;
+	}
+}
 
 int keydir_init(struct keydir *keydir)
 {
@@ -46,7 +91,7 @@ void keydir_release(struct keydir *keydir)
 	if (!keydir->entries.chunks)
 		return;
 	for (int i = 0; i < KEYDIR_TABLES; i++) {
-		free(keydir->tables[i].slots);
+		put_slots(keydir, &keydir->tables[i]);
 		(void)pthread_mutex_destroy(&keydir->tables[i].lock); /* fails only in use */
 	}
 	arena_release(&keydir->entries);
@@ -134,15 +179,16 @@ bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct key
 /* --- changing --- */
 
 /* Twice as many slots.  Each finds its new place by the hash in it. */
-static int grow(struct keydir_table *table)
+static int grow(struct keydir *keydir, struct keydir_table *table)
 {
-	uint32_t size = table->slots ? 2 * (table->mask + 1) : SLOTS_MIN, mask = size - 1;
-	uint64_t *slots = size ? calloc(size, sizeof *slots) : NULL;
+	const struct keydir_table old = *table;
+	uint32_t size = old.slots ? 2 * slots_of(&old) : SLOTS_MIN, mask = size - 1;
+	uint64_t *slots = size ? get_slots(keydir, table, size) : NULL;
 
 	if (!slots)
 		return -ENOMEM;
-	for (uint32_t i = 0; table->slots && i <= table->mask; i++) {
-		uint64_t slot = table->slots[i];
+	for (uint32_t i = 0; i < slots_of(&old); i++) {
+		uint64_t slot = old.slots[i];
 		if (!slot)
 			continue;
 		uint32_t at = (uint32_t)(slot >> 32) & mask;
@@ -150,12 +196,11 @@ static int grow(struct keydir_table *table)
 			at = (at + 1) & mask;
 		slots[at] = slot;
 	}
-	uint64_t *old = table->slots;
 	(void)pthread_mutex_lock(&table->lock);
 	table->slots = slots;
 	table->mask = mask;
 	(void)pthread_mutex_unlock(&table->lock);
-	free(old);
+	put_slots(keydir, &old);
 	return 0;
 }
 
@@ -166,7 +211,8 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 	uint64_t needed = (uint64_t)table->count + table->promised + 1;
 
 	/* at most three quarters full */
-	if ((!table->slots || needed * 4 > ((uint64_t)table->mask + 1) * 3) && grow(table) < 0)
+	if ((!table->slots || needed * 4 > ((uint64_t)table->mask + 1) * 3) &&
+	    grow(keydir, table) < 0)
 		return -ENOMEM;
 	uint32_t name = arena_get(&keydir->entries, entry_size(key.size));
 	if (!name)

@@ -41,8 +41,15 @@ struct keydir_table {
 	uint32_t promised;    /* keys that were prepared, not yet set */
 };
 
+/* Slots for all tables of one size, side by side, since they grow at about the same time. */
+struct keydir_slots {
+	uint64_t *data;  /* NULL: none */
+	uint32_t tables; /* that have theirs here */
+};
+
 struct keydir {
 	struct keydir_table tables[KEYDIR_TABLES];
+	struct keydir_slots slots[32]; /* by the logarithm of a table's size */
 	struct arena entries;
 	atomic_uint_fast64_t count; /* keys */
 	bool keeps_live;            /* live_bytes of segments; not if these are notes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_base.c - engine/base: little-endian integers, the growing buffer, the
+ * test_base.c - engine/base: little-endian integers, the growing buffer, large memory, the
  * checksum against the vectors of RFC 3720, appendix B.4.
  */
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/bulk.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "tests/support/stores.h"
@@ -65,6 +66,34 @@ static void test_buf_too_large(void)
 	buf_release(&buf);
 }
 
+/* Sizes around where the heap ends and pages of their own begin. */
+static void test_bulk(void)
+{
+	static const size_t sizes[] = {1,
+				       100,
+				       BULK_MIN - 1,
+				       BULK_MIN,
+				       BULK_MIN + 1,
+				       2 * BULK_MIN - 1,
+				       2 * BULK_MIN,
+				       5 * BULK_MIN + 77};
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		uint8_t *data = bulk_alloc(sizes[i]);
+		CHECK(data != NULL);
+		CHECK(sizes[i] < BULK_MIN || (uintptr_t)data % BULK_MIN == 0);
+		for (size_t at = 0; at < sizes[i]; at++)
+			if (data[at])
+				CHECK_EQ(data[at], 0);
+		memset(data, 0xa5, sizes[i]);
+		bulk_free(data, sizes[i]);
+	}
+	CHECK(!bulk_alloc(SIZE_MAX));
+	CHECK(!bulk_alloc(SIZE_MAX - 2 * (size_t)BULK_MIN));
+	bulk_free(NULL, 1);
+	bulk_free(NULL, BULK_MIN);
+}
+
 static void test_crc_vectors(void)
 {
 	static const uint8_t read_pdu[48] = {
@@ -107,6 +136,7 @@ int main(int argc, char **argv)
 		{"base_bytes", test_bytes},
 		{"base_buf", test_buf},
 		{"base_buf_too_large", test_buf_too_large},
+		{"base_bulk", test_bulk},
 		{"base_crc_vectors", test_crc_vectors},
 		{"base_crc_pieces", test_crc_pieces},
 		{NULL, NULL},

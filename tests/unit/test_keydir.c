@@ -11,7 +11,8 @@
 #include "tests/support/check.h"
 #include "tests/support/stores.h"
 
-enum { KEYS = 3000, ROUNDS = 60000 };
+/* MANY: so that all slots of one size stand side by side, and that size changes again */
+enum { KEYS = 3000, ROUNDS = 60000, MANY = 450000 };
 
 static struct dw_bytes name_key(char ret[32], uint64_t i)
 {
@@ -24,8 +25,9 @@ static struct dw_bytes name_key(char ret[32], uint64_t i)
 
 /* What the directory must say of each key: its offset, 0 when it is not there. */
 struct expected {
-	uint64_t offsets[KEYS];
+	uint64_t keys; /* that there may be */
 	uint64_t count, live;
+	uint64_t offsets[MANY];
 };
 
 static void expect_same(struct keydir *keydir, const struct expected *model,
@@ -39,7 +41,7 @@ static void expect_same(struct keydir *keydir, const struct expected *model,
 
 	CHECK_EQ(keydir_count(keydir), model->count);
 	CHECK_EQ(segment->live_bytes, model->live);
-	for (uint64_t i = 0; i < KEYS; i++) {
+	for (uint64_t i = 0; i < model->keys; i++) {
 		bool there = keydir_get(keydir, name_key(name, i), false, &place);
 		CHECK_EQ(there, model->offsets[i] != 0);
 		if (there)
@@ -85,6 +87,7 @@ static void test_against_model(void)
 	struct rng rng = check_rng();
 	char name[32];
 
+	model->keys = KEYS;
 	CHECK_EQ(keydir_init(&keydir), 0);
 	for (uint64_t round = 1; round <= ROUNDS; round++) {
 		uint64_t i = rng_below(&rng, KEYS);
@@ -103,6 +106,24 @@ static void test_against_model(void)
 		if (round % 5000 == 0)
 			expect_same(&keydir, model, &segment);
 	}
+	keydir_release(&keydir);
+	free(model);
+}
+
+static void test_many(void)
+{
+	static struct keydir keydir;
+	struct dw_segment segment = {.id = 1};
+	struct expected *model = calloc(1, sizeof *model);
+
+	model->keys = MANY;
+	CHECK_EQ(keydir_init(&keydir), 0);
+	for (uint64_t i = 0; i < MANY; i++)
+		set(&keydir, model, &segment, i, i + 1);
+	expect_same(&keydir, model, &segment);
+	for (uint64_t i = 0; i < MANY; i += 2)
+		unset(&keydir, model, i);
+	expect_same(&keydir, model, &segment);
 	keydir_release(&keydir);
 	free(model);
 }
@@ -162,6 +183,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"keydir_model", test_against_model},
+		{"keydir_many", test_many},
 		{"keydir_dropped", test_dropped},
 		{"keydir_arena", test_arena},
 		{NULL, NULL},
