@@ -26,4 +26,7 @@ int jsonl_add_value(struct buf *buf, const void *data, size_t size);
 /* Add what closes the line.  0 or -ENOMEM. */
 int jsonl_add_end(struct buf *buf);
 
+/* All of a line. */
+int jsonl_add_line(struct buf *buf, struct dw_bytes key, struct dw_bytes value);
+
 #endif

@@ -149,6 +149,12 @@ static int posix_allocate(struct io *io, int fd, off_t offset, off_t size)
 	return status(rc);
 }
 
+static void posix_write_back(struct io *io, int fd, off_t offset, off_t size)
+{
+	(void)io;
+	(void)sync_file_range(fd, offset, size, SYNC_FILE_RANGE_WRITE); /* a sync will tell */
+}
+
 static int posix_map(struct io *io, int fd, size_t size, struct mapping *ret)
 {
 	(void)io;
@@ -170,6 +176,7 @@ struct io io_posix = {
 	.flock = posix_flock,
 	.list = posix_list,
 	.allocate = posix_allocate,
+	.write_back = posix_write_back,
 	.map = posix_map,
 };
 

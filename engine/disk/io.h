@@ -37,6 +37,9 @@ struct io {
 	/* Allocate blocks for these bytes and leave the size as it is.  -EOPNOTSUPP where
 	 * the file system cannot.  NULL: none can. */
 	int (*allocate)(struct io *io, int fd, off_t offset, off_t size);
+	/* Have the disk begin with what was written there; wait for nothing, promise nothing.
+	 * NULL: it begins when it likes. */
+	void (*write_back)(struct io *io, int fd, off_t offset, off_t size);
 	/* As mapping_init().  NULL: everything is read by preadv(). */
 	int (*map)(struct io *io, int fd, size_t size, struct mapping *ret);
 };

@@ -207,6 +207,21 @@ struct access {
 	enum dw_damage damage;
 };
 
+enum { LINE = 64, LINES = 4, PAGE = 4096 };
+
+/* Have the processor fetch the first lines of a record and, what it does not do by itself,
+ * those behind the end of the first page. */
+static void prefetch(const uint8_t *at, size_t size)
+{
+	const uint8_t *page = at + (PAGE - (uintptr_t)at % PAGE), *end = at + size;
+
+	for (size_t i = 0; i < LINES * LINE && i < size; i += LINE)
+		__builtin_prefetch(at + i);
+	__builtin_prefetch(end - 1);
+	for (size_t i = 0; i < LINES * LINE && page + i < end; i += LINE)
+		__builtin_prefetch(page + i);
+}
+
 enum { COPY_SIZE = 64 << 10 }; /* what is copied is checked while it is in the cache */
 
 static void access_record(void *context)
@@ -216,8 +231,7 @@ static void access_record(void *context)
 	const uint8_t *from = a->at + head_size;
 	uint32_t crc;
 
-	__builtin_prefetch(from);
-	__builtin_prefetch(from + 64);
+	prefetch(a->at, RECORD_OVERHEAD + a->key.size + a->value_size);
 	a->damage = check_header(a->at, a->key, (uint32_t)a->value_size);
 	if (a->damage)
 		return;
@@ -267,9 +281,8 @@ void segment_prefetch(const struct dw_segment *segment, uint64_t offset)
 	if (atomic_load_explicit(&segment->map_state, memory_order_acquire) != SEGMENT_MAPPED ||
 	    offset >= segment->mapping.size)
 		return;
-	__builtin_prefetch(segment->mapping.data + offset);
-	__builtin_prefetch(segment->mapping.data + offset + 64);
-	__builtin_prefetch(segment->mapping.data + offset + 128);
+	for (size_t i = 0; i < LINES; i++)
+		__builtin_prefetch(segment->mapping.data + offset + i * LINE);
 }
 
 int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size)

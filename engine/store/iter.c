@@ -3,9 +3,9 @@
  * iter.c - one moment of the store, in byte order of the keys.
  *
  * The places of all keys are copied while writers wait, and every segment is
- * referenced; values are read when asked for.  Keys lie one after another in one
- * buffer.  What is sorted is an array of numbers: the first eight bytes of each key,
- * big-endian, and which item it is; so keys themselves are seldom looked at.
+ * referenced; values are read when asked for.  Items lie one after another in one
+ * buffer, each with its key behind it.  What is sorted is an array of their addresses and
+ * the first eight bytes of each key, big-endian; so items themselves are seldom looked at.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,33 +13,33 @@
 #include <string.h>
 
 #include "base/bulk.h"
+#include "store/iter.h"
 #include "store/store.h"
 
 enum { AHEAD = 8 }; /* items whose records are fetched while one is read */
 
 struct item {
-	const uint8_t *key;
-	uint32_t key_size;
-	uint32_t value_size;
+	struct dw_segment *segment;
 	uint64_t offset;
 	int64_t mtime_ns;
-	struct dw_segment *segment;
+	uint32_t key_size;
+	uint32_t value_size;
+	uint8_t key[];
 };
 
 struct rank {
 	uint64_t prefix; /* first bytes of the key, zero-padded */
-	size_t item;
+	const struct item *item;
 };
 
 struct dw_iter {
 	struct dw_store *store;
 	struct segset segments; /* references of its own */
-	struct item *items;
-	struct rank *ranks; /* the items in order */
-	size_t room;        /* items that there are places for */
+	struct rank *ranks;     /* the items in order */
+	size_t room;            /* ranks that there are places for */
 	size_t count, next;
-	uint8_t *keys;
-	size_t keys_size;
+	uint8_t *items;
+	size_t items_size;
 	struct dw_ref ref; /* of the current item; borrows its segment */
 };
 
@@ -54,98 +54,125 @@ static uint64_t prefix_of(struct dw_bytes key)
 	return prefix;
 }
 
-static int compare_ranks(const void *a, const void *b, void *context)
+static int compare_ranks(const void *a, const void *b)
 {
 	const struct rank *p = a, *q = b;
-	const struct item *items = context, *x = &items[p->item], *y = &items[q->item];
+	const struct item *x = p->item, *y = q->item;
+
+	if (p->prefix != q->prefix) /* most often, and nothing else is in the cache */
+		return p->prefix < q->prefix ? -1 : 1;
 	uint32_t least = x->key_size < y->key_size ? x->key_size : y->key_size;
 	int order = memcmp(x->key, y->key, least);
-
 	return order ? order : (x->key_size > y->key_size) - (x->key_size < y->key_size);
 }
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
-
-/* One pass of a radix sort, which keeps the order of what is equal.  False: all digits are
- * the same, and nothing was done. */
-static bool sort_by_digit(const struct rank *from, struct rank *to, size_t count, unsigned shift)
+static void sort_few(struct rank *ranks, size_t count)
 {
-	size_t starts[DIGITS] = {0}, at = 0;
+	for (size_t i = 1; i < count; i++) {
+		const struct rank rank = ranks[i];
+		size_t at = i;
+		for (; at && compare_ranks(&ranks[at - 1], &rank) > 0; at--)
+			ranks[at] = ranks[at - 1];
+		ranks[at] = rank;
+	}
+}
 
+enum { FEW = 32, MANY = 1 << 16, DIGIT_BITS = 8, LARGE_DIGIT_BITS = 11 };
+
+/* Sort those whose prefixes are the same above the lower `bits` bits: parted by the digit
+ * there, then each part for itself, which soon fits into the processor's cache. */
+static void sort_part(struct rank *ranks, struct rank *other, size_t count, unsigned bits)
+{
+	unsigned digit = count < MANY ? DIGIT_BITS : LARGE_DIGIT_BITS;
+	size_t ends[1 << LARGE_DIGIT_BITS], at = 0;
+
+	if (count <= FEW) {
+		sort_few(ranks, count);
+		return;
+	}
+	if (!bits) {
+		qsort(ranks, count, sizeof *ranks, compare_ranks);
+		return;
+	}
+	digit = digit < bits ? digit : bits;
+	const unsigned shift = bits - digit;
+	const uint64_t mask = (UINT64_C(1) << digit) - 1;
+	memset(ends, 0, sizeof *ends << digit);
 	for (size_t i = 0; i < count; i++)
-		starts[from[i].prefix >> shift & (DIGITS - 1)]++;
-	if (starts[from[0].prefix >> shift & (DIGITS - 1)] == count)
-		return false;
-	for (size_t digit = 0; digit < DIGITS; digit++) {
-		size_t n = starts[digit];
-		starts[digit] = at;
+		ends[ranks[i].prefix >> shift & mask]++;
+	for (size_t d = 0; d <= mask; d++) {
+		size_t n = ends[d];
+		ends[d] = at;
 		at += n;
 	}
 	for (size_t i = 0; i < count; i++)
-		to[starts[from[i].prefix >> shift & (DIGITS - 1)]++] = from[i];
-	return true;
+		other[ends[ranks[i].prefix >> shift & mask]++] = ranks[i];
+	memcpy(ranks, other, count * sizeof *ranks);
+	at = 0;
+	for (size_t d = 0; d <= mask; at = ends[d++])
+		if (ends[d] - at > 1)
+			sort_part(ranks + at, other + at, ends[d] - at, shift);
 }
 
-/* By prefix, then whole keys where prefixes are equal: a third of the time of qsort(3). */
 static int sort_ranks(struct dw_iter *iter)
 {
 	size_t size = iter->room * sizeof(struct rank);
-	struct rank *other = iter->count ? bulk_alloc(size) : NULL;
+	struct rank *other = bulk_alloc(size);
 
-	if (!iter->count)
-		return 0;
 	if (!other)
 		return -ENOMEM;
-	for (unsigned shift = 0; shift < 64; shift += DIGIT_BITS)
-		if (sort_by_digit(iter->ranks, other, iter->count, shift)) {
-			struct rank *sorted = other;
-			other = iter->ranks;
-			iter->ranks = sorted;
-		}
+	sort_part(iter->ranks, other, iter->count, 64);
 	bulk_free(other, size);
-	for (size_t start = 0, end; start < iter->count; start = end) {
-		for (end = start + 1; end < iter->count; end++)
-			if (iter->ranks[end].prefix != iter->ranks[start].prefix)
-				break;
-		if (end - start > 1)
-			qsort_r(iter->ranks + start, end - start, sizeof *iter->ranks,
-				compare_ranks, iter->items);
-	}
 	return 0;
+}
+
+static size_t item_size(size_t key_size)
+{
+	const size_t align = _Alignof(struct item);
+
+	return (sizeof(struct item) + key_size + align - 1) / align * align;
+}
+
+/* Memory for all keys of the store; a snapshot's are at most its base's and its notes'. */
+static int get_memory(struct dw_store *store, struct dw_iter *iter)
+{
+	uint64_t key_bytes = store->keydir.key_bytes;
+
+	if (store->snapshot.base)
+		key_bytes += store->snapshot.base->keydir.key_bytes;
+	iter->room = dw_count(store) + 1;
+	iter->items_size =
+		key_bytes + iter->room * item_size(0) + iter->room * _Alignof(struct item);
+	iter->items = bulk_alloc(iter->items_size);
+	iter->ranks = bulk_alloc(iter->room * sizeof *iter->ranks);
+	return iter->items && iter->ranks ? 0 : -ENOMEM;
 }
 
 static int take_locked(struct dw_store *store, struct dw_iter *iter)
 {
 	const struct segset *segments = &store_base(store)->segments;
-	uint64_t count = dw_count(store), key_bytes = 0;
 	struct snapshot_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
+	int rc = get_memory(store, iter);
 
-	while (store_next_locked(store, &cursor, &key, &place))
-		key_bytes += key.size;
-	iter->room = count + 1;
-	iter->keys_size = key_bytes + 1;
-	iter->items = bulk_alloc(iter->room * sizeof *iter->items);
-	iter->ranks = bulk_alloc(iter->room * sizeof *iter->ranks);
-	iter->keys = bulk_alloc(iter->keys_size);
-	if (!iter->items || !iter->ranks || !iter->keys)
-		return -ENOMEM;
-	uint8_t *at = iter->keys;
-	cursor = (struct snapshot_cursor){0};
+	if (rc < 0)
+		return rc;
+	uint8_t *at = iter->items;
 	while (store_next_locked(store, &cursor, &key, &place)) {
-		assert(iter->count < count);
-		memcpy(at, key.data, key.size);
-		iter->ranks[iter->count] = (struct rank){prefix_of(key), iter->count};
-		iter->items[iter->count++] = (struct item){
-			.key = at,
-			.key_size = (uint32_t)key.size,
-			.value_size = place.value_size,
+		struct item *item = (struct item *)(void *)at;
+		at += item_size(key.size);
+		assert(iter->count + 1 < iter->room && at <= iter->items + iter->items_size);
+		*item = (struct item){
+			.segment = place.segment,
 			.offset = place.offset,
 			.mtime_ns = place.mtime_ns,
-			.segment = place.segment,
+			.key_size = (uint32_t)key.size,
+			.value_size = place.value_size,
 		};
-		at += key.size;
+		if (key.size)
+			memcpy(item->key, key.data, key.size);
+		iter->ranks[iter->count++] = (struct rank){prefix_of(key), item};
 	}
 	/* a place that a snapshot noted may be in none of these: the note holds it */
 	return segset_copy(segments, segments->count, &iter->segments);
@@ -176,19 +203,18 @@ uint64_t dw_iter_count(const struct dw_iter *iter)
 	return iter->count;
 }
 
-int dw_iter_next(struct dw_iter *iter, struct dw_item *ret)
+void iter_at(const struct dw_iter *iter, size_t index, struct dw_item *ret, struct dw_ref *ref_ret)
 {
-	if (iter->next == iter->count)
-		return 0;
-	if (iter->next + 2 * AHEAD < iter->count)
-		__builtin_prefetch(&iter->items[iter->ranks[iter->next + 2 * AHEAD].item]);
-	if (iter->next + AHEAD < iter->count) {
-		const struct item *later = &iter->items[iter->ranks[iter->next + AHEAD].item];
+	assert(index < iter->count);
+	if (index + 2 * AHEAD < iter->count)
+		__builtin_prefetch(iter->ranks[index + 2 * AHEAD].item);
+	if (index + AHEAD < iter->count) {
+		const struct item *later = iter->ranks[index + AHEAD].item;
 		__builtin_prefetch(later->key);
 		segment_prefetch(later->segment, later->offset);
 	}
-	const struct item *item = &iter->items[iter->ranks[iter->next++].item];
-	iter->ref = (struct dw_ref){
+	const struct item *item = iter->ranks[index].item;
+	*ref_ret = (struct dw_ref){
 		.segment = item->segment,
 		.offset = item->offset,
 		.mtime_ns = item->mtime_ns,
@@ -205,12 +231,19 @@ int dw_iter_next(struct dw_iter *iter, struct dw_item *ret)
 				.offset = item->offset,
 			},
 	};
+}
+
+int dw_iter_next(struct dw_iter *iter, struct dw_item *ret)
+{
+	if (iter->next == iter->count)
+		return 0;
+	iter_at(iter, iter->next++, ret, &iter->ref);
 	return 1;
 }
 
 ssize_t dw_iter_read(struct dw_iter *iter, void *ret, size_t size, uint64_t offset)
 {
-	const struct item *item = &iter->items[iter->ranks[iter->next - 1].item];
+	const struct item *item = iter->ranks[iter->next - 1].item;
 
 	return dw_ref_read(iter->store, &iter->ref, (struct dw_bytes){item->key, item->key_size},
 			   ret, size, offset);
@@ -221,8 +254,7 @@ void dw_iter_close(struct dw_iter *iter)
 	if (!iter)
 		return;
 	segset_release(&iter->segments);
-	bulk_free(iter->items, iter->room * sizeof *iter->items);
+	bulk_free(iter->items, iter->items_size);
 	bulk_free(iter->ranks, iter->room * sizeof *iter->ranks);
-	bulk_free(iter->keys, iter->keys_size);
 	free(iter);
 }

@@ -293,6 +293,7 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 	if (!known) {
 		*slot = prepared->hash << 32 | prepared->entry;
 		table->count++;
+		keydir->key_bytes += key.size;
 		atomic_fetch_add_explicit(&keydir->count, 1, memory_order_relaxed);
 	}
 	(void)pthread_mutex_unlock(&table->lock);
@@ -335,6 +336,7 @@ void keydir_remove(struct keydir *keydir, struct dw_bytes key)
 	table->count--;
 	(void)pthread_mutex_unlock(&table->lock);
 	atomic_fetch_sub_explicit(&keydir->count, 1, memory_order_relaxed);
+	keydir->key_bytes -= key.size;
 	free_entry(keydir, name); /* no reader holds it: places are copied under the lock */
 }
 

@@ -52,6 +52,7 @@ struct keydir {
 	struct keydir_slots slots[32]; /* by the logarithm of a table's size */
 	struct arena entries;
 	atomic_uint_fast64_t count; /* keys */
+	uint64_t key_bytes;         /* of all of them together */
 	bool keeps_live;            /* live_bytes of segments; not if these are notes */
 };
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * test_export.c - the crew that works ahead of an export, and the bytes of exports that are
+ * large enough for one, against an encoding of the iterator's items done here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/crew.h"
+#include "store/store.h"
+#include "tests/support/files.h"
+#include "tests/support/stores.h"
+
+/* --- the crew --- */
+
+enum { ITEMS = 20000 };
+
+struct plan {
+	size_t too_large_every, fails_at; /* 0: never */
+};
+
+static int number(void *context, size_t index, struct buf *out)
+{
+	const struct plan *plan = context;
+	uint32_t text = (uint32_t)index;
+
+	if (plan->fails_at && index >= plan->fails_at)
+		return -EBADMSG;
+	if (plan->too_large_every && index % plan->too_large_every == 5)
+		return 1;
+	/* some are longer than a block may be */
+	for (size_t i = 0; i < (index % 3000 == 7 ? 300000 : 1); i++)
+		if (buf_add(out, &text, sizeof text) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* What is in a block, and what it leaves over: each number, as often as it must be there. */
+static void expect_block(const struct crew_block *block, size_t *next)
+{
+	const uint32_t *at = (const uint32_t *)(const void *)block->out.data;
+	const uint32_t *end = at + block->out.size / sizeof *at;
+
+	CHECK_EQ(block->first, *next);
+	CHECK(block->done >= block->first && block->done <= block->end);
+	for (size_t i = block->first; i < block->done; i++)
+		for (size_t n = i % 3000 == 7 ? 300000 : 1; n; n--) {
+			if (at == end || *at != i)
+				CHECK_EQ(at == end ? SIZE_MAX : *at, i);
+			at++;
+		}
+	CHECK(at == end);
+	*next = block->end;
+}
+
+static struct crew *start(size_t count, struct plan *plan)
+{
+	struct crew *crew = NULL;
+	int rc = crew_start(count, number, plan, &crew);
+
+	if (rc == -EAGAIN)
+		check_skip("one processor");
+	else
+		CHECK_EQ(rc, 0);
+	return crew;
+}
+
+static void walk(struct plan plan, int error)
+{
+	struct crew *crew = start(ITEMS, &plan);
+	struct crew_block *block;
+	size_t next = 0;
+	int rc = 0;
+
+	if (!crew)
+		return;
+	while (!rc && (block = crew_next(crew))) {
+		expect_block(block, &next);
+		rc = block->rc;
+		if (rc)
+			CHECK_EQ(block->done, plan.fails_at);
+	}
+	CHECK_EQ(rc, error);
+	CHECK(error || next == ITEMS);
+	CHECK(error || !crew_next(crew));
+	crew_free(crew);
+}
+
+static void test_crew(void)
+{
+	walk((struct plan){0}, 0);
+	walk((struct plan){.too_large_every = 700}, 0);
+	walk((struct plan){.too_large_every = 6}, 0);
+	walk((struct plan){.fails_at = 12345}, -EBADMSG);
+}
+
+/* Whoever has enough of it leaves. */
+static void test_crew_stopped(void)
+{
+	struct plan plan = {0};
+
+	for (size_t blocks = 0; blocks < 6; blocks++) {
+		struct crew *crew = start(ITEMS, &plan);
+		if (!crew)
+			return;
+		for (size_t i = 0; i < blocks; i++)
+			CHECK(crew_next(crew) != NULL);
+		crew_free(crew);
+	}
+	crew_free(NULL);
+}
+
+static void test_crew_not_worth_it(void)
+{
+	struct plan plan = {0};
+	struct crew *crew = NULL;
+	cpu_set_t all, one;
+
+	CHECK_EQ(crew_start(100, number, &plan, &crew), -EAGAIN);
+	CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+	CPU_ZERO(&one);
+	for (size_t i = 0; !CPU_COUNT(&one); i++)
+		if (CPU_ISSET(i, &all))
+			CPU_SET(i, &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+	int rc = crew_start(ITEMS, number, &plan, &crew);
+	CHECK_EQ(sched_setaffinity(0, sizeof all, &all), 0);
+	CHECK_EQ(rc, -EAGAIN);
+}
+
+/* --- the export --- */
+
+/* RFC 4648, a character at a time. */
+static void add_base64(struct buf *buf, const uint8_t *data, size_t size)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < size; i += 3) {
+		uint32_t three = (uint32_t)data[i] << 16;
+		char text[4];
+		if (i + 1 < size)
+			three |= (uint32_t)data[i + 1] << 8;
+		if (i + 2 < size)
+			three |= data[i + 2];
+		for (int d = 0; d < 4; d++)
+			text[d] = digits[three >> (18 - 6 * d) & 63];
+		if (i + 1 >= size)
+			text[2] = '=';
+		if (i + 2 >= size)
+			text[3] = '=';
+		CHECK_EQ(buf_add(buf, text, sizeof text), 0);
+	}
+}
+
+static void add_text(struct buf *buf, const char *text)
+{
+	CHECK_EQ(buf_add(buf, text, strlen(text)), 0);
+}
+
+static struct buf expected_export(struct dw_store *store)
+{
+	struct buf ret = {0};
+	struct dw_iter *iter;
+	struct dw_item item;
+
+	CHECK_EQ(dw_iter_open(store, &iter), 0);
+	while (dw_iter_next(iter, &item) == 1) {
+		uint8_t *value = malloc(item.stat.size + 1);
+		CHECK_EQ(dw_iter_read(iter, value, item.stat.size, 0), item.stat.size);
+		add_text(&ret, "{\"key_b64\":\"");
+		add_base64(&ret, item.key.data, item.key.size);
+		add_text(&ret, "\",\"value_b64\":\"");
+		add_base64(&ret, value, item.stat.size);
+		add_text(&ret, "\"}\n");
+		free(value);
+	}
+	dw_iter_close(iter);
+	return ret;
+}
+
+/* Values of all sizes: most small, some too large for a worker, some for one piece. */
+static void fill(struct dw_store *store, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char key[40];
+		int n = snprintf(key, sizeof key, "%.*s%zx", (int)(i % 17), "prefix/prefix/prefix",
+				 i * 2654435761u % 1000003);
+		size_t size = i % 1500 == 11 ? 100000 + i : i == count / 2 ? 2000000 : i % 200;
+		uint8_t *noise = stores_noise(i, size);
+		const struct dw_bytes bytes = {key, (size_t)n}, value = {noise, size};
+		CHECK_EQ(dw_put(store, bytes, value), 0);
+		free(noise);
+	}
+}
+
+static void expect_stream(struct dw_store *store, const struct buf *want, size_t piece)
+{
+	char *got = malloc(want->size + 1);
+	struct dw_export *export = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	CHECK_EQ(dw_export_open(store, &export), 0);
+	while ((n = dw_export_read(export, got + size,
+				   piece < want->size + 1 - size ? piece : want->size + 1 - size)) >
+	       0)
+		size += (size_t)n;
+	CHECK_EQ(n, 0);
+	CHECK_EQ(size, want->size);
+	CHECK(!memcmp(got, want->data, size));
+	dw_export_close(export);
+	free(got);
+}
+
+static void test_export_large(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 1 << 20);
+	struct dw_export *export = NULL;
+	char path[160], byte;
+
+	fill(store, 12000);
+	struct buf want = expected_export(store);
+	(void)snprintf(path, sizeof path, "%s/export.jsonl", dir);
+	CHECK_EQ(dw_export_file(store, path), 0);
+	struct buf file = files_read(AT_FDCWD, path);
+	CHECK_EQ(file.size, want.size);
+	CHECK(!memcmp(file.data, want.data, want.size));
+	expect_stream(store, &want, 4096);
+	expect_stream(store, &want, 3 << 20);
+	/* given up in the middle */
+	CHECK_EQ(dw_export_open(store, &export), 0);
+	CHECK_EQ(dw_export_read(export, &byte, 1), 1);
+	dw_export_close(export);
+	buf_release(&file);
+	buf_release(&want);
+	stores_close(store);
+}
+
+/* A damaged value ends it with its error, by whichever thread it is found; the file that was
+ * there stays. */
+static void test_export_damaged(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+	struct dw_stat stat;
+	char path[160];
+
+	for (int i = 0; i < 10000; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof key, "%05d", i);
+		stores_put(store, key, "value");
+	}
+	(void)snprintf(path, sizeof path, "%s/export.jsonl", dir);
+	CHECK_EQ(dw_export_file(store, path), 0);
+	struct buf before = files_read(AT_FDCWD, path);
+	CHECK_EQ(dw_stat(store, stores_bytes("07777"), &stat), 0);
+	char segment[160];
+	(void)snprintf(segment, sizeof segment, "%s/%08u.dwal", dir, stat.segment);
+	int fd = open(segment, O_WRONLY);
+	CHECK_EQ(pwrite(fd, "X", 1, (off_t)stat.offset + RECORD_HEADER_SIZE + 5), 1);
+	close(fd);
+	CHECK_EQ(dw_export_file(store, path), -EBADMSG);
+	struct buf after = files_read(AT_FDCWD, path);
+	CHECK_EQ(after.size, before.size);
+	CHECK(!memcmp(after.data, before.data, after.size));
+	buf_release(&before);
+	buf_release(&after);
+	stores_close(store);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		{"crew_order", test_crew},
+		{"crew_stopped", test_crew_stopped},
+		{"crew_not_worth_it", test_crew_not_worth_it},
+		{"export_large", test_export_large},
+		{"export_damaged", test_export_damaged},
+		{NULL, NULL},
+	};
+	return check_main(argc, argv, tests);
+}
