@@ -58,8 +58,10 @@ static uint64_t move_some(struct compaction *c, struct output *output, const str
 	uint32_t last_id = segset_last(&c->inputs)->id;
 
 	for (size_t i = 0; i < count; i++) {
+		if (i + 2 * PREFETCH < count && origins[i + 2 * PREFETCH].entry)
+			keydir_prefetch_entry(keydir, origins[i + 2 * PREFETCH].entry);
 		if (i + PREFETCH < count && origins[i + PREFETCH].entry)
-			keydir_prefetch_entry(keydir, origins[i + PREFETCH].entry);
+			keydir_prefetch_slot(keydir, origins[i + PREFETCH].entry);
 		if (origins[i].entry)
 			keydir_move_entry(keydir, origins[i].entry, last_id, output->segment,
 					  offset);

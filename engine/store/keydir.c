@@ -15,25 +15,26 @@
 #include "base/bulk.h"
 
 struct keydir_entry {
-	struct dw_segment *segment;
-	uint64_t offset;
 	int64_t mtime_ns;
-	uint32_t value_size;
+	uint32_t value_size; /* VALUE_NONE: no slot names this entry */
 	uint32_t key_size;
 	uint8_t key[];
 };
-_Static_assert(sizeof(struct keydir_entry) == 32, "docs/ARCHITECTURE.md says so");
+_Static_assert(sizeof(struct keydir_entry) == 16 && sizeof(struct keydir_slot) == 24,
+	       "docs/ARCHITECTURE.md says so");
 _Static_assert(sizeof(struct keydir_entry) + DW_KEY_SIZE_MAX <= ARENA_BLOCK_MAX,
 	       "a block holds any entry");
 
 enum { SLOTS_MIN = 8, AHEAD = 12 };
 
-/* Tables of so many slots have theirs side by side. */
-enum { SLOTS_TOGETHER = BULK_MIN / KEYDIR_TABLES / sizeof(uint64_t) };
+/* Tables of so many slots have theirs side by side: a power of two. */
+enum { SLOTS_TOGETHER = 1 << 11 };
+_Static_assert(SLOTS_TOGETHER *KEYDIR_TABLES * sizeof(struct keydir_slot) >= BULK_MIN,
+	       "in large pages");
 
-/* The offset in an entry that no slot names: whoever remembers its name finds that the key
- * is gone. */
-#define OFFSET_UNUSED UINT64_MAX
+/* No value is so large.  Whoever remembers the entry's name finds that the key is gone; a
+ * free block of the arena keeps it, whose first bytes only are used. */
+#define VALUE_NONE UINT32_MAX
 
 static uint32_t slots_of(const struct keydir_table *table)
 {
@@ -46,10 +47,11 @@ static struct keydir_slots *slots_at(struct keydir *keydir, uint32_t size)
 }
 
 /* Empty slots for a table. */
-static uint64_t *get_slots(struct keydir *keydir, const struct keydir_table *table, uint32_t size)
+static struct keydir_slot *get_slots(struct keydir *keydir, const struct keydir_table *table,
+				     uint32_t size)
 {
 	struct keydir_slots *all = slots_at(keydir, size);
-	size_t bytes = size * sizeof(uint64_t);
+	size_t bytes = size * sizeof *all->data;
 
 	if (size < SLOTS_TOGETHER)
 		return calloc(1, bytes);
@@ -70,7 +72,7 @@ static void put_slots(struct keydir *keydir, const struct keydir_table *table)
 	if (size < SLOTS_TOGETHER) {
 		free(table->slots);
 	} else if (!--all->tables) {
-		bulk_free(all->data, size * sizeof(uint64_t) * KEYDIR_TABLES);
+		bulk_free(all->data, size * sizeof *all->data * KEYDIR_TABLES);
 		all->data = NULL;
 	}
 }
@@ -123,9 +125,10 @@ static uint64_t record_bytes(const struct keydir_entry *entry)
 	return RECORD_OVERHEAD + (uint64_t)entry->key_size + entry->value_size;
 }
 
-static struct keydir_place place_of(const struct keydir_entry *entry)
+static struct keydir_place place_of(const struct keydir_slot *slot,
+				    const struct keydir_entry *entry)
 {
-	return (struct keydir_place){entry->segment, entry->offset, entry->mtime_ns,
+	return (struct keydir_place){slot->segment, slot->offset, entry->mtime_ns,
 				     entry->value_size};
 }
 
@@ -135,45 +138,55 @@ static bool is_key(const struct keydir_entry *entry, struct dw_bytes key)
 	       (!key.size || !memcmp(entry->key, key.data, key.size));
 }
 
-/* The slot of `key`, or the empty one where it would go; the table has slots. */
-static uint64_t *find_slot(const struct keydir *keydir, const struct keydir_table *table,
-			   struct dw_bytes key, uint64_t hash)
+/* The slot of `key`, or the empty one where it would go; the table has slots.  With `fetch`
+ * the processor fetches the record meanwhile. */
+static inline struct keydir_slot *find_slot(const struct keydir *keydir,
+					    const struct keydir_table *table, struct dw_bytes key,
+					    uint64_t hash, bool fetch)
 {
 	uint32_t tag = (uint32_t)hash;
 
 	for (uint32_t i = tag & table->mask;; i = (i + 1) & table->mask) {
-		uint64_t slot = table->slots[i];
-		if (!slot)
-			return &table->slots[i];
-		if ((uint32_t)(slot >> 32) == tag && is_key(entry_at(keydir, (uint32_t)slot), key))
-			return &table->slots[i];
+		struct keydir_slot *slot = &table->slots[i];
+		if (!slot->entry)
+			return slot;
+		if (slot->tag != tag)
+			continue;
+		if (fetch && slot->segment)
+			segment_prefetch(slot->segment, slot->offset);
+		if (is_key(entry_at(keydir, slot->entry), key))
+			return slot;
 	}
 }
 
-static struct keydir_entry *find(const struct keydir *keydir, const struct keydir_table *table,
-				 struct dw_bytes key, uint64_t hash)
+/* NULL: no such key. */
+static struct keydir_slot *find(const struct keydir *keydir, const struct keydir_table *table,
+				struct dw_bytes key, uint64_t hash)
 {
 	if (!table->slots)
 		return NULL;
-	uint64_t slot = *find_slot(keydir, table, key, hash);
-	return slot ? entry_at(keydir, (uint32_t)slot) : NULL;
+	struct keydir_slot *slot = find_slot(keydir, table, key, hash, false);
+	return slot->entry ? slot : NULL;
 }
 
 bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret)
 {
 	uint64_t hash = hash_of(key);
 	struct keydir_table *table = table_of(keydir, hash);
+	const struct keydir_slot *slot = NULL;
 
 	(void)pthread_mutex_lock(&table->lock);
-	const struct keydir_entry *entry = find(keydir, table, key, hash);
-	if (entry) {
-		*ret = place_of(entry);
-		/* under the lock: a compaction that moves the entry may drop the segment */
+	if (table->slots)
+		slot = find_slot(keydir, table, key, hash, pin);
+	bool there = slot && slot->entry;
+	if (there) {
+		*ret = place_of(slot, entry_at(keydir, slot->entry));
+		/* under the lock: a compaction that moves the record may drop the segment */
 		if (pin && ret->segment)
 			(void)segment_ref(ret->segment);
 	}
 	(void)pthread_mutex_unlock(&table->lock);
-	return entry;
+	return there;
 }
 
 /* --- changing --- */
@@ -183,18 +196,18 @@ static int grow(struct keydir *keydir, struct keydir_table *table)
 {
 	const struct keydir_table old = *table;
 	uint32_t size = old.slots ? 2 * slots_of(&old) : SLOTS_MIN, mask = size - 1;
-	uint64_t *slots = size ? get_slots(keydir, table, size) : NULL;
+	struct keydir_slot *slots = size ? get_slots(keydir, table, size) : NULL;
 
 	if (!slots)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < slots_of(&old); i++) {
-		uint64_t slot = old.slots[i];
-		if (!slot)
+		const struct keydir_slot *slot = &old.slots[i];
+		if (!slot->entry)
 			continue;
-		uint32_t at = (uint32_t)(slot >> 32) & mask;
-		while (slots[at])
+		uint32_t at = slot->tag & mask;
+		while (slots[at].entry)
 			at = (at + 1) & mask;
-		slots[at] = slot;
+		slots[at] = *slot;
 	}
 	(void)pthread_mutex_lock(&table->lock);
 	table->slots = slots;
@@ -218,7 +231,7 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 	if (!name)
 		return -ENOMEM;
 	struct keydir_entry *entry = entry_at(keydir, name);
-	entry->offset = OFFSET_UNUSED;
+	entry->value_size = VALUE_NONE;
 	entry->key_size = (uint32_t)key.size;
 	if (key.size)
 		memcpy(entry->key, key.data, key.size);
@@ -229,7 +242,7 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 
 static void free_entry(struct keydir *keydir, uint32_t name)
 {
-	entry_at(keydir, name)->offset = OFFSET_UNUSED; /* a free block keeps it */
+	entry_at(keydir, name)->value_size = VALUE_NONE;
 	arena_put(&keydir->entries, name, entry_size(entry_at(keydir, name)->key_size));
 }
 
@@ -260,16 +273,16 @@ void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key)
 		__builtin_prefetch(&table->slots[(uint32_t)hash & table->mask]);
 }
 
-static void add_live(const struct keydir *keydir, struct keydir_entry *entry)
+static void add_live(const struct keydir *keydir, const struct keydir_slot *slot)
 {
 	if (keydir->keeps_live)
-		entry->segment->live_bytes += record_bytes(entry);
+		slot->segment->live_bytes += record_bytes(entry_at(keydir, slot->entry));
 }
 
-static void subtract_live(const struct keydir *keydir, struct keydir_entry *entry)
+static void subtract_live(const struct keydir *keydir, const struct keydir_slot *slot)
 {
 	if (keydir->keeps_live)
-		entry->segment->live_bytes -= record_bytes(entry);
+		slot->segment->live_bytes -= record_bytes(entry_at(keydir, slot->entry));
 }
 
 void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
@@ -278,26 +291,27 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 	struct keydir_table *table = table_of(keydir, prepared->hash);
 	struct keydir_entry *entry = entry_at(keydir, prepared->entry);
 	const struct dw_bytes key = {entry->key, entry->key_size};
-	uint64_t *slot = find_slot(keydir, table, key, prepared->hash);
-	bool known = *slot;
+	struct keydir_slot *slot = find_slot(keydir, table, key, prepared->hash, false);
+	bool known = slot->entry;
 
 	if (known) {
-		entry = entry_at(keydir, (uint32_t)*slot);
-		subtract_live(keydir, entry);
+		entry = entry_at(keydir, slot->entry);
+		subtract_live(keydir, slot);
 	}
 	(void)pthread_mutex_lock(&table->lock);
-	entry->segment = place->segment;
-	entry->offset = place->offset;
 	entry->mtime_ns = place->mtime_ns;
 	entry->value_size = place->value_size;
+	slot->segment = place->segment;
+	slot->offset = place->offset;
 	if (!known) {
-		*slot = prepared->hash << 32 | prepared->entry;
+		slot->tag = (uint32_t)prepared->hash;
+		slot->entry = prepared->entry;
 		table->count++;
 		keydir->key_bytes += key.size;
 		atomic_fetch_add_explicit(&keydir->count, 1, memory_order_relaxed);
 	}
 	(void)pthread_mutex_unlock(&table->lock);
-	add_live(keydir, entry);
+	add_live(keydir, slot);
 	table->promised--;
 	if (known)
 		free_entry(keydir, prepared->entry);
@@ -309,28 +323,28 @@ static void clear_slot(struct keydir_table *table, uint32_t gap)
 {
 	for (uint32_t i = gap;;) {
 		i = (i + 1) & table->mask;
-		uint64_t slot = table->slots[i];
-		if (!slot)
+		const struct keydir_slot *slot = &table->slots[i];
+		if (!slot->entry)
 			break;
-		uint32_t home = (uint32_t)(slot >> 32) & table->mask;
+		uint32_t home = slot->tag & table->mask;
 		if (((i - home) & table->mask) >= ((i - gap) & table->mask)) {
-			table->slots[gap] = slot;
+			table->slots[gap] = *slot;
 			gap = i;
 		}
 	}
-	table->slots[gap] = 0;
+	table->slots[gap] = (struct keydir_slot){0};
 }
 
 void keydir_remove(struct keydir *keydir, struct dw_bytes key)
 {
 	uint64_t hash = hash_of(key);
 	struct keydir_table *table = table_of(keydir, hash);
-	uint64_t *slot = table->slots ? find_slot(keydir, table, key, hash) : NULL;
+	struct keydir_slot *slot = find(keydir, table, key, hash);
 
-	if (!slot || !*slot)
+	if (!slot)
 		return;
-	uint32_t name = (uint32_t)*slot;
-	subtract_live(keydir, entry_at(keydir, name));
+	uint32_t name = slot->entry;
+	subtract_live(keydir, slot);
 	(void)pthread_mutex_lock(&table->lock);
 	clear_slot(table, (uint32_t)(slot - table->slots));
 	table->count--;
@@ -340,51 +354,57 @@ void keydir_remove(struct keydir *keydir, struct dw_bytes key)
 	free_entry(keydir, name); /* no reader holds it: places are copied under the lock */
 }
 
+/* Let a key's record be elsewhere. */
+static void move_slot(struct keydir *keydir, struct keydir_table *table, struct keydir_slot *slot,
+		      struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns)
+{
+	subtract_live(keydir, slot);
+	(void)pthread_mutex_lock(&table->lock);
+	slot->segment = to;
+	slot->offset = to_offset;
+	if (mtime_ns)
+		entry_at(keydir, slot->entry)->mtime_ns = *mtime_ns;
+	(void)pthread_mutex_unlock(&table->lock);
+	add_live(keydir, slot);
+}
+
 void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
 		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
 		 const int64_t *mtime_ns)
 {
 	uint64_t hash = hash_of(key);
 	struct keydir_table *table = table_of(keydir, hash);
-	struct keydir_entry *entry = find(keydir, table, key, hash);
+	struct keydir_slot *slot = find(keydir, table, key, hash);
 
-	if (!entry || entry->segment != from || entry->offset != offset)
-		return;
-	subtract_live(keydir, entry);
-	(void)pthread_mutex_lock(&table->lock);
-	entry->segment = to;
-	entry->offset = to_offset;
-	if (mtime_ns)
-		entry->mtime_ns = *mtime_ns;
-	(void)pthread_mutex_unlock(&table->lock);
-	add_live(keydir, entry);
+	if (slot && slot->segment == from && slot->offset == offset)
+		move_slot(keydir, table, slot, to, to_offset, mtime_ns);
 }
 
 /* --- in groups --- */
 
+static const struct keydir_slot *slot_at(const struct keydir_table *table, uint32_t at)
+{
+	return &table->slots[at & table->mask];
+}
+
 /* What a probe has found so far. */
 struct lookup {
 	const struct keydir_table *table;
-	uint64_t hash, slot; /* the first slot with the hash, 0: none */
+	uint64_t hash;
+	const struct keydir_slot *slot; /* that points to the record; NULL: none does */
 };
 
-/* The first slot that names an entry with that hash, without a look at the entry. */
-static uint64_t slot_by_hash(const struct keydir_table *table, uint64_t hash)
+/* The slot that points to a record, which no two keys share, without a look at entries. */
+static const struct keydir_slot *slot_of_place(const struct keydir_table *table, uint64_t hash,
+					       const struct dw_segment *segment, uint64_t offset)
 {
-	uint32_t tag = (uint32_t)hash;
+	const struct keydir_slot *slot;
 
-	for (uint32_t i = tag & table->mask; table->slots; i = (i + 1) & table->mask)
-		if (!table->slots[i] || (uint32_t)(table->slots[i] >> 32) == tag)
-			return table->slots[i];
-	return 0;
-}
-
-/* The name of the entry of `key`, or 0. */
-static uint32_t name_of(const struct keydir *keydir, const struct lookup *l, struct dw_bytes key)
-{
-	if (!l->slot || is_key(entry_at(keydir, (uint32_t)l->slot), key))
-		return (uint32_t)l->slot;
-	return (uint32_t)*find_slot(keydir, l->table, key, l->hash); /* two keys, one hash */
+	for (uint32_t i = (uint32_t)hash; table->slots && (slot = slot_at(table, i))->entry; i++)
+		if (slot->tag == (uint32_t)hash && slot->segment == segment &&
+		    slot->offset == offset)
+			return slot;
+	return NULL;
 }
 
 void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
@@ -398,20 +418,18 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 		l->hash = hash_of(probes[i].key);
 		l->table = &keydir->tables[l->hash >> (64 - KEYDIR_TABLE_BITS)];
 		if (l->table->slots)
-			__builtin_prefetch(&l->table->slots[(uint32_t)l->hash & l->table->mask]);
+			__builtin_prefetch(slot_at(l->table, (uint32_t)l->hash));
 	}
 	for (size_t i = 0; i < count; i++) {
-		lookups[i].slot = slot_by_hash(lookups[i].table, lookups[i].hash);
-		if (lookups[i].slot)
-			keydir_prefetch_entry(keydir, (uint32_t)lookups[i].slot);
+		struct lookup *l = &lookups[i];
+		l->slot = slot_of_place(l->table, l->hash, segment, probes[i].offset);
+		if (l->slot)
+			__builtin_prefetch(entry_at(keydir, l->slot->entry));
 	}
 	for (size_t i = 0; i < count; i++) {
-		uint32_t name = name_of(keydir, &lookups[i], probes[i].key);
-		const struct keydir_entry *entry = name ? entry_at(keydir, name) : NULL;
-		bool there =
-			entry && entry->segment == segment && entry->offset == probes[i].offset;
-		probes[i].entry = there ? name : 0;
-		probes[i].mtime_ns = there ? entry->mtime_ns : 0;
+		const struct keydir_slot *slot = lookups[i].slot;
+		probes[i].entry = slot ? slot->entry : 0;
+		probes[i].mtime_ns = slot ? entry_at(keydir, slot->entry)->mtime_ns : 0;
 	}
 }
 
@@ -423,21 +441,37 @@ void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
 	__builtin_prefetch(entry->key + ARENA_UNIT - 1); /* a short key may end in the next line */
 }
 
+static uint64_t hash_of_entry(const struct keydir_entry *entry)
+{
+	return hash_of((struct dw_bytes){entry->key, entry->key_size});
+}
+
+void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name)
+{
+	const struct keydir_entry *entry = entry_at(keydir, name);
+
+	if (entry->value_size == VALUE_NONE)
+		return;
+	uint64_t hash = hash_of_entry(entry);
+	__builtin_prefetch(
+		slot_at(&keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)], (uint32_t)hash), 1);
+}
+
 void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
 		       struct dw_segment *to, uint64_t to_offset)
 {
-	struct keydir_entry *entry = entry_at(keydir, name);
+	const struct keydir_entry *entry = entry_at(keydir, name);
 
-	if (entry->offset == OFFSET_UNUSED || entry->segment->id > last_id)
+	if (entry->value_size == VALUE_NONE)
 		return;
-	struct keydir_table *table =
-		table_of(keydir, hash_of((struct dw_bytes){entry->key, entry->key_size}));
-	subtract_live(keydir, entry);
-	(void)pthread_mutex_lock(&table->lock);
-	entry->segment = to;
-	entry->offset = to_offset;
-	(void)pthread_mutex_unlock(&table->lock);
-	add_live(keydir, entry);
+	uint64_t hash = hash_of_entry(entry);
+	struct keydir_table *table = table_of(keydir, hash);
+	uint32_t at = (uint32_t)hash;
+	while (slot_at(table, at)->entry != name)
+		at++; /* an entry that is in use has a slot */
+	struct keydir_slot *slot = &table->slots[at & table->mask];
+	if (slot->segment->id <= last_id)
+		move_slot(keydir, table, slot, to, to_offset, NULL);
 }
 
 bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
@@ -447,15 +481,15 @@ bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
 		const struct keydir_table *table = &keydir->tables[cursor->table];
 		while (table->slots && cursor->slot <= table->mask) {
 			/* entries are anywhere: have one fetched some slots ahead */
-			uint64_t later = table->slots[(cursor->slot + AHEAD) & table->mask];
-			uint64_t slot = table->slots[cursor->slot++];
+			uint32_t later = slot_at(table, cursor->slot + AHEAD)->entry;
+			const struct keydir_slot *slot = &table->slots[cursor->slot++];
 			if (later)
-				__builtin_prefetch(entry_at(keydir, (uint32_t)later));
-			if (!slot)
+				__builtin_prefetch(entry_at(keydir, later));
+			if (!slot->entry)
 				continue;
-			const struct keydir_entry *entry = entry_at(keydir, (uint32_t)slot);
+			const struct keydir_entry *entry = entry_at(keydir, slot->entry);
 			*key_ret = (struct dw_bytes){entry->key, entry->key_size};
-			*place_ret = place_of(entry);
+			*place_ret = place_of(slot, entry);
 			return true;
 		}
 	}

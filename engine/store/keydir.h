@@ -4,9 +4,10 @@
  *
  * The whole view of a store in memory (the term is Bitcask's).  64 tables, each with
  * its lock, chosen by the upper bits of the key's hash (XXH3), so that readers hardly
- * ever meet.  A table is an array of 8-byte slots with linear probing: 32 bits of the
- * hash, 32 bits that name the entry, which holds key and place.  A wrong key is thus
- * seldom looked at, and a table grows without touching an entry.
+ * ever meet.  A table is an array of slots with linear probing: 32 bits of the hash, 32
+ * bits that name the entry, which holds the key, and the record's place.  A wrong key is
+ * thus seldom looked at, a table grows without touching an entry, and a reader waits for entry
+ * and record at the same time, not for one after the other.
  *
  * Threads: keydir_get() may be called by any thread at any time.  All else is for one
  * thread at a time, the one that holds the log's lock or has the store for itself.
@@ -33,18 +34,25 @@ struct keydir_place {
 	uint32_t value_size;
 };
 
+struct keydir_slot {
+	uint32_t tag;   /* lower half of the hash */
+	uint32_t entry; /* its name; 0: empty */
+	struct dw_segment *segment;
+	uint64_t offset;
+};
+
 struct keydir_table {
 	pthread_mutex_t lock; /* of the rest; written only by the one thread, see above */
-	uint64_t *slots;      /* hash << 32 | name of the entry; 0: empty */
-	uint32_t mask;        /* slots - 1 */
-	uint32_t count;       /* slots in use */
-	uint32_t promised;    /* keys that were prepared, not yet set */
+	struct keydir_slot *slots;
+	uint32_t mask;     /* slots - 1 */
+	uint32_t count;    /* slots in use */
+	uint32_t promised; /* keys that were prepared, not yet set */
 };
 
 /* Slots for all tables of one size, side by side, since they grow at about the same time. */
 struct keydir_slots {
-	uint64_t *data;  /* NULL: none */
-	uint32_t tables; /* that have theirs here */
+	struct keydir_slot *data; /* NULL: none */
+	uint32_t tables;          /* that have theirs here */
 };
 
 struct keydir {
@@ -65,8 +73,8 @@ static inline uint64_t keydir_count(struct keydir *keydir)
 	return atomic_load_explicit(&keydir->count, memory_order_relaxed);
 }
 
-/* The place of `key`; with `pin` the caller gets a reference on its segment, without
- * it may only compare the pointer.  False: no such key. */
+/* The place of `key`; with `pin` the caller gets a reference on its segment, and has the
+ * processor fetch the record; without it may only compare the pointer.  False: no such key. */
 bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret);
 
 /* All that keydir_set() of a key will need, so that it cannot fail. */
@@ -119,8 +127,10 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
 		       struct dw_segment *to, uint64_t to_offset);
 
-/* Have the processor fetch what keydir_move_entry() will look at. */
+/* Have the processor fetch what keydir_move_entry() will look at: first an entry, then, when
+ * that is there, its slot. */
 void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
+void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name);
 
 /* Walk over all keys: start with `{0}`.  False at the end. */
 struct keydir_cursor {

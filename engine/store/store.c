@@ -238,7 +238,6 @@ int dw_ref_get(struct dw_store *store, struct dw_bytes key, struct dw_ref *ret)
 
 	if (!find(store, key, true, &place))
 		return -ENOENT;
-	segment_prefetch(place.segment, place.offset); /* it is read next */
 	*ret = (struct dw_ref){
 		.segment = place.segment,
 		.offset = place.offset,
