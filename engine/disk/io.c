@@ -52,7 +52,11 @@ static ssize_t posix_pwritev(struct io *io, int fd, const struct iovec *iov, int
 	ssize_t n;
 
 	(void)io;
-	RETRY(n, pwritev(fd, iov, count, offset));
+	/* most are one piece, which costs the kernel less */
+	if (count == 1)
+		RETRY(n, pwrite(fd, iov->iov_base, iov->iov_len, offset));
+	else
+		RETRY(n, pwritev(fd, iov, count, offset));
 	return n < 0 ? -errno : n;
 }
 

@@ -236,6 +236,8 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 	if (key.size)
 		memcpy(entry->key, key.data, key.size);
 	table->promised++;
+	/* by the time it is set, the slot is there */
+	__builtin_prefetch(&table->slots[(uint32_t)hash & table->mask], 1);
 	*ret = (struct keydir_prepared){hash, name};
 	return 0;
 }

@@ -23,11 +23,12 @@ struct gather {
 	struct log *log;
 	uint64_t offset; /* in the segment, of the first byte gathered */
 	uint64_t size;   /* bytes gathered */
-	struct iovec iov[IOV_COUNT];
-	bool scratch[IOV_COUNT]; /* iov_base is an offset into the scratch */
 	int count;
-	size_t run; /* where the open run of scratch starts */
+	size_t run;       /* where the open run of scratch starts */
+	uint64_t scratch; /* a bit for each iov whose iov_base is an offset into the scratch */
+	struct iovec iov[IOV_COUNT];
 };
+_Static_assert(IOV_COUNT <= 64, "a bit for each");
 
 static void close_run(struct gather *g)
 {
@@ -35,7 +36,7 @@ static void close_run(struct gather *g)
 
 	if (!size)
 		return;
-	g->scratch[g->count] = true;
+	g->scratch |= UINT64_C(1) << g->count;
 	g->iov[g->count++] = (struct iovec){(void *)(uintptr_t)g->run, size};
 	g->run = g->log->scratch.size;
 }
@@ -46,7 +47,7 @@ static int flush(struct gather *g)
 
 	close_run(g);
 	for (int i = 0; i < g->count; i++)
-		if (g->scratch[i])
+		if (g->scratch >> i & 1)
 			g->iov[i].iov_base = log->scratch.data + (uintptr_t)g->iov[i].iov_base;
 	int rc = io_writev_full(log->pool->io, log->fd, g->iov, g->count, g->offset);
 	g->offset += g->size;
@@ -54,7 +55,7 @@ static int flush(struct gather *g)
 	g->count = 0;
 	g->run = 0;
 	log->scratch.size = 0;
-	memset(g->scratch, 0, sizeof g->scratch);
+	g->scratch = 0;
 	return rc;
 }
 
@@ -97,8 +98,13 @@ static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid, ui
 
 static int write_records(struct log *log, const struct dw_op *ops, size_t count)
 {
-	struct gather g = {.log = log, .offset = log->end};
+	struct gather g;
 	int rc;
+
+	/* all but the array, which is large beside a small record */
+	memset(&g, 0, offsetof(struct gather, iov));
+	g.log = log;
+	g.offset = log->end;
 
 	log->scratch.size = log->crcs.size = 0;
 	rc = buf_reserve(&log->crcs, count * sizeof(uint32_t));
