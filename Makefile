@@ -50,7 +50,7 @@ TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash conformance lint format install uninstall deb check-deb bench model clean tests man fuzz bench-kv bench-fs
+.PHONY: all demo check check-fast check-mount check-crash conformance lint format install uninstall deb check-deb bench bench-features model clean tests man fuzz bench-kv bench-fs
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
@@ -181,6 +181,12 @@ bench bench-kv bench-fs:
 	tools/install-deps bench
 	for part in $(BENCH); do $(MAKE) -s -C tests/bench/$$part || exit; done
 	tests/bench/bench.sh $(BENCH)
+
+# What each of the kernel's features is worth, shown on memfs.
+bench-features:
+	tools/install-deps bench
+	for part in kv fs; do $(MAKE) -s -C tests/bench/$$part || exit; done
+	tests/bench/fs/features.sh
 
 clean:
 	rm -rf build
