@@ -19,11 +19,24 @@ struct conflict {
 	struct node *file; /* in no tree; counted here */
 };
 
+enum { PENDING = 16, PENDING_KEY_MAX = 256 };
+
+/* A file that is to go into the tree. */
+struct pending {
+	struct node *dir;
+	struct dw_stat stat;
+	size_t size, above; /* of the key; of what in it is the directory's */
+	char key[PENDING_KEY_MAX];
+};
+
 struct load {
 	struct volume *volume;
 	struct attr_table *attrs;
 	struct conflict *conflicts; /* owned */
 	size_t count;
+	/* Files wait a little, so that their places in the table are there when they go in. */
+	struct pending pending[PENDING];
+	size_t first, end; /* of those, as numbers that only grow */
 };
 
 static int put_aside(struct load *load, struct node *dir, struct node *file)
@@ -116,6 +129,34 @@ static int add_file(struct load *load, struct node *dir, struct dw_bytes compone
 	return rc;
 }
 
+static int add_first_pending(struct load *load)
+{
+	const struct pending *p = &load->pending[load->first++ % PENDING];
+	const struct dw_bytes component = {p->key + p->above, p->size - p->above},
+			      key = {p->key, p->size};
+
+	return add_file(load, p->dir, component, key, &p->stat);
+}
+
+/* The name most often reads as the component does; if it does not, nothing is lost. */
+static int add_later(struct load *load, struct node *dir, struct dw_bytes component,
+		     struct dw_bytes key, const struct dw_stat *stat)
+{
+	int rc = load->end - load->first == PENDING ? add_first_pending(load) : 0;
+
+	if (rc < 0 || key.size > PENDING_KEY_MAX)
+		return rc ? rc : add_file(load, dir, component, key, stat);
+	nodetable_prefetch(&load->volume->tree.table, dir, component.data, component.size);
+	struct pending *p = &load->pending[load->end++ % PENDING];
+	p->dir = dir;
+	p->stat = *stat;
+	p->size = key.size;
+	p->above = key.size - component.size;
+	if (key.size)
+		memcpy(p->key, key.data, key.size); /* the store's own goes with the walk */
+	return 0;
+}
+
 static int add_key(void *context, struct dw_bytes key, const struct dw_stat *stat)
 {
 	struct load *load = context;
@@ -135,7 +176,19 @@ static int add_key(void *context, struct dw_bytes key, const struct dw_stat *sta
 		age(dir, stat->mtime_ns);
 		return 0;
 	}
-	return add_file(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);
+	return add_later(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);
+}
+
+static int add_keys(struct load *load)
+{
+	struct volume *volume = load->volume;
+	int rc = nodetable_reserve(&volume->tree.table, dw_count(volume->store));
+
+	if (!rc)
+		rc = dw_for_each(volume->store, add_key, load);
+	while (!rc && load->first != load->end)
+		rc = add_first_pending(load);
+	return rc;
 }
 
 /* --- keys that are also directories --- */
@@ -223,7 +276,7 @@ int volume_load(struct volume *volume)
 	if (!rc) {
 		attrs_free(volume->tree.root->attrs); /* what was known so far of a snapshot's */
 		volume->tree.root->attrs = attr_table_take(load.attrs, true, of_root);
-		rc = dw_for_each(volume->store, add_key, &load);
+		rc = add_keys(&load);
 	}
 
 	for (size_t i = 0; i < load.count; i++) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <uthash.h>
 
 #include "fs/attrrecord.h"
 #include "fs/volume_internal.h"

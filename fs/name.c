@@ -20,9 +20,11 @@ struct out {
 
 static void add(struct out *out, const void *bytes, size_t size)
 {
-	for (size_t i = 0; i < size; i++, out->size++)
-		if (out->size < NAME_SIZE_MAX)
-			out->text[out->size] = ((const char *)bytes)[i];
+	size_t room = out->size < NAME_SIZE_MAX ? NAME_SIZE_MAX - out->size : 0;
+
+	if (size && room)
+		memcpy(out->text + out->size, bytes, size < room ? size : room);
+	out->size += size;
 }
 
 /* Length of `%(25)*00` (or `..2F`) at the front of `p`; 0: it reads otherwise. */
@@ -61,9 +63,22 @@ static bool is_abbreviation(const char *name, size_t size)
 	return strspn(name + KEPT + 2, "0123456789abcdef") >= 2 * HASH_BYTES;
 }
 
+/* How many bytes stay as they are, whatever follows. */
+static size_t plain_size(const char *p, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size && p[n] && p[n] != '%' && p[n] != '/')
+		n++;
+	return n;
+}
+
 static void escape(const struct name_rules *rules, const char *p, size_t size, struct out *out)
 {
-	for (size_t i = 0; i < size; i++) {
+	size_t plain = plain_size(p, size);
+
+	add(out, p, plain);
+	for (size_t i = plain; i < size; i++) {
 		if (!p[i])
 			add(out, "%00", 3);
 		else if (rules->flat && p[i] == '/')
@@ -99,8 +114,9 @@ void name_abbreviate(const void *shown, size_t shown_size, const void *component
 bool name_encode(const struct name_rules *rules, bool in_root, const void *component, size_t size,
 		 struct name *ret)
 {
-	struct out out = {0};
+	struct out out;
 
+	out.size = 0; /* the rest is not looked at before it is written */
 	if (needs_prefix(rules, in_root, component, size))
 		add(&out, "%~", 2);
 	escape(rules, component, size, &out);

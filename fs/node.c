@@ -2,20 +2,17 @@
  *
  * node.c - see node.h.
  */
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-/* uthash reads these when it is included: before fs/node.h includes it */
-#define HASH_NONFATAL_OOM             1
-#define HASH_FUNCTION(key, size, ret) ((ret) = (unsigned)XXH3_64bits((key), (size)))
-
-#include "fs/children.h"
 #include "fs/node.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "fs/children.h"
 
 /* --- nodes --- */
 
@@ -182,15 +179,14 @@ int tree_init(struct tree *tree, const struct name_rules *rules)
 
 void tree_clear(struct tree *tree)
 {
-	struct node *node = tree->table;
+	struct node *node;
+	size_t at = 0;
 
-	HASH_CLEAR(hh, tree->table);
-	while (node) {
-		struct node *next = node->hh.next;
+	while ((node = nodetable_next(&tree->table, &at))) {
 		node->flags &= (uint8_t)~NODE_LINKED;
 		node_free(node);
-		node = next;
 	}
+	nodetable_release(&tree->table);
 	if (tree->root) {
 		free(tree->root->children);
 		tree->root->children = NULL;
@@ -211,29 +207,7 @@ void tree_release(struct tree *tree)
 struct node *tree_find(const struct tree *tree, const struct node *parent, const char *name,
 		       size_t size)
 {
-	union {
-		struct node_key key;
-		char bytes[sizeof(struct node_key) + NAME_SIZE_MAX];
-	} probe;
-	struct node *node;
-	unsigned hash, key_size = (unsigned)(sizeof(struct node_key) + size);
-
-	if (size > NAME_SIZE_MAX)
-		return NULL;
-	probe.key.parent = (struct node *)parent; /* only compared */
-	memcpy(probe.bytes + sizeof(struct node_key), name, size);
-	HASH_FUNCTION(&probe, key_size, hash);
-	HASH_FIND_BYHASHVALUE(hh, tree->table, &probe, key_size, hash, node);
-	return node;
-}
-
-static int add_to_table(struct tree *tree, struct node *node)
-{
-	unsigned hash, key_size = (unsigned)(sizeof(struct node_key) + node->name_size);
-
-	HASH_FUNCTION(node->key, key_size, hash);
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, tree->table, node->key, key_size, hash, node);
-	return node->hh.tbl ? 0 : -ENOMEM;
+	return size > NAME_SIZE_MAX ? NULL : nodetable_find(&tree->table, parent, name, size);
 }
 
 static void count_logged(struct node *parent, const struct node *node, int delta)
@@ -250,7 +224,7 @@ int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_
 		return rc;
 	node->key->parent = parent;
 	node->frozen = parent->frozen;
-	rc = add_to_table(tree, node);
+	rc = nodetable_add(&tree->table, node);
 	if (rc < 0) {
 		children_remove(parent->children, node);
 		node->key->parent = NULL;
@@ -270,7 +244,7 @@ void tree_unlink(struct tree *tree, struct node *node)
 
 	assert(node_is_linked(node) && parent);
 	count_logged(parent, node, -1);
-	HASH_DELETE(hh, tree->table, node);
+	nodetable_remove(&tree->table, node);
 	children_remove(parent->children, node);
 	node->flags &= (uint8_t)~NODE_LINKED;
 	node->key->parent = NULL;
@@ -312,14 +286,14 @@ int tree_move(struct tree *tree, struct node *node, struct node *parent, const c
 		return rc;
 	}
 	count_logged(old_parent, node, -1);
-	HASH_DELETE(hh, tree->table, node);
+	nodetable_remove(&tree->table, node);
 	children_remove(old_parent->children, node);
 	replace_key(node, key);
 	set_name(node, name, name_size, component);
 	node->key->parent = parent;
 	rc = children_add(&parent->children, node, cookie);
 	assert(!rc); /* reserved */
-	rc = add_to_table(tree, node);
+	rc = nodetable_add(&tree->table, node);
 	assert(!rc); /* one left the table just before */
 	(void)rc;
 	count_logged(parent, node, 1);
@@ -339,7 +313,6 @@ static int key_to_heap(struct node *node)
 		return -ENOMEM;
 	memcpy(key, node->key, size);
 	replace_key(node, key);
-	node->hh.key = key;
 	return 0;
 }
 
@@ -373,13 +346,12 @@ void tree_exchange(struct tree *tree, struct node *a, struct node *b)
 	assert(a->flags & b->flags & NODE_EXTERNAL && a != b);
 	assert(atomic_load(&a->logged) && atomic_load(&b->logged)); /* so no count changes */
 	children_exchange(a->key->parent->children, a, b->key->parent->children, b);
-	/* one after the other: an empty table would be freed */
-	HASH_DELETE(hh, tree->table, a);
+	nodetable_remove(&tree->table, a);
+	nodetable_remove(&tree->table, b);
 	swap_keys(a, b);
-	int rc = add_to_table(tree, a);
-	HASH_DELETE(hh, tree->table, b);
-	rc |= add_to_table(tree, b);
-	assert(!rc); /* one left the table just before */
+	int rc = nodetable_add(&tree->table, a);
+	rc |= nodetable_add(&tree->table, b);
+	assert(!rc); /* two left the table just before */
 	(void)rc;
 	node_update_ino(a);
 	node_update_ino(b);

@@ -17,11 +17,12 @@
 #define FS_NODE_H
 
 #include <stdatomic.h>
-#include <uthash.h>
+#include <stdbool.h>
 
 #include "datawal.h"
 #include "fs/attr.h"
 #include "fs/name.h"
+#include "fs/nodetable.h"
 
 struct content;
 struct children;
@@ -35,14 +36,13 @@ enum node_flag {
 	NODE_EXTERNAL = 1 << 6, /* `key` is on the heap, not behind the node */
 };
 
-/* What the hash table compares: the parent's address and the name. */
+/* What the table of nodes compares: the parent's address and the name. */
 struct node_key {
 	struct node *parent; /* NULL: the root, or out of the tree */
 	char name[];         /* no NUL behind; with NODE_STORED the component follows */
 };
 
 struct node {
-	UT_hash_handle hh;
 	atomic_uint_fast64_t refs; /* kernel lookups, opens, dirty content, the tree */
 	uint64_t ino;              /* st_ino: a hash of the key */
 	uint64_t cookie;           /* place in the parent's listing */
@@ -69,7 +69,7 @@ struct node {
 };
 
 struct tree {
-	struct node *table; /* all linked nodes but the root */
+	struct nodetable table; /* all linked nodes but the root */
 	struct node *root;
 	struct name_rules rules;
 	uint64_t count; /* linked nodes, the root included */

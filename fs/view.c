@@ -129,13 +129,15 @@ bool views_is_newest(struct views *views, const struct volume *volume)
 /* Whether the kernel or an open file counts on a node; the tree itself does once. */
 static bool is_known(const struct volume *volume)
 {
-	const struct node *node = volume->tree.table;
+	const struct node *node;
+	size_t at = 0;
 
 	if (atomic_load(&volume->tree.root->refs) > 1)
 		return true;
-	while (node && atomic_load(&node->refs) == 1)
-		node = node->hh.next;
-	return node != NULL;
+	while ((node = nodetable_next(&volume->tree.table, &at)))
+		if (atomic_load(&node->refs) > 1)
+			return true;
+	return false;
 }
 
 size_t views_collect(struct views *views)

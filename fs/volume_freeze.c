@@ -89,11 +89,13 @@ int volume_freeze(struct volume *volume, const char *name, struct volume **ret)
 void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context)
 {
 	char name[NAME_SIZE_MAX + 1];
+	const struct node *node;
+	size_t at = 0;
 
 	/* before that there is but the root, and behind it the table stays as it is */
 	if (!atomic_load(&volume->loaded))
 		return;
-	for (const struct node *node = volume->tree.table; node; node = node->hh.next) {
+	while ((node = nodetable_next(&volume->tree.table, &at))) {
 		if (atomic_load(&node->refs) == 1) /* the tree's */
 			continue;
 		memcpy(name, node->key->name, node->name_size);

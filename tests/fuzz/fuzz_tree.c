@@ -6,6 +6,7 @@
  * The first byte: 1 flat layout; then the keys: a byte of size (255: the next one more),
  * that many bytes, and a byte whose lowest bit says whether there is a value.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/volume_internal.h"

@@ -53,7 +53,7 @@ command_file()
 # wait_until COMMAND...: until it succeeds; half a minute at most
 wait_until()
 {
-	local n
+	{ local n - && set +x; } 2> /dev/null # its rounds would hide what led to them
 	for n in $(seq 1500); do
 		! "$@" >/dev/null 2>&1 || return 0
 		read -rt 0.02 <> <(:) || true
@@ -100,7 +100,7 @@ run_one()
 	if [ $rc != 0 ]; then
 		echo "not ok $name"
 		[ $rc != 124 ] || echo "  took longer than $LIMIT s"
-		sed 's/^/  /' "$W/log" | tail -12
+		sed 's/^/  /' "$W/log" | tail -40
 	elif [ -e "$W/skip" ]; then
 		echo "skip $name: $(cat "$W/skip")"
 	else
