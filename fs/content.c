@@ -36,7 +36,7 @@ void content_free(struct content *content, struct dw_store *store)
 	free(content);
 }
 
-int content_reserve(struct content *content, size_t size)
+int content_reserve_from(struct content *content, size_t offset, size_t size)
 {
 	size_t used = atomic_load(&content->node->size);
 	size_t capacity = content->capacity ? content->capacity : 512;
@@ -50,9 +50,14 @@ int content_reserve(struct content *content, size_t size)
 		content->data = data;
 		content->capacity = capacity;
 	}
-	if (size > used)
-		memset(content->data + used, 0, size - used);
+	if (offset > used)
+		memset(content->data + used, 0, offset - used);
 	return 0;
+}
+
+int content_reserve(struct content *content, size_t size)
+{
+	return content_reserve_from(content, size, size);
 }
 
 int content_pin(struct content *content, struct dw_store *store, struct dw_bytes key)

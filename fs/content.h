@@ -36,6 +36,8 @@ void content_free(struct content *content, struct dw_store *store);
 
 /* Have room for `size` bytes, those beyond node->size zero.  0 or -ENOMEM. */
 int content_reserve(struct content *content, size_t size);
+/* The same, but what is behind `offset` the caller writes. */
+int content_reserve_from(struct content *content, size_t offset, size_t size);
 
 /* Pin the newest record of `key`, unless one is pinned.  0 or -errno. */
 int content_pin(struct content *content, struct dw_store *store, struct dw_bytes key);

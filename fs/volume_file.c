@@ -331,7 +331,7 @@ static int write_locked(struct volume *volume, struct node *node, const void *da
 	int rc = volume_load_content(volume, node, &content);
 
 	if (!rc && end > atomic_load(&node->size))
-		rc = content_reserve(content, end);
+		rc = content_reserve_from(content, (size_t)offset, end);
 	if (rc < 0)
 		return rc;
 	if (size)

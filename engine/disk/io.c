@@ -46,15 +46,34 @@ static ssize_t posix_preadv(struct io *io, int fd, const struct iovec *iov, int 
 	return n < 0 ? -errno : n;
 }
 
+/* A larger write has the page cache look for larger pieces of memory than there may be at
+ * hand: 60 MiB at once were written at 0.3 to 5 GB/s, by the MiB always at 3 to 5. */
+enum { WRITE_MAX = 1 << 20 };
+
+/* The vectors up to the one with which they hold WRITE_MAX bytes or more. */
+static int first_vectors(const struct iovec *iov, int count)
+{
+	size_t size = 0;
+	int n = 0;
+
+	while (n < count && size < WRITE_MAX)
+		size += iov[n++].iov_len;
+	/* a large one begins by itself */
+	return n > 1 && size > WRITE_MAX ? n - 1 : n;
+}
+
+/* It may be a part of what there is. */
 static ssize_t posix_pwritev(struct io *io, int fd, const struct iovec *iov, int count,
 			     off_t offset)
 {
 	ssize_t n;
 
 	(void)io;
+	count = first_vectors(iov, count);
 	/* most are one piece, which costs the kernel less */
 	if (count == 1)
-		RETRY(n, pwrite(fd, iov->iov_base, iov->iov_len, offset));
+		RETRY(n, pwrite(fd, iov->iov_base,
+				iov->iov_len < WRITE_MAX ? iov->iov_len : WRITE_MAX, offset));
 	else
 		RETRY(n, pwritev(fd, iov, count, offset));
 	return n < 0 ? -errno : n;
