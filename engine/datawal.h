@@ -270,7 +270,10 @@ int dw_snapshot(struct dw_store *store, struct dw_store **ret);
 /* --- the whole store ---------------------------------------------------- */
 
 /* The JSONL export of one moment of the store, as a stream: the same bytes that
- * dw_export_file() writes.  Memory does not grow with values. */
+ * dw_export_file() writes.  Memory does not grow with values: at most some 10 MiB.
+ * From 2,048 keys on, and with more than one processor, up to four threads of its own work ahead
+ * from the first dw_export_read() to the end; they block all signals, and dw_options.on_finding
+ * may be called by them. */
 struct dw_export;
 
 int dw_export_open(struct dw_store *store, struct dw_export **ret);
