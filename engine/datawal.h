@@ -272,12 +272,12 @@ int dw_snapshot(struct dw_store *store, struct dw_store **ret);
 /* The JSONL export of one moment of the store, as a stream: the same bytes that
  * dw_export_file() writes.  Memory does not grow with values: at most some 10 MiB.
  * From 2,048 keys on, and with more than one processor, up to four threads of its own work ahead
- * from the first dw_export_read() to the end; they block all signals, and dw_options.on_finding
+ * from the first dw_export_read() to the end; they block signals, and dw_options.on_finding
  * may be called by them. */
 struct dw_export;
 
 int dw_export_open(struct dw_store *store, struct dw_export **ret);
-/* Up to `size` further bytes; 0 at the end.  One thread at a time. */
+/* Up to `size` further bytes; 0 at the end.  An error stays.  One thread at a time. */
 ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size);
 void dw_export_close(struct dw_export *export);
 

@@ -53,13 +53,13 @@ static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 static ssize_t write_init(int fd, struct iovec *iov, int count, struct mount *mount)
 {
 	struct fuse_init_out answer = {0};
-	struct iovec with_ours[] = {iov[0], {&answer, iov[1].iov_len}};
 
 	if (count != 2 || iov[1].iov_len > sizeof answer ||
 	    iov[1].iov_len < offsetof(struct fuse_init_out, flags2) + sizeof answer.flags2) {
 		mount->direct = false;
 		return writev(fd, iov, count);
 	}
+	struct iovec with_ours[] = {iov[0], {&answer, iov[1].iov_len}};
 	memcpy(&answer, iov[1].iov_base, iov[1].iov_len);
 	answer.flags |= FUSE_INIT_EXT;
 	answer.flags2 |= (uint32_t)(DIRECT_IO_ALLOW_MMAP >> 32);
@@ -86,12 +86,13 @@ static ssize_t write_answer(int fd, struct iovec *iov, int count, void *userdata
 	struct mount *mount = userdata;
 	struct fuse_out_header header;
 
-	if (mount->init_answered || !mount->init_unique || iov[0].iov_len < sizeof header)
+	if (atomic_load(&mount->init_answered) || !mount->init_unique ||
+	    iov[0].iov_len < sizeof header)
 		return write_joined(fd, iov, count);
 	memcpy(&header, iov[0].iov_base, sizeof header);
 	if (header.unique != mount->init_unique)
 		return write_joined(fd, iov, count);
-	mount->init_answered = true;
+	atomic_store(&mount->init_answered, true);
 	return mount->direct ? write_init(fd, iov, count, mount) : writev(fd, iov, count);
 }
 

@@ -7,6 +7,7 @@
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
+#include <stdatomic.h>
 
 #include "fs/control.h"
 #include "fs/metrics.h"
@@ -20,7 +21,7 @@ struct mount {
 	struct metrics *metrics;
 	bool read_only;
 	uint64_t init_unique; /* of the kernel's first request; 0: it was not there yet */
-	bool init_answered;
+	atomic_bool init_answered;
 	bool direct;                  /* the kernel lets files past its pages be mapped, too */
 	void (*ready)(void *context); /* called once, when the kernel got its first answer */
 	void *context;

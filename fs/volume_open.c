@@ -23,7 +23,8 @@ void volume_note_open(struct volume *volume, struct node *node, int flags)
 	if (!node->opens++)
 		node->direct = only_writes && atomic_load(&volume->direct);
 	else if (node->direct && !only_writes)
-		node->suspect = true; /* who maps it may get a page that is being written */
+		node->suspect =
+			true; /* by mmap or splice it may get a page that is being written */
 }
 
 static void note_close(struct node *node)
@@ -70,7 +71,7 @@ int volume_open_file(struct volume *volume, struct node *node, int flags)
 	if (flags & O_TRUNC)
 		rc = volume_resize_locked(volume, node, 0);
 	if (rc < 0) {
-		note_close(node);
+		node->opens--; /* the kernel dropped no pages for it */
 		volume_drop_content(volume, node);
 	} else {
 		node_ref(node);

@@ -15,7 +15,8 @@
 enum {
 	WORKERS_MAX = 4,
 	RING = 2 * WORKERS_MAX,
-	BLOCK_ITEMS = 1024,
+	ITEMS_MIN = 2048,
+	BLOCK_ITEMS = 128,    /* few, so that one large item leaves little to the taker */
 	BLOCK_SIZE = 1 << 20, /* bytes from which on a block is given back */
 };
 
@@ -103,12 +104,14 @@ static int processors(void)
 	return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : CPU_COUNT(&set);
 }
 
-/* Signals are for the program's own threads. */
+/* Signals are for the program's own threads; but a fault is the thread's, and with SIGBUS blocked
+ * a page of a segment that cannot be read would end the process. */
 static void start_workers(struct crew *crew, int wanted)
 {
 	sigset_t all, old;
 
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGBUS);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &old);
 	while (crew->started < wanted &&
 	       !pthread_create(&crew->threads[crew->started], NULL, work, crew))
@@ -120,7 +123,7 @@ int crew_start(size_t count, crew_work_fn *work_fn, void *context, struct crew *
 {
 	int wanted = processors();
 
-	if (wanted < 2 || count < 2 * BLOCK_ITEMS)
+	if (wanted < 2 || count < ITEMS_MIN)
 		return -EAGAIN;
 	struct crew *crew = calloc(1, sizeof *crew);
 	if (!crew)

@@ -29,6 +29,7 @@ struct dw_export {
 	struct dw_store *store;
 	struct dw_iter *iter;
 	bool begun;
+	int failed;          /* -errno: what it came to; from then on it stays */
 	struct crew *crew;   /* NULL: there is none */
 	size_t next, end;    /* items that are to be encoded here */
 	bool in_value;       /* a line is open; the next piece starts at value_offset */
@@ -144,8 +145,7 @@ static int gather(struct dw_export *export)
 
 /* --- the stream --- */
 
-/* Have further bytes, none at the end.  0 or -errno. */
-static int fill(struct dw_export *export)
+static int fill_from(struct dw_export *export)
 {
 	size_t count = dw_iter_count(export->iter);
 
@@ -164,6 +164,17 @@ static int fill(struct dw_export *export)
 			return rc;
 	}
 	return 0;
+}
+
+/* Have further bytes, none at the end.  0 or -errno: who reads on behind a failure must not
+ * get what comes behind the place of it. */
+static int fill(struct dw_export *export)
+{
+	if (!export->failed)
+		export->failed = fill_from(export);
+	if (export->failed)
+		export->size = export->given = 0;
+	return export->failed;
 }
 
 ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size)

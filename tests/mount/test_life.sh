@@ -199,6 +199,25 @@ test_life_torn_tail()
 }
 
 # A damaged value is an I/O error, never data; all others are read.
+# A page of a mapped segment that is gone is an error of that one read, in whatever thread.
+test_life_unreadable_pages()
+{
+	mount_store
+	head -c 100000 /dev/urandom > "$M/a"
+	head -c 100000 /dev/urandom > "$M/b"
+	unmount_store
+	mount_store
+	cmp "$M/a" "$M/a"
+	truncate -s 110000 "$S/00000001.dwal"
+	fails cat "$M/b"
+	grep -q 'Input/output' "$W/stderr"
+	[ "$(wc -c < "$M/a")" = 100000 ]
+	cat "$M/a" > /dev/null
+	kill -0 "$(cat "$S/.lock")"
+	umount "$M"
+	wait_released
+}
+
 test_life_damaged_value()
 {
 	mount_store

@@ -275,6 +275,35 @@ static void test_export_damaged(void)
 	stores_close(store);
 }
 
+/* Who reads on behind an error does not get what comes behind the place of it. */
+static void test_export_error_stays(void)
+{
+	struct dw_store *store = stores_open(stores_dir(), 0);
+	struct dw_export *export = NULL;
+	struct dw_stat stat;
+	char key[16], segment[160], piece[1000];
+	ssize_t n;
+
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(key, sizeof key, "%05d", i);
+		stores_put(store, key, "value");
+	}
+	CHECK_EQ(dw_stat(store, stores_bytes("02222"), &stat), 0);
+	(void)snprintf(segment, sizeof segment, "/proc/self/fd/%d/%08u.dwal",
+		       dw_directory_fd(store), stat.segment);
+	/* what is behind the cut is mapped, and gone: in a thread of the crew as well */
+	CHECK_EQ(truncate(segment, (off_t)stat.offset / 4096 * 4096), 0);
+	CHECK_EQ(dw_export_open(store, &export), 0);
+	do
+		n = dw_export_read(export, piece, sizeof piece);
+	while (n > 0);
+	CHECK_EQ(n, -EBADMSG);
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(dw_export_read(export, piece, sizeof piece), -EBADMSG);
+	dw_export_close(export);
+	(void)dw_close(store); /* its segment was cut off behind its back */
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -283,6 +312,7 @@ int main(int argc, char **argv)
 		{"crew_not_worth_it", test_crew_not_worth_it},
 		{"export_large", test_export_large},
 		{"export_damaged", test_export_damaged},
+		{"export_error_stays", test_export_error_stays},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
