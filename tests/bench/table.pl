@@ -237,15 +237,13 @@ set key top right
 set style fill solid noborder
 clamp(x) = x > 13 ? 13 : x < 0.075 ? 0.075 : x
 END
-	for (['met', \@met], ['missed', \@missed]) {
-		my ($name, $data) = @$_;
-		# gnuplot refuses a block without points
-		print $g "\$$name << END_OF_DATA\n", map({ "$_\n" } @$data), (@$data ? () : "NaN NaN NaN\n"), "END_OF_DATA\n";
-	}
+	# gnuplot refuses, or dies of, a block without points
+	my @blocks = grep { @{$_->[1]} } ['met', \@met, '#4a9d5b', 'left'], ['missed', \@missed, '#c9563c', 'right'];
+	print $g "\$$_->[0] << END_OF_DATA\n", map({ "$_\n" } @{$_->[1]}), "END_OF_DATA\n" for @blocks;
 	print $g 'plot ', join(', ', map {
-		"\$$_->[0] using (1):2:(1):(clamp(\$1)):(\$2-0.35):(\$2+0.35) with boxxyerror lc rgb '$_->[1]' title '$_->[0]', "
-		. "'' using (clamp(\$1) * (\$1 < 1 ? 0.96 : 1.04)):2:3 with labels $_->[2] notitle"
-	} ['met', '#4a9d5b', 'left'], ['missed', '#c9563c', 'right']), "\n";
+		"\$$_->[0] using (1):2:(1):(clamp(\$1)):(\$2-0.35):(\$2+0.35) with boxxyerror lc rgb '$_->[2]' title '$_->[0]', "
+		. "'' using (clamp(\$1) * (\$1 < 1 ? 0.96 : 1.04)):2:3 with labels $_->[3] notitle"
+	} @blocks), "\n";
 	close $g or fault('gnuplot failed');
 }
 

@@ -116,6 +116,7 @@ bar_peers() # PART: whom its bars name
 
 test_bench_chart()
 {
+	local times
 	if ! command -v gnuplot > /dev/null; then
 		echo "no gnuplot" > "$W/skip"
 		exit 0
@@ -127,6 +128,13 @@ test_bench_chart()
 	# each bar with a verdict has its label; what is only shown has none
 	[ "$(grep -cE '(rate|time|level|memory|best of some): ' "$W/chart.svg")" = 12 ]
 	[ "$(grep -c 'shown' "$W/chart.svg")" = 0 ]
+	# all met, all missed: the other kind has no points
+	for times in 0.1 10; do
+		printf 'ours us\nrate | s:put\n  at least %s x a\n' "$times" > "$W/one.bars"
+		table -g "$W/chart.svg" "$W/one.bars" "$FIXTURES/figures.csv"
+		[ ! -s "$W/err" ]
+		tail -2 "$W/chart.svg" | grep -q '</svg>'
+	done
 }
 
 run_one()
