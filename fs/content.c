@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct content *content_new(struct node *node)
+struct content *content_new(struct node *node, struct spare *spare)
 {
 	struct content *content = calloc(1, sizeof *content);
 
-	if (content)
+	if (content) {
 		content->node = node;
+		content->spare = spare;
+	}
 	return content;
 }
 
@@ -26,30 +28,44 @@ static void unpin(struct content *content, struct dw_store *store)
 	content->ref_key = NULL;
 }
 
-void content_free(struct content *content, struct dw_store *store)
+bool content_free(struct content *content, struct dw_store *store)
 {
-	if (!content)
-		return;
 	assert(!content->dirty);
 	unpin(content, store);
-	free(content->data);
+	bool kept = spare_give(content->spare, content->data, content->capacity);
 	free(content);
+	return kept;
+}
+
+/* Room for `size` bytes, of which the first `used` are there. */
+static int grow(struct content *content, size_t used, size_t size)
+{
+	size_t capacity = content->capacity ? content->capacity : 512;
+	uint8_t *data = spare_take(content->spare, size, &capacity);
+
+	assert(used <= content->capacity);
+	if (data) {
+		if (used)
+			memcpy(data, content->data, used);
+		free(content->data);
+	} else {
+		while (capacity < size)
+			capacity *= 2;
+		data = realloc(content->data, capacity);
+	}
+	if (!data)
+		return -ENOMEM;
+	content->data = data;
+	content->capacity = capacity;
+	return 0;
 }
 
 int content_reserve_from(struct content *content, size_t offset, size_t size)
 {
 	size_t used = atomic_load(&content->node->size);
-	size_t capacity = content->capacity ? content->capacity : 512;
 
-	if (size > content->capacity) {
-		while (capacity < size)
-			capacity *= 2;
-		uint8_t *data = realloc(content->data, capacity);
-		if (!data)
-			return -ENOMEM;
-		content->data = data;
-		content->capacity = capacity;
-	}
+	if (size > content->capacity && grow(content, used, size) < 0)
+		return -ENOMEM;
 	if (offset > used)
 		memset(content->data + used, 0, offset - used);
 	return 0;
@@ -85,7 +101,10 @@ static int load_bytes(struct content *content, struct dw_store *store, size_t si
 
 	if (content->ref.value_size != size)
 		return -ESTALE; /* the store was changed behind our back */
-	uint8_t *data = malloc(size);
+	size_t capacity = size;
+	uint8_t *data = spare_take(content->spare, size, &capacity);
+	if (!data)
+		data = malloc(size);
 	if (!data)
 		return -ENOMEM;
 	ssize_t n = dw_ref_read(store, &content->ref, key, data, size, 0);
@@ -94,7 +113,7 @@ static int load_bytes(struct content *content, struct dw_store *store, size_t si
 		return n < 0 ? (int)n : -EIO;
 	}
 	content->data = data;
-	content->capacity = size;
+	content->capacity = capacity;
 	return 0;
 }
 

@@ -11,9 +11,11 @@
 #define FS_CONTENT_H
 
 #include "fs/node.h"
+#include "fs/spare.h"
 
 struct content {
 	struct node *node; /* not counted, but while `dirty` */
+	struct spare *spare; /* where `data` comes from and goes to, if it is large; borrowed */
 	uint8_t *data;     /* owned; the first node->size bytes count */
 	size_t capacity;
 	bool loaded;       /* `data` is the value; else it is in the log */
@@ -29,10 +31,10 @@ struct content {
 };
 
 /* Nothing loaded, nothing pinned.  NULL: no memory. */
-struct content *content_new(struct node *node);
+struct content *content_new(struct node *node, struct spare *spare);
 
-/* Give back what it holds. */
-void content_free(struct content *content, struct dw_store *store);
+/* Give back what it holds.  True: spare_expire() should hear of it. */
+bool content_free(struct content *content, struct dw_store *store);
 
 /* Have room for `size` bytes, those beyond node->size zero.  0 or -ENOMEM. */
 int content_reserve(struct content *content, size_t size);

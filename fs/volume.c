@@ -115,12 +115,15 @@ static int init_locks(struct volume *volume)
 	if (!rc)
 		rc = -pthread_cond_init(&volume->wake, &clock);
 	(void)pthread_condattr_destroy(&clock);
+	if (!rc)
+		rc = spare_init(&volume->spare);
 	return rc;
 }
 
 void volume_free(struct volume *volume)
 {
 	tree_release(&volume->tree);
+	spare_release(&volume->spare);
 	(void)attrstore_close(volume->attrs); /* here only what was not written to */
 	free((void *)volume->options.reserved);
 	free(volume);
@@ -270,13 +273,15 @@ static bool wait_due(struct volume *volume)
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	while (!volume->stopping) {
 		int64_t now = monotonic_ms();
-		if (!volume->dirty) {
+		int64_t due = volume->dirty ? volume->dirty->due_ms : INT64_MAX;
+		int64_t spare_due = spare_expire(&volume->spare, now);
+		if (due <= now)
+			break;
+		due = due < spare_due ? due : spare_due;
+		if (due == INT64_MAX) {
 			(void)pthread_cond_wait(&volume->wake, &volume->dirty_lock);
 			continue;
 		}
-		int64_t due = volume->dirty->due_ms;
-		if (due <= now)
-			break;
 		const struct timespec until = {due / 1000, due % 1000 * 1000000};
 		(void)pthread_cond_timedwait(&volume->wake, &volume->dirty_lock, &until);
 	}

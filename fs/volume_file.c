@@ -26,7 +26,7 @@ enum { SMALL_VALUE = 128 << 10 };
 int volume_get_content(struct volume *volume, struct node *node, struct content **ret)
 {
 	if (!node->content) {
-		node->content = content_new(node);
+		node->content = content_new(node, &volume->spare);
 		if (!node->content)
 			return -ENOMEM;
 		(void)pthread_mutex_lock(&volume->dirty_lock);
@@ -46,7 +46,11 @@ void volume_free_content(struct volume *volume, struct node *node)
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	DL_DELETE2(volume->contents, content, prev_all, next_all);
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
-	content_free(content, volume->store);
+	if (content_free(content, volume->store)) {
+		(void)pthread_mutex_lock(&volume->dirty_lock);
+		(void)pthread_cond_signal(&volume->wake);
+		(void)pthread_mutex_unlock(&volume->dirty_lock);
+	}
 	node->content = NULL;
 }
 

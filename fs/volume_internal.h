@@ -32,6 +32,7 @@ struct volume {
 	/* Each node has one of these for its content, attributes and count of opens. */
 	pthread_mutex_t node_locks[NODE_LOCKS];
 
+	struct spare spare;         /* for contents; the committer gives it back */
 	pthread_mutex_t dirty_lock; /* covers the rest */
 	struct content *dirty;      /* oldest first */
 	struct content *contents;   /* all there are */
