@@ -136,6 +136,7 @@ int volume_new(const struct volume_options *options, struct volume **ret)
 	if (!volume)
 		return -ENOMEM;
 	volume->options = *options;
+	volume->wakes_ms = INT64_MAX;
 	volume->options.reserved = strdup(options->reserved ? options->reserved : "");
 	if (!volume->options.commit_ms)
 		volume->options.commit_ms = COMMIT_MS_DEFAULT;
@@ -205,8 +206,10 @@ void volume_mark_dirty(struct volume *volume, struct content *content)
 	node_ref(content->node);
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	content->due_ms = monotonic_ms() + volume->options.commit_ms;
-	if (!volume->dirty)
+	if (content->due_ms < volume->wakes_ms) { /* once in a while: a wake-up costs us time */
+		volume->wakes_ms = content->due_ms;
 		(void)pthread_cond_signal(&volume->wake);
+	}
 	DL_APPEND(volume->dirty, content);
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
 }
@@ -278,11 +281,14 @@ static bool wait_due(struct volume *volume)
 		if (due <= now)
 			break;
 		due = due < spare_due ? due : spare_due;
-		if (due == INT64_MAX) {
+		if (due < volume->wakes_ms || volume->wakes_ms <= now)
+			volume->wakes_ms = due;
+		if (volume->wakes_ms == INT64_MAX) {
 			(void)pthread_cond_wait(&volume->wake, &volume->dirty_lock);
 			continue;
 		}
-		const struct timespec until = {due / 1000, due % 1000 * 1000000};
+		const struct timespec until = {volume->wakes_ms / 1000,
+					       volume->wakes_ms % 1000 * 1000000};
 		(void)pthread_cond_timedwait(&volume->wake, &volume->dirty_lock, &until);
 	}
 	bool go_on = !volume->stopping;

@@ -37,6 +37,7 @@ struct volume {
 	struct content *dirty;      /* oldest first */
 	struct content *contents;   /* all there are */
 	pthread_cond_t wake;
+	int64_t wakes_ms; /* when the committer looks by itself; INT64_MAX: when it is woken */
 	pthread_t committer;
 	bool running, stopping;
 };

@@ -4,7 +4,6 @@
  * see of a file that is removed or replaced, and what reaches the log when.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -463,38 +462,6 @@ static void test_unmount_commits(void)
 	volumes_unmount(v);
 }
 
-/* Wait, for a minute at most, until the background thread put a value. */
-static bool wait_for(struct volume *volume, const char *key, const char *value)
-{
-	for (int i = 0; i < 60000; i++) {
-		if (stores_holds(volume_store(volume), stores_bytes(key), stores_bytes(value)))
-			return true;
-		(void)poll(NULL, 0, 1); /* the store has no event to wait on */
-	}
-	return false;
-}
-
-static void test_committer(void)
-{
-	struct volume_options options = volumes_defaults;
-
-	options.commit_ms = 5;
-	struct volume *v = volumes_mount_with(stores_dir(), &options, 0);
-	CHECK_EQ(volume_start(v), 0);
-	struct node *f = volumes_open(v, "f", O_CREAT | O_RDWR, NULL);
-	volumes_write_at(v, f, "one", 3, 0);
-	CHECK(wait_for(v, "f", "one"));
-	struct node *g = volumes_open(v, "g", O_CREAT | O_RDWR, NULL);
-	CHECK(wait_for(v, "g", ""));
-	volumes_write_at(v, f, "two", 3, 0);
-	CHECK(wait_for(v, "f", "two"));
-	uint64_t puts = puts_so_far(v);
-	volumes_done(v, f);
-	volumes_done(v, g);
-	CHECK_EQ(puts_so_far(v), puts); /* nothing was left to do */
-	volumes_unmount(v);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -512,7 +479,6 @@ int main(int argc, char **argv)
 		{"volume_give", test_give},
 		{"volume_one_put", test_one_put},
 		{"volume_unmount_commits", test_unmount_commits},
-		{"volume_committer", test_committer},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
