@@ -51,9 +51,9 @@ test_backup_rsync()
 	# a second one transfers nothing, by sums as well; also after the next mount
 	[ -z "$(rsync -acin "$W/tree/" "$M/synced/")" ]
 	remount_store
-	[ -z "$(rsync -rtin --omit-dir-times "$W/tree/" "$M/synced/")" ]
+	[ -z "$(rsync -ain "$W/tree/" "$M/synced/")" ]
 	echo more >> "$W/tree/last"
-	[ "$(rsync -rti --omit-dir-times "$W/tree/" "$M/synced/" | wc -l)" = 1 ]
+	[ "$(rsync -ai "$W/tree/" "$M/synced/" | wc -l)" = 1 ]
 	rsync -a --inplace --no-whole-file "$W/tree/" "$M/synced/"
 	rm "$W/tree/empty"
 	rsync -a --delete "$W/tree/" "$M/synced/"

@@ -48,7 +48,7 @@ static void test_asleep(void)
 	enum { ROUNDS = 60 };
 	struct volume_options options = volumes_defaults;
 	struct node *open[ROUNDS];
-	char name[16];
+	char name[32];
 
 	options.commit_ms = 20;
 	struct volume *v = volumes_mount_with(stores_dir(), &options, 0);
