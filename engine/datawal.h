@@ -388,6 +388,9 @@ struct dw_maintain_options {
  * -EAGAIN: no thread can be had.  On failure nothing goes on in the background. */
 int dw_maintain(struct dw_store *store, const struct dw_maintain_options *options);
 
+/* How many dw_sync() calls one fdatasync(2) served: 1, 2, up to 4, up to 8, more. */
+enum { DW_SYNC_SHARES = 5 };
+
 struct dw_stats {
 	uint64_t keys;
 	uint32_t segments;
@@ -398,6 +401,8 @@ struct dw_stats {
 	uint64_t puts, deletes, raws; /* appended since open */
 	uint64_t bytes_appended;
 	uint64_t syncs_asked, syncs_done; /* dw_sync() calls, and fdatasync(2) calls they took */
+	uint64_t syncs_served[DW_SYNC_SHARES]; /* those that did not fail, by that */
+	uint64_t calls_served;                 /* by all of these */
 	uint64_t rotations, compactions;
 	uint64_t damage; /* damaged records met while reading */
 	int poisoned;    /* 0 or the errno that stopped the writer */

@@ -14,9 +14,9 @@
 #include "fs/spare.h"
 
 struct content {
-	struct node *node; /* not counted, but while `dirty` */
+	struct node *node;   /* not counted, but while `dirty` */
 	struct spare *spare; /* where `data` comes from and goes to, if it is large; borrowed */
-	uint8_t *data;     /* owned; the first node->size bytes count */
+	uint8_t *data;       /* owned; the first node->size bytes count */
 	size_t capacity;
 	bool loaded;       /* `data` is the value; else it is in the log */
 	bool dirty;        /* the log does not have it yet */

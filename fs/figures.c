@@ -40,6 +40,24 @@ static void print_records(const struct dw_stats *s, FILE *out)
 	(void)fprintf(out, "%s{type=\"raw\"} %" PRIu64 "\n", name, s->raws);
 }
 
+static void print_shares(const struct dw_stats *s, FILE *out)
+{
+	static const char name[] = "datawalfs_store_calls_per_sync";
+	uint64_t count = 0;
+
+	metrics_print_head(out, name, "histogram",
+			   "Requests for a sync of the log that one sync served.");
+	for (size_t i = 0; i < DW_SYNC_SHARES; i++) {
+		count += s->syncs_served[i];
+		if (i < DW_SYNC_SHARES - 1)
+			(void)fprintf(out, "%s_bucket{le=\"%d\"} %" PRIu64 "\n", name, 1 << i,
+				      count);
+	}
+	(void)fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
+	(void)fprintf(out, "%s_sum %" PRIu64 "\n", name, s->calls_served);
+	(void)fprintf(out, "%s_count %" PRIu64 "\n", name, count);
+}
+
 void figures_print(struct dw_store *store, FILE *out)
 {
 	static const char gauge[] = "gauge", counter[] = "counter";
@@ -57,11 +75,10 @@ void figures_print(struct dw_store *store, FILE *out)
 	metrics_print_one(out, "datawalfs_store_appended_bytes_total", counter,
 			  "Bytes appended to the log since the mount.", s.bytes_appended);
 	metrics_print_one(out, "datawalfs_store_sync_calls_total", counter,
-			  "Requests for a sync of the log; divided by "
-			  "datawalfs_store_syncs_total, how many shared each.",
-			  s.syncs_asked);
+			  "Requests for a sync of the log.", s.syncs_asked);
 	metrics_print_one(out, "datawalfs_store_syncs_total", counter,
 			  "Syncs of the log that were done for them.", s.syncs_done);
+	print_shares(&s, out);
 	metrics_print_one(out, "datawalfs_store_rotations_total", counter,
 			  "Segments begun since the mount.", s.rotations);
 	metrics_print_one(out, "datawalfs_store_compactions_total", counter,

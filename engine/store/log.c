@@ -385,14 +385,47 @@ static int sync_once(struct log *log, uint64_t *reach_ret)
 	return rc;
 }
 
+/* A sync reached `synced`: whom it served wait no more. */
+static void count_served_locked(struct log *log)
+{
+	struct sync_call **at = &log->calls;
+	size_t served = 0, share = 0;
+
+	while (*at) {
+		if ((*at)->want > log->synced) {
+			at = &(*at)->next;
+			continue;
+		}
+		*at = (*at)->next;
+		served++;
+	}
+	while (share < DW_SYNC_SHARES - 1 && served > (size_t)1 << share)
+		share++;
+	log->syncs_served[share]++;
+	log->calls_served += served;
+}
+
+static void forget_call_locked(struct log *log, const struct sync_call *call)
+{
+	struct sync_call **at = &log->calls;
+
+	while (*at && *at != call)
+		at = &(*at)->next;
+	if (*at)
+		*at = call->next;
+}
+
 int log_sync(struct log *log)
 {
-	uint64_t want = atomic_load(&log->appended), reach = 0;
+	struct sync_call call = {.want = atomic_load(&log->appended)};
+	uint64_t reach = 0;
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&log->sync_lock);
 	log->syncs_asked++;
-	while (!(rc = log_check(log)) && log->synced < want) {
+	call.next = log->calls;
+	log->calls = &call;
+	while (!(rc = log_check(log)) && log->synced < call.want) {
 		if (log->syncing) {
 			(void)pthread_cond_wait(&log->sync_done, &log->sync_lock);
 			continue;
@@ -405,8 +438,11 @@ int log_sync(struct log *log)
 		log->syncs_done++;
 		if (!rc && reach > log->synced)
 			log->synced = reach;
+		if (!rc)
+			count_served_locked(log);
 		(void)pthread_cond_broadcast(&log->sync_done);
 	}
+	forget_call_locked(log, &call); /* one that no sync was needed for, or that failed */
 	(void)pthread_mutex_unlock(&log->sync_lock);
 	return rc;
 }

@@ -17,6 +17,12 @@
 #include "disk/segment.h"
 #include "store/ahead.h"
 
+/* A call of log_sync() that waits. */
+struct sync_call {
+	uint64_t want; /* of `appended`, how many are to be on disk */
+	struct sync_call *next;
+};
+
 struct log {
 	struct fdpool *pool;
 	uint64_t segment_size; /* bytes; rotate before exceeding them */
@@ -45,9 +51,11 @@ struct log {
 	pthread_mutex_t sync_lock; /* order: never taken with `lock` held */
 	pthread_cond_t sync_done;
 	/* under `sync_lock`: */
-	uint64_t synced; /* of `appended`, how many are on disk */
-	bool syncing;    /* somebody is in fdatasync(2) */
+	uint64_t synced;         /* of `appended`, how many are on disk */
+	bool syncing;            /* somebody is in fdatasync(2) */
+	struct sync_call *calls; /* that no sync has served yet */
 	uint64_t syncs_asked, syncs_done;
+	uint64_t syncs_served[DW_SYNC_SHARES], calls_served;
 };
 
 int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size);

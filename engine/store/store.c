@@ -429,6 +429,8 @@ void dw_get_stats(struct dw_store *store, struct dw_stats *ret)
 	(void)pthread_mutex_lock(&log->sync_lock);
 	stats.syncs_asked = log->syncs_asked;
 	stats.syncs_done = log->syncs_done;
+	memcpy(stats.syncs_served, log->syncs_served, sizeof stats.syncs_served);
+	stats.calls_served = log->calls_served;
 	(void)pthread_mutex_unlock(&log->sync_lock);
 	*ret = stats;
 }

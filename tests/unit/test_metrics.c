@@ -132,6 +132,9 @@ static void test_figures(void)
 		       (unsigned long long)(stats.bytes - stats.live_bytes));
 	CHECK(has(text, want));
 	CHECK(has(text, "datawalfs_store_sync_calls_total 1"));
+	CHECK(has(text, "datawalfs_store_calls_per_sync_bucket{le=\"1\"} 1"));
+	CHECK(has(text, "datawalfs_store_calls_per_sync_sum 1"));
+	CHECK(has(text, "datawalfs_store_calls_per_sync_count 1"));
 	free(text);
 	text = figures_json(store, true);
 	CHECK(strstr(text, "\"keys\":1,") && !strchr(text, '\n'));
