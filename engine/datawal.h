@@ -30,8 +30,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define DW_KEY_SIZE_MAX         65536u    /* wire version 1 */
-#define DW_VALUE_SIZE_MAX       67108864u /* wire version 1; 64 MiB */
+#define DW_KEY_SIZE_MAX   65536u    /* wire version 1 */
+#define DW_VALUE_SIZE_MAX 67108864u /* wire version 1; 64 MiB */
+/* The directory in a store's that has the attributes of its keys, a store itself. */
+#define DW_ATTR_DIRECTORY       ".attr"
 #define DW_SEGMENT_SIZE_DEFAULT (256ull << 20)
 
 struct dw_store;
@@ -118,7 +120,8 @@ struct dw_report {
 /* Open the store in directory `path`.
  * -ENOENT, -ENOTDIR; -EBUSY: another process writes it (DW_FINDING_LOCKED);
  * -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed; `datawal repair`);
- * -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file.
+ * -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file;
+ * -EEXIST: .lock is no regular file (DW_FINDING_IO).
  * A writer quarantines a torn tail before this returns.
  * `report_ret` may be NULL; it is also set on -EBADMSG. */
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
@@ -150,7 +153,8 @@ struct dw_op {
  * consecutive txids.  When this returns 0 the records outlive the process;
  * dw_sync() makes them outlive the machine.
  * All or nothing while the process lives; a crash may leave a prefix of `ops`.
- * -E2BIG: a key over DW_KEY_SIZE_MAX; -EFBIG: a value over DW_VALUE_SIZE_MAX;
+ * -E2BIG: a key over DW_KEY_SIZE_MAX; -EFBIG: a value over DW_VALUE_SIZE_MAX, or
+ * RLIMIT_FSIZE;
  * -EINVAL: a Delete with a value, an unknown type; -EOVERFLOW: txids are used up.
  * None of these writes a byte. */
 int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count);
@@ -283,7 +287,7 @@ void dw_export_close(struct dw_export *export);
 
 /* Write the export to `path` (temporary file, sync, rename, sync of the
  * directory).  A file of that name is replaced; on failure it is as it was.
- * -EINVAL: `path` is a file of the store itself. */
+ * -EINVAL: `path` is a file of the store itself, or neither a file nor a directory. */
 int dw_export_file(struct dw_store *store, const char *path);
 
 /* Write the live view to a fresh store in directory `path` (made if missing):

@@ -17,7 +17,7 @@
 #include <syslog.h>
 #include <uthash.h>
 
-static const char directory[] = ".attr";
+static const char directory[] = DW_ATTR_DIRECTORY;
 
 /* A record that is to go. */
 struct pending {

@@ -117,12 +117,24 @@ static bool is_inside(const struct job *job, int dir_fd)
 
 	if (fstat(dir_fd, &dir) < 0)
 		return true;
-	if (!fstat(dw_directory_fd(volume_store(job->volume)), &other) &&
-	    dir.st_dev == other.st_dev && dir.st_ino == other.st_ino)
+	int store_fd = dw_directory_fd(volume_store(job->volume));
+	if (!fstat(store_fd, &other) && dir.st_dev == other.st_dev && dir.st_ino == other.st_ino)
+		return true;
+	if (!fstatat(store_fd, DW_ATTR_DIRECTORY, &other, 0) && dir.st_dev == other.st_dev &&
+	    dir.st_ino == other.st_ino)
 		return true;
 	/* what is mounted there now is this mount, or it has nothing to fear */
 	return !stat(job->control->mountpoint, &other) && dir.st_dev == other.st_dev &&
 	       other.st_ino == 1;
+}
+
+/* A device or a fifo, whatever link leads there: it would be replaced. */
+static bool is_special(const struct target *target)
+{
+	struct stat st;
+
+	return !fstatat(target->dir_fd, target->name, &st, 0) && !S_ISREG(st.st_mode) &&
+	       !S_ISDIR(st.st_mode);
 }
 
 static int export_to(struct job *job, const struct caller *caller, struct target *target)
@@ -132,6 +144,11 @@ static int export_to(struct job *job, const struct caller *caller, struct target
 	if (!rc && is_inside(job, target->dir_fd)) {
 		(void)snprintf(job->detail, TEXT_SIZE,
 			       "the path is inside the mount or the store; choose another one");
+		rc = -EINVAL;
+	}
+	if (!rc && is_special(target)) {
+		(void)snprintf(job->detail, TEXT_SIZE,
+			       "the path is neither a file nor a directory; choose another one");
 		rc = -EINVAL;
 	}
 	if (!rc)

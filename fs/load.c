@@ -50,11 +50,20 @@ static int put_aside(struct load *load, struct node *dir, struct node *file)
 	return 0;
 }
 
-/* Later is newer: the times of what lies in a directory are all it has to go by. */
-static void age(struct node *dir, int64_t mtime_ns)
+/* Later is newer: the times of what lies in a directory are all it has to go by; where only
+ * directories do, of all that is below.  A time that was set by hand cannot be later than
+ * that was done. */
+static void age(struct node *dir, int64_t mtime_ns, const struct attrs *attrs)
 {
-	if (mtime_ns > atomic_load(&dir->mtime_ns))
+	if (attrs && attrs->set & ATTR_MTIME && attrs->set & ATTR_CTIME &&
+	    attrs->ctime_ns < mtime_ns)
+		mtime_ns = attrs->ctime_ns;
+	if (!(dir->flags & NODE_TIMED) || mtime_ns > atomic_load(&dir->mtime_ns))
 		atomic_store(&dir->mtime_ns, mtime_ns);
+	dir->flags |= NODE_TIMED;
+	while ((dir = dir->key->parent))
+		if (!(dir->flags & NODE_TIMED) && mtime_ns > atomic_load(&dir->mtime_ns))
+			atomic_store(&dir->mtime_ns, mtime_ns);
 }
 
 static struct node *new_node(struct load *load, struct node *parent, struct dw_bytes component,
@@ -122,7 +131,7 @@ static int add_file(struct load *load, struct node *dir, struct dw_bytes compone
 	atomic_store(&node->mtime_ns, stat->mtime_ns);
 	atomic_store(&node->logged, true);
 	node->attrs = take_attrs(load, key, stat);
-	age(dir, stat->mtime_ns);
+	age(dir, stat->mtime_ns, node->attrs);
 	struct node *there = tree_find(tree, dir, name.text, name.size);
 	rc = there ? put_aside(load, there, node) : tree_link(tree, dir, node, 0);
 	node_unref(node, 1);
@@ -173,7 +182,7 @@ static int add_key(void *context, struct dw_bytes key, const struct dw_stat *sta
 	}
 	if (at == end && dir != load->volume->tree.root && !stat->size) {
 		dir->flags |= NODE_MARKER;
-		age(dir, stat->mtime_ns);
+		age(dir, stat->mtime_ns, NULL);
 		return 0;
 	}
 	return add_later(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);

@@ -28,6 +28,7 @@ struct content;
 struct children;
 
 enum node_flag {
+	NODE_TIMED = 1 << 0,    /* directory: when loaded it had something directly in it */
 	NODE_LINKED = 1 << 1,   /* in the tree */
 	NODE_MARKER = 1 << 2,   /* directory: its marker key is in the log */
 	NODE_STORED = 1 << 3,   /* the component differs from the name and stands behind it */

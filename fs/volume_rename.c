@@ -299,10 +299,13 @@ static int move_key(struct renaming *r, const struct moving *moving, struct node
 	case STEP_REMOVE:
 		if (!is_dir)
 			atomic_store(&node->mtime_ns, volume_current_mtime(volume, node));
+		/* the times while the old name has them still */
+		if (!is_dir)
+			volume_keep_moved(volume, node, moved);
 		if (logged)
 			rc = dw_delete(volume->store, old);
-		if (!is_dir)
-			volume_keep_after_move(volume, node, old, moved);
+		if (!is_dir && !rc)
+			volume_keep_drop(volume, false, old);
 		break;
 	case STEP_FORGET:
 		if (is_dir)

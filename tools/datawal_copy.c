@@ -51,6 +51,11 @@ static int explain_copy(const struct args *args, const char *to, int rc)
 	if (rc == -EEXIST)
 		return fail(args, STATUS_USER, "'%s' has segments already; give a fresh directory",
 			    to);
+	if (rc == -EINVAL)
+		return fail(args, STATUS_USER,
+			    "'%s' belongs to the store, or is no file; choose another name, or - "
+			    "for standard output",
+			    to);
 	return fail(args, status_of(rc), "'%s': %s", to, strerror(-rc));
 }
 

@@ -112,6 +112,9 @@ int explain_open(struct args *args, int rc)
 			    "'%s' is damaged; see what 'datawal repair' would do", args->store);
 	if (rc == -ELOOP || rc == -EINVAL)
 		return fail(args, STATUS_HARD, "'%s': a segment is no regular file", args->store);
+	if (rc == -EEXIST)
+		return fail(args, STATUS_HARD, "'%s/.lock' is no regular file; move it away",
+			    args->store);
 	return fail(args, status_of(rc), "cannot open '%s': %s", args->store, strerror(-rc));
 }
 

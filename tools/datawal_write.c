@@ -87,7 +87,9 @@ static int explain_append(const struct args *args, int rc)
 	if (rc == -E2BIG)
 		return fail(args, STATUS_USER, "the key has more than %u bytes", DW_KEY_SIZE_MAX);
 	if (rc == -EFBIG)
-		return fail(args, STATUS_USER, "the value has more than %u bytes",
+		return fail(args, STATUS_USER,
+			    "the value has more than %u bytes, or a segment would be larger "
+			    "than files may be (ulimit -f)",
 			    DW_VALUE_SIZE_MAX);
 	if (rc == -EOVERFLOW)
 		return fail(args, STATUS_USER,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,10 +43,27 @@ static int take(struct io *io, int fd, uint32_t wait_ms)
 	}
 }
 
+/* A fifo would have us wait for somebody. */
+static int open_lock(struct io *io, int dirfd, int flags)
+{
+	int fd = io->open(io, dirfd, lock_name, flags | O_NOFOLLOW | O_NONBLOCK, 0644);
+	struct stat st;
+
+	if (fd < 0)
+		return fd == -ELOOP ? -EEXIST : fd;
+	int rc = io->fstat(io, fd, &st);
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = -EEXIST;
+	if (!rc)
+		return fd;
+	(void)io->close(io, fd); /* nothing was written through it */
+	return rc;
+}
+
 int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, pid_t *holder_ret)
 {
 	char text[32];
-	int fd = io->open(io, dirfd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+	int fd = open_lock(io, dirfd, O_RDWR | O_CREAT);
 
 	if (fd < 0)
 		return fd;
@@ -70,7 +88,7 @@ int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, pid_t *holder_ret)
 
 int dirlock_hold(struct io *io, int dirfd, pid_t *holder_ret)
 {
-	int fd = io->open(io, dirfd, lock_name, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = open_lock(io, dirfd, O_RDONLY);
 
 	if (fd < 0)
 		return fd;

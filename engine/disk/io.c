@@ -172,6 +172,14 @@ static int posix_allocate(struct io *io, int fd, off_t offset, off_t size)
 	return status(rc);
 }
 
+static int posix_trim(struct io *io, int fd, const struct stat *stat)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, stat->st_mtim};
+	int rc = posix_ftruncate(io, fd, stat->st_size);
+
+	return rc ? rc : status(futimens(fd, times));
+}
+
 static void posix_write_back(struct io *io, int fd, off_t offset, off_t size)
 {
 	(void)io;
@@ -199,6 +207,7 @@ struct io io_posix = {
 	.flock = posix_flock,
 	.list = posix_list,
 	.allocate = posix_allocate,
+	.trim = posix_trim,
 	.write_back = posix_write_back,
 	.map = posix_map,
 };

@@ -37,6 +37,9 @@ struct io {
 	/* Allocate blocks for these bytes and leave the size as it is.  -EOPNOTSUPP where
 	 * the file system cannot.  NULL: none can. */
 	int (*allocate)(struct io *io, int fd, off_t offset, off_t size);
+	/* Give back the blocks behind the end of a file, open for writing, that fstat() told of;
+	 * its size and mtime stay.  NULL: they stay, too. */
+	int (*trim)(struct io *io, int fd, const struct stat *stat);
 	/* Have the disk begin with what was written there; wait for nothing, promise nothing.
 	 * NULL: it begins when it likes. */
 	void (*write_back)(struct io *io, int fd, off_t offset, off_t size);

@@ -74,6 +74,8 @@ static int make_blocks(struct ahead *ahead, uint64_t end, bool removes)
 	int rc = allocate(ahead, end + ahead->reserve + least(ahead->step, BLOCKS_STEP_MAX));
 	if (rc == -ENOSPC) /* perhaps for less */
 		rc = allocate(ahead, end + ahead->reserve);
+	if (rc == -EFBIG) /* RLIMIT_FSIZE: the write itself may fit */
+		rc = 0;
 	/* the write itself will tell */
 	return removes ? 0 : rc;
 }

@@ -218,6 +218,16 @@ static int refill(struct reader *r)
 	return pace_take(&r->c->pace, (uint64_t)n);
 }
 
+/* The same; that nothing is there is damage: the file became shorter. */
+static int refill_some(struct reader *r)
+{
+	int rc = refill(r);
+
+	return rc || r->size
+		       ? rc
+		       : store_damaged(r->c->store, r->segment, r->offset, DW_DAMAGE_TRUNCATED);
+}
+
 /* A record larger than the window goes over in pieces; it was checked. */
 static int copy_pieces(struct reader *r, uint64_t offset, uint64_t size)
 {
@@ -277,7 +287,7 @@ static int copy_records(struct reader *r, struct group *g)
 		if (g->count)
 			rc = copy_group(r, g);
 		else if (r->at || !r->size)
-			rc = refill(r);
+			rc = refill_some(r);
 		else
 			rc = copy_large(r);
 	}

@@ -234,17 +234,49 @@ static int export_to(struct dw_store *store, int dirfd, const char *name)
 	return rc;
 }
 
-/* An export must not take the place of a segment, of what lies beside it, or of the lock. */
+/* Whether `dirfd` is the store's directory, or the one of its attributes. */
+static int is_own_directory(struct dw_store *store, int dirfd, const char *own)
+{
+	struct io *io = store->io;
+	struct stat there, here;
+	int fd = io->open(io, store->dirfd, own, O_PATH | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	int rc = io->fstat(io, dirfd, &there);
+	if (!rc)
+		rc = io->fstat(io, fd, &here);
+	(void)io->close(io, fd); /* was only looked at */
+	return rc ? rc : there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
+/* An export must not take the place of a segment, of what lies beside it, of the lock, or of
+ * the attributes. */
 static int refuse_own_files(struct dw_store *store, int dirfd, const char *name)
 {
 	bool own_name = !strcmp(name, ".lock") || strspn(name, "0123456789") == 8;
-	struct stat there, own;
-	int rc = store->io->fstat(store->io, dirfd, &there);
+	int rc = is_own_directory(store, dirfd, ".");
 
+	if (rc > 0 && !strcmp(name, DW_ATTR_DIRECTORY))
+		return -EINVAL;
 	if (!rc)
-		rc = store->io->fstat(store->io, store->dirfd, &own);
-	if (!rc && own_name && there.st_dev == own.st_dev && there.st_ino == own.st_ino)
+		rc = is_own_directory(store, dirfd, DW_ATTR_DIRECTORY);
+	return rc > 0 ? own_name ? -EINVAL : 0 : rc;
+}
+
+/* Nor that of a device or a fifo, whatever link leads there. */
+static int refuse_special(struct dw_store *store, int dirfd, const char *name)
+{
+	struct io *io = store->io;
+	struct stat st;
+	int fd = io->open(io, dirfd, name, O_PATH, 0);
+
+	if (fd < 0)
+		return 0; /* nothing is there, or what comes next will tell */
+	int rc = io->fstat(io, fd, &st);
+	if (!rc && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		rc = -EINVAL;
+	(void)io->close(io, fd); /* was only looked at */
 	return rc;
 }
 
@@ -261,6 +293,8 @@ int dw_export_file(struct dw_store *store, const char *path)
 	if (dirfd >= 0) {
 		const char *name = basename(name_copy);
 		rc = refuse_own_files(store, dirfd, name);
+		if (!rc)
+			rc = refuse_special(store, dirfd, name);
 		if (!rc)
 			rc = export_to(store, dirfd, name);
 		(void)store->io->close(store->io, dirfd); /* a directory: nothing to lose */

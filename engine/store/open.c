@@ -112,6 +112,14 @@ static int make_directory(struct io *io, const char *path)
 	return rc == -EEXIST ? 0 : rc;
 }
 
+static void report_io(struct dw_store *store, int rc, uint32_t segment, const char *what)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_IO, .error = -rc, .segment = segment, .name = what};
+
+	store_report(store, &finding);
+}
+
 static int take_lock(struct dw_store *store, uint32_t wait_ms)
 {
 	struct dw_finding finding = {.kind = DW_FINDING_LOCKED};
@@ -119,18 +127,12 @@ static int take_lock(struct dw_store *store, uint32_t wait_ms)
 
 	if (fd == -EBUSY)
 		store_report(store, &finding);
+	else if (fd < 0)
+		report_io(store, fd, 0, "taking the lock of .lock");
 	if (fd < 0)
 		return fd;
 	store->lockfd = fd;
 	return 0;
-}
-
-static void report_io(struct dw_store *store, int rc, uint32_t segment, const char *what)
-{
-	const struct dw_finding finding = {
-		.kind = DW_FINDING_IO, .error = -rc, .segment = segment, .name = what};
-
-	store_report(store, &finding);
 }
 
 /* Open the segments of `ids`; `*sizes_ret` are their files' sizes, owned by the caller. */
@@ -237,6 +239,7 @@ static int start_writing(struct dw_store *store, const uint64_t *sizes,
 	struct dw_segment *last = segset_last(&store->segments);
 	int rc = recover_leftovers(store);
 
+	recover_blocks(store);
 	if (!rc && last && sizes[store->segments.count - 1] > last->size)
 		rc = recover_tail(store, last, sizes[store->segments.count - 1],
 				  report->torn_bytes > 0);

@@ -101,6 +101,37 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t fi
 	return rc;
 }
 
+/* Blocks behind a segment that are no more than file systems round up by. */
+enum { BLOCK_SIZE = 512, BLOCKS_SLACK = 64 << 10, BLOCKS_SHARE = 16 };
+
+static void trim_segment(struct dw_store *store, struct dw_segment *segment)
+{
+	char name[SEGNAME_SIZE];
+	struct stat st;
+	int fd = segment_pin(segment), rc = fd;
+
+	if (fd >= 0) {
+		rc = store->io->fstat(store->io, fd, &st);
+		segment_unpin(segment);
+	}
+	if (rc < 0 ||
+	    (uint64_t)st.st_blocks * BLOCK_SIZE <=
+		    (uint64_t)st.st_size + (uint64_t)st.st_size / BLOCKS_SHARE + BLOCKS_SLACK)
+		return;
+	segname_format(segment->id, name);
+	fd = store->io->open(store->io, store->dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	(void)store->io->trim(store->io, fd, &st); /* only space is at stake */
+	(void)store->io->close(store->io, fd);     /* nothing was written through it */
+}
+
+void recover_blocks(struct dw_store *store)
+{
+	for (size_t i = 0; store->io->trim && i < store->segments.count; i++)
+		trim_segment(store, store->segments.items[i]);
+}
+
 struct leftovers {
 	const struct segset *segments;
 	char (*names)[SEGNAME_SIZE + 8];
@@ -139,8 +170,16 @@ int recover_leftovers(struct dw_store *store)
 	struct leftovers left = {.segments = &store->segments};
 	int rc = store->io->list(store->io, store->dirfd, note_leftover, &left);
 
-	for (size_t i = 0; !rc && i < left.count; i++)
+	for (size_t i = 0; !rc && i < left.count; i++) {
 		rc = store->io->unlink(store->io, store->dirfd, left.names[i]);
+		/* no file of ours, or gone */
+		if (rc == -EISDIR || rc == -EPERM || rc == -ENOENT)
+			rc = 0;
+		const struct dw_finding finding = {
+			.kind = DW_FINDING_IO, .error = -rc, .name = left.names[i]};
+		if (rc)
+			store_report(store, &finding);
+	}
 	free(left.names);
-	return rc == -ENOENT ? 0 : rc;
+	return rc;
 }

@@ -247,6 +247,8 @@ int repair_store(struct io *io, const char *path, bool do_it, const struct dw_op
 		return rc;
 	/* as every writer does: what a crash left unfinished is still where it came from */
 	rc = do_it ? recover_leftovers(repair.store) : hold_lock(&repair);
+	if (do_it)
+		recover_blocks(repair.store);
 	for (size_t i = 0; !rc && i < repair.store->segments.count; i++)
 		rc = repair_segment(&repair, i, do_it);
 	if (repair.lockfd >= 0)

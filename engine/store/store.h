@@ -116,5 +116,8 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
  * nothing to save), leftovers (store/recover.c). */
 int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn);
 int recover_leftovers(struct dw_store *store);
+/* Give back blocks that a writer which was killed had allocated ahead: on a full disk they may
+ * be all there is, also for a copy of a torn tail. */
+void recover_blocks(struct dw_store *store);
 
 #endif

@@ -219,6 +219,39 @@ static void test_dir_mtime(void)
 	volumes_unmount(v);
 }
 
+/* After a mount: of the newest value in it, or below it; and no date of somebody's in the
+ * future. */
+static void test_dir_mtime_remount(void)
+{
+	const struct stat future = {.st_mtim = {7258118400, 0}}; /* 2200-01-01 */
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/t", "t");
+	CHECK_EQ(set(v, "d/t", ATTR_MTIME, &future), 0);
+	CHECK_EQ(volumes_rename(v, "d/t", "d/f", 0), 0);
+	struct node *f = volumes_open(v, "d/g", O_CREAT | O_RDWR, NULL);
+	CHECK_EQ(set(v, "d/g", ATTR_MTIME, &future), 0);
+	volumes_done(v, f);
+	stores_put(volume_store(v), "a/b/old", "");
+	stores_put(volume_store(v), "a/b/c/new", "");
+	stores_put(volume_store(v), "z/y/x", "");
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(mtime_of(v, "d/f"), attr_ns(future.st_mtim));
+	CHECK_EQ(mtime_of(v, "d/g"), attr_ns(future.st_mtim));
+	CHECK(mtime_of(v, "d") <= attr_now_ns());
+	CHECK(mtime_of(v, "d") > 0);
+	CHECK_EQ(mtime_of(v, "z"), mtime_of(v, "z/y/x"));
+	CHECK_EQ(mtime_of(v, "z/y"), mtime_of(v, "z/y/x"));
+	CHECK_EQ(mtime_of(v, "a/b/c"), mtime_of(v, "a/b/c/new"));
+	CHECK_EQ(mtime_of(v, "a/b"), mtime_of(v, "a/b/old")); /* something lies directly in it */
+	CHECK_EQ(mtime_of(v, "a"), mtime_of(v, "a/b/c/new"));
+	CHECK_EQ(attr_ns(volumes_stat(v, "").st_mtim), mtime_of(v, "z/y/x"));
+	volumes_unmount(v);
+}
+
 /* --- read only --- */
 
 static void test_read_only(void)
@@ -354,6 +387,7 @@ int main(int argc, char **argv)
 		{"volume_mtime_by_hand", test_mtime_by_hand},
 		{"volume_mtime_remount", test_mtime_remount},
 		{"volume_dir_mtime", test_dir_mtime},
+		{"volume_dir_mtime_remount", test_dir_mtime_remount},
 		{"volume_read_only", test_read_only},
 		{"volume_statfs", test_statfs},
 		{"volume_readdir_removing", test_readdir_removing},
