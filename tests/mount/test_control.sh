@@ -68,6 +68,17 @@ test_control_export()
 	cmp "$W/want" "$W/out.jsonl"
 	fails command_file "export relative"
 	fails command_file "export $M/inside"
+	# nor in place of what belongs to the store, or of what is no file
+	chmod 640 "$M/key"
+	[ -e "$S/.attr/00000001.dwal" ]
+	fails command_file "export $S/.attr/00000001.dwal"
+	fails command_file "export $S/.attr/other"
+	mkfifo "$W/fifo"
+	ln -s fifo "$W/to_fifo"
+	fails command_file "export $W/fifo"
+	fails command_file "export $W/to_fifo"
+	[ -p "$W/fifo" ]
+	[ -L "$W/to_fifo" ]
 	fails command_file "export /.//${M#/}/inside"
 	fails command_file "export $W/no/such/place"
 	fails command_file "export"
