@@ -138,7 +138,7 @@ test_readonly_reload_lets_go()
 	[ "$(cat "$R/a")" = 20 ]
 	few_open()
 	{
-		[ "$(ls -l "/proc/$1/fd" | grep -c '\.dwal')" -le 4 ] && ! ls -l "/proc/$1/fd" | grep deleted
+		[ "$(ls -l "/proc/$1/fd" | grep -c '\.dwal')" -le 4 ] && ! ls -l "/proc/$1/fd" | grep '\.dwal.*(deleted)'
 	}
 	wait_until few_open "$pid"
 	umount "$R"

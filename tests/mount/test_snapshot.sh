@@ -169,7 +169,7 @@ test_snapshot_removed_while_open()
 	exec 3<&- 4<&-
 	nothing_kept()
 	{
-		! ls -l "/proc/$1/fd" | grep deleted
+		! ls -l "/proc/$1/fd" | grep '\.dwal.*(deleted)'
 	}
 	wait_until nothing_kept "$(daemon_pid)"
 	command_file compact
