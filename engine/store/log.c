@@ -424,6 +424,8 @@ int log_sync(struct log *log)
 	(void)pthread_mutex_lock(&log->sync_lock);
 	log->syncs_asked++;
 	call.next = log->calls;
+	/* forgotten below, before it goes out of scope */
+	/* cppcheck-suppress autoVariables */
 	log->calls = &call;
 	while (!(rc = log_check(log)) && log->synced < call.want) {
 		if (log->syncing) {

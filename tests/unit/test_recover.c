@@ -85,7 +85,8 @@ static void test_blocks(void)
 	leave_blocks(in(dir, "00000002.dwal"));
 	CHECK_EQ(truncate(in(dir, "00000002.dwal"), size + 5), 0); /* a torn tail, too */
 	stores_close(stores_open_reader(dir));
-	CHECK(stat_of(in(dir, "00000001.dwal")).st_blocks * 512 >= LEFT); /* a reader changes nothing */
+	CHECK(stat_of(in(dir, "00000001.dwal")).st_blocks * 512 >=
+	      LEFT); /* a reader changes nothing */
 	store = stores_open(dir, 0);
 	expect_trimmed(in(dir, "00000001.dwal"), size);
 	CHECK_EQ(stat_of(in(dir, "00000001.dwal")).st_mtime, 1000); /* it may be a value's */
@@ -158,7 +159,8 @@ static void test_segment_became_shorter(void)
 	stores_put(store, "z", "");
 	stores_put(store, "a", ""); /* else there is nothing to compact */
 	/* between records, in one, and all of it */
-	for (off_t left = (off_t)before.bytes / 9 * 2; left >= 0; left -= (off_t)before.bytes / 9 - 1) {
+	for (off_t left = (off_t)before.bytes / 9 * 2; left >= 0;
+	     left -= (off_t)before.bytes / 9 - 1) {
 		CHECK_EQ(truncate(in(dir, "00000001.dwal"), left), 0);
 		CHECK_EQ(dw_compact(store, NULL), -EBADMSG);
 	}
