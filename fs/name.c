@@ -63,11 +63,27 @@ static bool is_abbreviation(const char *name, size_t size)
 	return strspn(name + KEPT + 2, "0123456789abcdef") >= 2 * HASH_BYTES;
 }
 
-/* How many bytes stay as they are, whatever follows. */
+/* Whether one of the eight is `byte` ("Bit Twiddling Hacks", haszero). */
+static bool has_byte(uint64_t eight, uint8_t byte)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+
+	eight ^= ones * byte;
+	return (eight - ones) & ~eight & ones << 7;
+}
+
+/* How many bytes stay as they are, whatever follows.  Eight at a time: every key passes here
+ * when a store is mounted. */
 static size_t plain_size(const char *p, size_t size)
 {
+	uint64_t eight;
 	size_t n = 0;
 
+	for (; size - n >= sizeof eight; n += sizeof eight) {
+		memcpy(&eight, p + n, sizeof eight);
+		if (has_byte(eight, 0) || has_byte(eight, '%') || has_byte(eight, '/'))
+			break;
+	}
 	while (n < size && p[n] && p[n] != '%' && p[n] != '/')
 		n++;
 	return n;

@@ -121,6 +121,30 @@ static void test_examples(void)
 		}
 }
 
+/* What is looked for in pieces is found wherever it stands, whatever is around it. */
+static void test_everywhere(void)
+{
+	enum { LENGTH = 26 };
+	static const char others[] = {'a', '\x01', '$',    '&',    '.',
+				      '0', '\x7f', '\x80', '\xa5', '\xff'};
+	char component[LENGTH], expected[LENGTH + 3];
+
+	for (size_t around = 0; around < sizeof others; around++)
+		for (size_t at = 0; at < LENGTH; at++) {
+			memset(component, others[around], LENGTH);
+			memset(expected, others[around], sizeof expected);
+			component[at] = '\0';
+			memcpy(expected + at, "%00", 3);
+			expected[LENGTH + 2] = '\0';
+			check_example(&(struct example){ANYWHERE, LENGTH, component, expected},
+				      false, false);
+			component[at] = '/';
+			memcpy(expected + at, "%2F", 3);
+			check_example(&(struct example){ANYWHERE, LENGTH, component, expected},
+				      true, false);
+		}
+}
+
 static void test_nothing_reserved(void)
 {
 	const struct name_rules rules = {.reserved = ""};
@@ -406,6 +430,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"name_examples", test_examples},
+		{"name_everywhere", test_everywhere},
 		{"name_nothing_reserved", test_nothing_reserved},
 		{"name_long", test_long},
 		{"name_looks_long", test_looks_long},
