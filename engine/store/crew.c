@@ -16,8 +16,13 @@ enum {
 	WORKERS_MAX = 4,
 	RING = 2 * WORKERS_MAX,
 	ITEMS_MIN = 2048,
-	BLOCK_ITEMS = 128,    /* few, so that one large item leaves little to the taker */
-	BLOCK_SIZE = 1 << 20, /* bytes from which on a block is given back */
+	/* items of a block, by what those before became: enough for handing it over to cost
+	 * little beside it, few enough to leave little to the taker */
+	BLOCK_ITEMS_MIN = 16,
+	BLOCK_ITEMS_FIRST = 128,
+	BLOCK_ITEMS_MAX = 8192,
+	BLOCK_SIZE_AIMED = 256 << 10,
+	BLOCK_SIZE_MAX = 1 << 20, /* bytes from which on a block is given back */
 };
 
 enum state { EMPTY, TAKEN, DONE };
@@ -36,19 +41,16 @@ struct crew {
 
 	pthread_mutex_t lock; /* covers the rest, and the states */
 	pthread_cond_t emptied, done;
+	size_t next_item;                  /* that is in no block yet */
+	size_t block_items;                /* of the next block */
 	size_t next_to_work, next_to_take; /* blocks */
 	bool stop;
 	struct slot ring[RING];
 };
 
-static size_t block_count(const struct crew *crew)
-{
-	return (crew->count + BLOCK_ITEMS - 1) / BLOCK_ITEMS;
-}
-
 static void fill_block(struct crew *crew, struct crew_block *block)
 {
-	while (block->done < block->end && block->out.size < BLOCK_SIZE) {
+	while (block->done < block->end && block->out.size < BLOCK_SIZE_MAX) {
 		int rc = crew->work(crew->context, block->done, &block->out);
 		if (rc) {
 			block->rc = rc < 0 ? rc : 0;
@@ -61,23 +63,38 @@ static void fill_block(struct crew *crew, struct crew_block *block)
 /* The next slot to work on; NULL: stop. */
 static struct slot *take_slot(struct crew *crew)
 {
-	while (!crew->stop && crew->next_to_work < block_count(crew)) {
-		size_t number = crew->next_to_work;
-		struct slot *slot = &crew->ring[number % RING];
+	while (!crew->stop && crew->next_item < crew->count) {
+		struct slot *slot = &crew->ring[crew->next_to_work % RING];
 		if (slot->state != EMPTY) {
 			(void)pthread_cond_wait(&crew->emptied, &crew->lock);
 			continue;
 		}
+		size_t first = crew->next_item, left = crew->count - first;
 		crew->next_to_work++;
-		size_t first = number * BLOCK_ITEMS, left = crew->count - first;
+		crew->next_item += left < crew->block_items ? left : crew->block_items;
 		slot->state = TAKEN;
 		slot->block.out.size = 0;
 		slot->block.rc = 0;
 		slot->block.first = slot->block.done = first;
-		slot->block.end = first + (left < BLOCK_ITEMS ? left : BLOCK_ITEMS);
+		slot->block.end = crew->next_item;
 		return slot;
 	}
 	return NULL;
+}
+
+/* What the next blocks should be like, now that this one is known. */
+static void learn_locked(struct crew *crew, const struct crew_block *block)
+{
+	size_t items = block->done - block->first, per_item = items ? block->out.size / items : 0;
+	size_t wanted = BLOCK_SIZE_AIMED / (per_item ? per_item : 1);
+
+	if (block->done < block->end) /* and what is left of it is not done by a worker */
+		wanted = items;
+	else if (wanted > 2 * items)
+		wanted = 2 * items;
+	if (wanted > BLOCK_ITEMS_MAX)
+		wanted = BLOCK_ITEMS_MAX;
+	crew->block_items = wanted < BLOCK_ITEMS_MIN ? BLOCK_ITEMS_MIN : wanted;
 }
 
 static void *work(void *arg)
@@ -91,6 +108,7 @@ static void *work(void *arg)
 		fill_block(crew, &slot->block);
 		(void)pthread_mutex_lock(&crew->lock);
 		slot->state = DONE;
+		learn_locked(crew, &slot->block);
 		(void)pthread_cond_signal(&crew->done);
 	}
 	(void)pthread_mutex_unlock(&crew->lock);
@@ -131,6 +149,7 @@ int crew_start(size_t count, crew_work_fn *work_fn, void *context, struct crew *
 	crew->work = work_fn;
 	crew->context = context;
 	crew->count = count;
+	crew->block_items = BLOCK_ITEMS_FIRST;
 	/* glibc's take nothing that could be missing */
 	(void)pthread_mutex_init(&crew->lock, NULL);
 	(void)pthread_cond_init(&crew->emptied, NULL);
@@ -153,7 +172,7 @@ struct crew_block *crew_next(struct crew *crew)
 		crew->ring[(crew->next_to_take - 1) % RING].state = EMPTY;
 		(void)pthread_cond_broadcast(&crew->emptied);
 	}
-	if (crew->next_to_take == block_count(crew))
+	if (crew->next_to_take == crew->next_to_work && crew->next_item == crew->count)
 		slot = NULL;
 	while (slot && slot->state != DONE)
 		(void)pthread_cond_wait(&crew->done, &crew->lock);
