@@ -7,10 +7,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+
+#include "base/processors.h"
 
 enum {
 	WORKERS_MAX = 4,
@@ -113,13 +114,6 @@ static void *work(void *arg)
 	}
 	(void)pthread_mutex_unlock(&crew->lock);
 	return NULL;
-}
-
-static int processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : CPU_COUNT(&set);
 }
 
 /* Signals are for the program's own threads; but a fault is the thread's, and with SIGBUS blocked

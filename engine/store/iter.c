@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bulk.h"
+#include "base/warm.h"
 #include "store/iter.h"
 #include "store/store.h"
 
@@ -36,11 +37,12 @@ struct dw_iter {
 	struct dw_store *store;
 	struct segset segments; /* references of its own */
 	struct rank *ranks;     /* the items in order */
+	struct rank *other;     /* as many, until they are sorted */
 	size_t room;            /* ranks that there are places for */
 	size_t count, next;
 	uint8_t *items;
-	size_t items_size;
-	struct dw_ref ref; /* of the current item; borrows its segment */
+	size_t items_size, items_likely; /* of that what will be used, and not much more */
+	struct dw_ref ref;               /* of the current item; borrows its segment */
 };
 
 static uint64_t prefix_of(struct dw_bytes key)
@@ -114,16 +116,11 @@ static void sort_part(struct rank *ranks, struct rank *other, size_t count, unsi
 			sort_part(ranks + at, other + at, ends[d] - at, shift);
 }
 
-static int sort_ranks(struct dw_iter *iter)
+static void sort_ranks(struct dw_iter *iter)
 {
-	size_t size = iter->room * sizeof(struct rank);
-	struct rank *other = bulk_alloc(size);
-
-	if (!other)
-		return -ENOMEM;
-	sort_part(iter->ranks, other, iter->count, 64);
-	bulk_free(other, size);
-	return 0;
+	sort_part(iter->ranks, iter->other, iter->count, 64);
+	bulk_free(iter->other, iter->room * sizeof *iter->other);
+	iter->other = NULL;
 }
 
 static size_t item_size(size_t key_size)
@@ -141,23 +138,19 @@ static int get_memory(struct dw_store *store, struct dw_iter *iter)
 	if (store->snapshot.base)
 		key_bytes += store->snapshot.base->keydir.key_bytes;
 	iter->room = dw_count(store) + 1;
-	iter->items_size =
-		key_bytes + iter->room * item_size(0) + iter->room * _Alignof(struct item);
+	iter->items_likely = key_bytes + iter->room * item_size(0);
+	iter->items_size = iter->items_likely + iter->room * _Alignof(struct item);
 	iter->items = bulk_alloc(iter->items_size);
 	iter->ranks = bulk_alloc(iter->room * sizeof *iter->ranks);
-	return iter->items && iter->ranks ? 0 : -ENOMEM;
+	iter->other = bulk_alloc(iter->room * sizeof *iter->other);
+	return iter->items && iter->ranks && iter->other ? 0 : -ENOMEM;
 }
 
-static int take_locked(struct dw_store *store, struct dw_iter *iter)
+static void take_items_locked(struct dw_store *store, struct dw_iter *iter)
 {
-	const struct segset *segments = &store_base(store)->segments;
 	struct snapshot_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
-	int rc = get_memory(store, iter);
-
-	if (rc < 0)
-		return rc;
 	uint8_t *at = iter->items;
 	while (store_next_locked(store, &cursor, &key, &place)) {
 		struct item *item = (struct item *)(void *)at;
@@ -174,6 +167,25 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 			memcpy(item->key, key.data, key.size);
 		iter->ranks[iter->count++] = (struct rank){prefix_of(key), item};
 	}
+}
+
+static int take_locked(struct dw_store *store, struct dw_iter *iter)
+{
+	const struct segset *segments = &store_base(store)->segments;
+	int rc = get_memory(store, iter);
+
+	if (rc < 0)
+		return rc;
+	size_t ranks_size = iter->room * sizeof *iter->ranks;
+	/* what is needed last comes first: the rest is being filled meanwhile */
+	struct warmer warmer = {
+		.ranges = {{iter->other, ranks_size},
+			   {iter->items, iter->items_likely},
+			   {iter->ranks, ranks_size}},
+	};
+	warm_start(&warmer);
+	take_items_locked(store, iter);
+	warm_stop(&warmer);
 	/* a place that a snapshot noted may be in none of these: the note holds it */
 	return segset_copy(segments, segments->count, &iter->segments);
 }
@@ -188,12 +200,11 @@ int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
 	log_lock(&store_base(store)->log);
 	int rc = take_locked(store, iter);
 	log_unlock(&store_base(store)->log);
-	if (!rc)
-		rc = sort_ranks(iter);
 	if (rc < 0) {
 		dw_iter_close(iter);
 		return rc;
 	}
+	sort_ranks(iter);
 	*ret = iter;
 	return 0;
 }
@@ -256,5 +267,6 @@ void dw_iter_close(struct dw_iter *iter)
 	segset_release(&iter->segments);
 	bulk_free(iter->items, iter->items_size);
 	bulk_free(iter->ranks, iter->room * sizeof *iter->ranks);
+	bulk_free(iter->other, iter->room * sizeof *iter->other);
 	free(iter);
 }
