@@ -186,6 +186,12 @@ static void posix_write_back(struct io *io, int fd, off_t offset, off_t size)
 	(void)sync_file_range(fd, offset, size, SYNC_FILE_RANGE_WRITE); /* a sync will tell */
 }
 
+static void posix_uncache(struct io *io, int fd, off_t offset, off_t size)
+{
+	(void)io;
+	(void)posix_fadvise(fd, offset, size, POSIX_FADV_DONTNEED); /* advice */
+}
+
 static int posix_map(struct io *io, int fd, size_t size, struct mapping *ret)
 {
 	(void)io;
@@ -209,6 +215,7 @@ struct io io_posix = {
 	.allocate = posix_allocate,
 	.trim = posix_trim,
 	.write_back = posix_write_back,
+	.uncache = posix_uncache,
 	.map = posix_map,
 };
 

@@ -81,6 +81,12 @@ void mapping_release(struct mapping *mapping)
 	*mapping = (struct mapping){0};
 }
 
+void mapping_uncache(const struct mapping *mapping, uint64_t offset, uint64_t size)
+{
+	if (offset < mapping->size && size <= mapping->size - offset)
+		(void)madvise((void *)(mapping->data + offset), size, MADV_DONTNEED);
+}
+
 int mapping_try(const struct mapping *mapping, void (*body)(void *context), void *context)
 {
 	struct attempt current = {.start = mapping->data, .end = mapping->data + mapping->size};

@@ -25,6 +25,10 @@ struct mapping {
 int mapping_init(struct mapping *mapping, int fd, size_t size);
 void mapping_release(struct mapping *mapping);
 
+/* Unmap the pages that lie in these bytes until they are read again, so that the cache may let
+ * go of them.  Beside readers. */
+void mapping_uncache(const struct mapping *mapping, uint64_t offset, uint64_t size);
+
 /* Run `body`, which may read what is mapped but must not lock, allocate or call what
  * does.  0, or -EIO: it was left in the middle, at a page that cannot be read. */
 int mapping_try(const struct mapping *mapping, void (*body)(void *context), void *context);

@@ -285,6 +285,22 @@ void segment_prefetch(const struct dw_segment *segment, uint64_t offset)
 		__builtin_prefetch(segment->mapping.data + offset + i * LINE);
 }
 
+void segment_uncache(struct dw_segment *segment, uint64_t offset, uint64_t size)
+{
+	struct io *io = segment->pool->io;
+	uint64_t first = (offset + PAGE - 1) / PAGE * PAGE, end = (offset + size) / PAGE * PAGE;
+
+	if (first >= end || !io->uncache)
+		return;
+	int fd = segment_pin(segment);
+	if (fd < 0)
+		return; /* then not */
+	if (atomic_load_explicit(&segment->map_state, memory_order_acquire) == SEGMENT_MAPPED)
+		mapping_uncache(&segment->mapping, first, end - first);
+	io->uncache(io, fd, (off_t)first, (off_t)(end - first));
+	segment_unpin(segment);
+}
+
 int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size)
 {
 	struct access a = {.value = ret, .value_size = size};

@@ -67,6 +67,10 @@ int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_b
 int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
 			 uint32_t value_size, enum dw_damage *damage_ret);
 
+/* Have memory let go of bytes that were synced and that hardly anybody will read again; of whole
+ * pages only. */
+void segment_uncache(struct dw_segment *segment, uint64_t offset, uint64_t size);
+
 /* Have the processor fetch the start of a record that will be read soon, if that is cheap. */
 void segment_prefetch(const struct dw_segment *segment, uint64_t offset);
 

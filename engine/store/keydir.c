@@ -288,7 +288,7 @@ static void subtract_live(const struct keydir *keydir, const struct keydir_slot 
 }
 
 void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
-		const struct keydir_place *place)
+		const struct keydir_place *place, struct keydir_place *old_ret)
 {
 	struct keydir_table *table = table_of(keydir, prepared->hash);
 	struct keydir_entry *entry = entry_at(keydir, prepared->entry);
@@ -298,7 +298,10 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 
 	if (known) {
 		entry = entry_at(keydir, slot->entry);
+		*old_ret = place_of(slot, entry);
 		subtract_live(keydir, slot);
+	} else {
+		old_ret->segment = NULL;
 	}
 	(void)pthread_mutex_lock(&table->lock);
 	entry->mtime_ns = place->mtime_ns;
@@ -337,15 +340,17 @@ static void clear_slot(struct keydir_table *table, uint32_t gap)
 	table->slots[gap] = (struct keydir_slot){0};
 }
 
-void keydir_remove(struct keydir *keydir, struct dw_bytes key)
+void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret)
 {
 	uint64_t hash = hash_of(key);
 	struct keydir_table *table = table_of(keydir, hash);
 	struct keydir_slot *slot = find(keydir, table, key, hash);
 
+	old_ret->segment = NULL;
 	if (!slot)
 		return;
 	uint32_t name = slot->entry;
+	*old_ret = place_of(slot, entry_at(keydir, name));
 	subtract_live(keydir, slot);
 	(void)pthread_mutex_lock(&table->lock);
 	clear_slot(table, (uint32_t)(slot - table->slots));

@@ -93,12 +93,12 @@ void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *
 void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
 
 /* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
- * segments. */
+ * segments.  `*old_ret`: the place before; its segment is NULL if the key is new. */
 void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
-		const struct keydir_place *place);
+		const struct keydir_place *place, struct keydir_place *old_ret);
 
-/* Remove `key` if it is there.  Keeps live_bytes. */
-void keydir_remove(struct keydir *keydir, struct dw_bytes key);
+/* Remove `key` if it is there.  Keeps live_bytes.  `*old_ret` likewise. */
+void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret);
 
 /* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same
  * value is; a time other than NULL is its commit time from now on.  Keeps live_bytes. */

@@ -30,6 +30,7 @@ void store_free(struct dw_store *store)
 {
 	log_release(&store->log);
 	keydir_release(&store->keydir);
+	stale_release(&store->stale);
 	segset_release(&store->segments);
 	fdpool_release(&store->pool);
 	maintain_release(&store->maintain);

@@ -20,18 +20,19 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 		.value_size = header->payload_size,
 	};
 	struct keydir_prepared prepared;
+	struct keydir_place old;
 
 	replay->report.records++;
 	if (header->txid > replay->report.last_txid)
 		replay->report.last_txid = header->txid;
 	switch (header->type) {
 	case DW_RAW: segment->raw_bytes += record_size(header); return 0;
-	case DW_DELETE: keydir_remove(replay->keydir, key); return 0;
+	case DW_DELETE: keydir_remove(replay->keydir, key, &old); return 0;
 	case DW_PUT: break;
 	}
 	if (keydir_prepare(replay->keydir, key, &prepared) < 0)
 		return -ENOMEM;
-	keydir_set(replay->keydir, &prepared, &place);
+	keydir_set(replay->keydir, &prepared, &place, &old);
 	return 0;
 }
 

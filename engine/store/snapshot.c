@@ -108,6 +108,7 @@ static int add_note(struct dw_store *snapshot, struct dw_bytes key,
 		    const struct keydir_place *place)
 {
 	struct keydir_prepared prepared;
+	struct keydir_place old;
 	int rc = keydir_prepare(&snapshot->keydir, key, &prepared);
 
 	if (rc < 0)
@@ -115,7 +116,7 @@ static int add_note(struct dw_store *snapshot, struct dw_bytes key,
 	/* first the reference, so that who finds the note can take one, too */
 	if (place->segment)
 		(void)segment_ref(place->segment);
-	keydir_set(&snapshot->keydir, &prepared, place);
+	keydir_set(&snapshot->keydir, &prepared, place, &old);
 	return 0;
 }
 

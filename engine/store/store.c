@@ -64,17 +64,19 @@ static int64_t now_ns(void)
 
 int store_rotate_locked(struct dw_store *store, uint32_t gap)
 {
-	struct dw_segment *segment;
-	uint64_t id = (store->log.active ? store->log.active->id : 0) + (uint64_t)gap + 1;
+	struct dw_segment *segment, *before = store->log.active;
+	uint64_t id = (before ? before->id : 0) + (uint64_t)gap + 1;
 
 	if (id > SEGMENT_ID_MAX)
 		return -EOVERFLOW;
 	int rc = segset_reserve(&store->segments, 1);
 	if (!rc)
 		rc = log_rotate_locked(&store->log, (uint32_t)id, &segment);
-	if (!rc)
-		segset_add(&store->segments, segment);
-	return rc;
+	if (rc < 0)
+		return rc;
+	segset_add(&store->segments, segment);
+	stale_rotated(&store->stale, before);
+	return 0;
 }
 
 /* Rotate when the segment is full.  Out of ids, or on a full disk, the segment just
@@ -121,12 +123,15 @@ static void publish_locked(struct dw_store *store, const struct dw_op *ops, size
 		if (i + PREFETCH < count)
 			keydir_prefetch(&store->keydir, &prepared[i + PREFETCH]);
 		segment->size = offset + size;
+		struct keydir_place old = {.segment = NULL};
 		if (ops[i].type == DW_PUT)
-			keydir_set(&store->keydir, &prepared[i], &place);
+			keydir_set(&store->keydir, &prepared[i], &place, &old);
 		else if (ops[i].type == DW_DELETE)
-			keydir_remove(&store->keydir, ops[i].key);
+			keydir_remove(&store->keydir, ops[i].key, &old);
 		else
 			segment->raw_bytes += size;
+		if (!store->snapshots) /* their readers are yet to come */
+			stale_add(&store->stale, segment, ops[i].key, &old);
 		offset += size;
 	}
 }

@@ -19,6 +19,7 @@
 #include "store/maintain.h"
 #include "store/segset.h"
 #include "store/snapshot.h"
+#include "store/stale.h"
 
 struct dw_store {
 	struct io *io;
@@ -41,6 +42,7 @@ struct dw_store {
 
 	struct keydir keydir;   /* read by anyone; changed under log.lock; a snapshot's: notes */
 	struct segset segments; /* under log.lock; a snapshot's do not change */
+	struct stale stale;     /* under log.lock */
 
 	struct dw_store *snapshots; /* of this store, the newest first; under log.lock */
 	struct snapshot snapshot;   /* if it is one itself */

@@ -52,17 +52,26 @@ static void expect_same(struct keydir *keydir, const struct expected *model,
 	CHECK_EQ(seen, model->count);
 }
 
+/* 0: there was none. */
+static void expect_old(const struct keydir_place *old, uint64_t offset)
+{
+	CHECK_EQ(old->segment != NULL, offset != 0);
+	CHECK(!old->segment || (old->offset == offset && old->value_size == 7));
+}
+
 static void set(struct keydir *keydir, struct expected *model, struct dw_segment *segment,
 		uint64_t i, uint64_t offset)
 {
 	struct keydir_prepared prepared;
 	const struct keydir_place place = {.segment = segment, .offset = offset, .value_size = 7};
+	struct keydir_place old;
 	char name[32];
 	struct dw_bytes key = name_key(name, i);
 
 	CHECK_EQ(keydir_prepare(keydir, key, &prepared), 0);
-	keydir_set(keydir, &prepared, &place);
+	keydir_set(keydir, &prepared, &place, &old);
 	CHECK_EQ(prepared.entry, 0);
+	expect_old(&old, model->offsets[i]);
 	model->count += !model->offsets[i];
 	model->live += model->offsets[i] ? 0 : RECORD_OVERHEAD + key.size + 7;
 	model->offsets[i] = offset;
@@ -70,10 +79,12 @@ static void set(struct keydir *keydir, struct expected *model, struct dw_segment
 
 static void unset(struct keydir *keydir, struct expected *model, uint64_t i)
 {
+	struct keydir_place old;
 	char name[32];
 	struct dw_bytes key = name_key(name, i);
 
-	keydir_remove(keydir, key);
+	keydir_remove(keydir, key, &old);
+	expect_old(&old, model->offsets[i]);
 	model->count -= model->offsets[i] != 0;
 	model->live -= model->offsets[i] ? RECORD_OVERHEAD + key.size + 7 : 0;
 	model->offsets[i] = 0;
