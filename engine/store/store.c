@@ -72,7 +72,7 @@ int store_rotate_locked(struct dw_store *store, uint32_t gap)
 	int rc = segset_reserve(&store->segments, 1);
 	if (!rc)
 		rc = log_rotate_locked(&store->log, (uint32_t)id, &segment);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	segset_add(&store->segments, segment);
 	stale_rotated(&store->stale, before);
