@@ -12,6 +12,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "fs/heap.h"
 #include "fs/volume_internal.h"
 
 struct conflict {
@@ -191,12 +192,16 @@ static int add_key(void *context, struct dw_bytes key, const struct dw_stat *sta
 static int add_keys(struct load *load)
 {
 	struct volume *volume = load->volume;
-	int rc = nodetable_reserve(&volume->tree.table, dw_count(volume->store));
+	uint64_t count = dw_count(volume->store);
+	int rc = nodetable_reserve(&volume->tree.table, count);
+	struct heap_growth growth;
 
+	heap_grow(&growth, (size_t)count * (sizeof(struct node) + 40));
 	if (!rc)
 		rc = dw_for_each(volume->store, add_key, load);
 	while (!rc && load->first != load->end)
 		rc = add_first_pending(load);
+	heap_grown(&growth);
 	return rc;
 }
 

@@ -22,6 +22,7 @@
 #include "fs/main.h"
 #include "fs/notify.h"
 #include "fs/serve.h"
+#include "fs/spare.h"
 
 /* --- the way into the background --- */
 
@@ -98,14 +99,18 @@ static void on_ready(void *context)
 
 /* --- serving --- */
 
-/* Each thread's arena would keep what compaction once needed. */
-enum { ARENAS = 2 };
+/* Each thread's arena would keep what compaction once needed.  Up to 1 MiB a value comes from
+ * the heap, whose pages are there; beyond that from fs/spare.c.  Setting M_TOP_PAD (fs/heap.c)
+ * makes the thresholds stay where they are, so they are set. */
+enum { ARENAS = 2, MMAP_THRESHOLD = SPARE_MIN, TRIM_THRESHOLD = 4 << 20 };
 
 static void set_limits(void)
 {
 	struct rlimit limit;
 
-	(void)mallopt(M_ARENA_MAX, ARENAS); /* else as it is */
+	(void)mallopt(M_ARENA_MAX, ARENAS); /* else as it is; likewise below */
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+	(void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
 	/* a large store has many segments, and each may be open */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
