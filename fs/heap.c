@@ -2,8 +2,8 @@
  *
  * heap.c - see heap.h.
  *
- * glibc's main arena grows by brk(2), by M_TOP_PAD more than it needs, and gives back
- * from its end what is more than M_TRIM_THRESHOLD beyond M_TOP_PAD (mallopt(3)).
+ * glibc's main arena grows by brk(2), by M_TOP_PAD more than it needs.  When M_TRIM_THRESHOLD is
+ * free at its end, it gives back what is beyond M_TOP_PAD (mallopt(3)).
  */
 #include "fs/heap.h"
 
@@ -15,7 +15,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { WORTH_IT = 8 << 20, MOST = 1 << 30, TOP_PAD = 128 << 10, BLOCK = 96 << 10, BLOCKS = 64, STEP = 1 << 20 };
+enum {
+	WORTH_IT = 8 << 20,
+	MOST = 1 << 30,
+	TOP_PAD = 128 << 10,
+	BLOCK = 96 << 10,
+	BLOCKS = 64,
+	STEP = 1 << 20
+};
 
 static void *fetch(void *context)
 {
@@ -59,11 +66,12 @@ void heap_grow(struct heap_growth *growth, size_t size)
 	sigset_t all, old;
 
 	*growth = (struct heap_growth){.started = false};
-	if (size < WORTH_IT || !can_gain() ||
-	    !mallopt(M_TOP_PAD, size < MOST ? (int)size : MOST))
+	if (size < WORTH_IT || !can_gain() || !mallopt(M_TOP_PAD, size < MOST ? (int)size : MOST))
 		return;
-	growth->padded = true; /* until the end: else the first free(3) gave it back */
+	growth->padded = true;
+	(void)mallopt(M_TRIM_THRESHOLD, MOST); /* else the next free(3) gave it back */
 	use_up_top(before);
+	(void)mallopt(M_TOP_PAD, TOP_PAD); /* should it grow again, then as is usual */
 	after = sbrk(0);
 	if (after <= before)
 		return;
@@ -83,7 +91,7 @@ void heap_grown(struct heap_growth *growth)
 		atomic_store(&growth->stop, true);
 		(void)pthread_join(growth->thread, NULL);
 	}
-	(void)mallopt(M_TOP_PAD, TOP_PAD);
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_THRESHOLD);
 	(void)malloc_trim(TOP_PAD); /* what was fetched and not used */
 	*growth = (struct heap_growth){.started = false};
 }

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes that the heap may keep at its end, as mallopt(3)'s M_TRIM_THRESHOLD. */
+enum { HEAP_TRIM_THRESHOLD = 4 << 20 };
+
 struct heap_growth {
 	pthread_t thread;
 	bool padded, started;

@@ -18,6 +18,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/heap.h"
 #include "fs/logger.h"
 #include "fs/main.h"
 #include "fs/notify.h"
@@ -100,9 +101,9 @@ static void on_ready(void *context)
 /* --- serving --- */
 
 /* Each thread's arena would keep what compaction once needed.  Up to 1 MiB a value comes from
- * the heap, whose pages are there; beyond that from fs/spare.c.  Setting M_TOP_PAD (fs/heap.c)
- * makes the thresholds stay where they are, so they are set. */
-enum { ARENAS = 2, MMAP_THRESHOLD = SPARE_MIN, TRIM_THRESHOLD = 4 << 20 };
+ * the heap, whose pages are there; beyond that from fs/spare.c.  Setting any of these, as
+ * fs/heap.c does, makes the thresholds stay where they are, so they are set. */
+enum { ARENAS = 2, MMAP_THRESHOLD = SPARE_MIN };
 
 static void set_limits(void)
 {
@@ -110,7 +111,7 @@ static void set_limits(void)
 
 	(void)mallopt(M_ARENA_MAX, ARENAS); /* else as it is; likewise below */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-	(void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_THRESHOLD);
 	/* a large store has many segments, and each may be open */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;

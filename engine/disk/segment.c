@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -288,7 +289,8 @@ void segment_prefetch(const struct dw_segment *segment, uint64_t offset)
 void segment_uncache(struct dw_segment *segment, uint64_t offset, uint64_t size)
 {
 	struct io *io = segment->pool->io;
-	uint64_t first = (offset + PAGE - 1) / PAGE * PAGE, end = (offset + size) / PAGE * PAGE;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t first = (offset + page - 1) / page * page, end = (offset + size) / page * page;
 
 	if (first >= end || !io->uncache)
 		return;

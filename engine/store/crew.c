@@ -90,7 +90,7 @@ static void learn_locked(struct crew *crew, const struct crew_block *block)
 	size_t wanted = BLOCK_SIZE_AIMED / (per_item ? per_item : 1);
 
 	if (block->done < block->end) /* and what is left of it is not done by a worker */
-		wanted = items;
+		wanted = items < BLOCK_ITEMS_FIRST ? items : BLOCK_ITEMS_FIRST;
 	else if (wanted > 2 * items)
 		wanted = 2 * items;
 	if (wanted > BLOCK_ITEMS_MAX)

@@ -41,8 +41,8 @@ struct dw_iter {
 	size_t room;            /* ranks that there are places for */
 	size_t count, next;
 	uint8_t *items;
-	size_t items_size, items_likely; /* of that what will be used, and not much more */
-	struct dw_ref ref;               /* of the current item; borrows its segment */
+	size_t items_size;
+	struct dw_ref ref; /* of the current item; borrows its segment */
 };
 
 static uint64_t prefix_of(struct dw_bytes key)
@@ -138,8 +138,8 @@ static int get_memory(struct dw_store *store, struct dw_iter *iter)
 	if (store->snapshot.base)
 		key_bytes += store->snapshot.base->keydir.key_bytes;
 	iter->room = dw_count(store) + 1;
-	iter->items_likely = key_bytes + iter->room * item_size(0);
-	iter->items_size = iter->items_likely + iter->room * _Alignof(struct item);
+	iter->items_size =
+		key_bytes + iter->room * item_size(0) + iter->room * _Alignof(struct item);
 	iter->items = bulk_alloc(iter->items_size);
 	iter->ranks = bulk_alloc(iter->room * sizeof *iter->ranks);
 	iter->other = bulk_alloc(iter->room * sizeof *iter->other);
@@ -177,10 +177,13 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 	if (rc < 0)
 		return rc;
 	size_t ranks_size = iter->room * sizeof *iter->ranks;
+	/* what will be used of them; of a snapshot's keys only so much is known */
+	size_t items_size =
+		iter->room * item_size(0) + (store->snapshot.base ? 0 : store->keydir.key_bytes);
 	/* what is needed last comes first: the rest is being filled meanwhile */
 	struct warmer warmer = {
 		.ranges = {{iter->other, ranks_size},
-			   {iter->items, iter->items_likely},
+			   {iter->items, items_size},
 			   {iter->ranks, ranks_size}},
 	};
 	warm_start(&warmer);

@@ -8,17 +8,19 @@
 
 enum { ROOM_FIRST = 64 };
 
-static void keep(struct stale *stale, const struct stale_range *range)
+/* False: no memory; then it stays in the cache. */
+static bool keep(struct stale_list *list, const struct stale_range *range)
 {
-	if (stale->count == stale->room) {
-		size_t room = stale->room ? 2 * stale->room : ROOM_FIRST;
-		struct stale_range *grown = reallocarray(stale->ranges, room, sizeof *grown);
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : ROOM_FIRST;
+		struct stale_range *grown = reallocarray(list->ranges, room, sizeof *grown);
 		if (!grown)
-			return; /* then it stays in the cache */
-		stale->ranges = grown;
-		stale->room = room;
+			return false;
+		list->ranges = grown;
+		list->room = room;
 	}
-	stale->ranges[stale->count++] = *range;
+	list->ranges[list->count++] = *range;
+	return true;
 }
 
 void stale_add(struct stale *stale, const struct dw_segment *active, struct dw_bytes key,
@@ -26,23 +28,52 @@ void stale_add(struct stale *stale, const struct dw_segment *active, struct dw_b
 {
 	if (!place->segment || place->value_size < STALE_SIZE_MIN)
 		return;
-	const struct stale_range range = {place->offset,
+	const struct stale_range range = {place->segment, place->offset,
 					  RECORD_OVERHEAD + key.size + place->value_size};
 	if (place->segment == active)
-		keep(stale, &range);
-	else
-		segment_uncache(place->segment, range.offset, range.size);
+		(void)keep(&stale->active, &range);
+	else if (keep(&stale->ready, &range))
+		(void)segment_ref(place->segment);
 }
 
 void stale_rotated(struct stale *stale, struct dw_segment *segment)
 {
-	for (size_t i = 0; i < stale->count; i++)
-		segment_uncache(segment, stale->ranges[i].offset, stale->ranges[i].size);
-	stale_release(stale);
+	for (size_t i = 0; i < stale->active.count; i++)
+		if (keep(&stale->ready, &stale->active.ranges[i]))
+			(void)segment_ref(segment);
+	free(stale->active.ranges);
+	stale->active = (struct stale_list){0};
+}
+
+struct stale_list stale_take(struct stale *stale)
+{
+	struct stale_list list = stale->ready;
+
+	if (list.count)
+		stale->ready = (struct stale_list){0};
+	return list;
+}
+
+static void release(struct stale_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		segment_unref(list->ranges[i].segment);
+	free(list->ranges);
+}
+
+void stale_let_go(struct stale_list *list)
+{
+	if (!list->count)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		segment_uncache(list->ranges[i].segment, list->ranges[i].offset,
+				list->ranges[i].size);
+	release(list);
 }
 
 void stale_release(struct stale *stale)
 {
-	free(stale->ranges);
+	free(stale->active.ranges);
+	release(&stale->ready);
 	*stale = (struct stale){0};
 }

@@ -180,7 +180,9 @@ int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
 	}
 	log_lock(&store->log);
 	int rc = append_locked(store, ops, count, prepared);
+	struct stale_list stale = stale_take(&store->stale);
 	log_unlock(&store->log);
+	stale_let_go(&stale);
 	if (prepared != few)
 		free(prepared);
 	return rc;
@@ -218,7 +220,9 @@ int dw_rotate(struct dw_store *store)
 		return -EROFS;
 	log_lock(&store->log);
 	int rc = store_rotate_locked(store, 0);
+	struct stale_list stale = stale_take(&store->stale);
 	log_unlock(&store->log);
+	stale_let_go(&stale);
 	return rc;
 }
 
