@@ -189,6 +189,9 @@ static int add_key(void *context, struct dw_bytes key, const struct dw_stat *sta
 	return add_later(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);
 }
 
+/* Bytes of most nodes beside the struct: the key's parent, a name, malloc(3)'s own. */
+enum { NODE_REST_LIKELY = sizeof(struct node_key) + 24 + 8 };
+
 static int add_keys(struct load *load)
 {
 	struct volume *volume = load->volume;
@@ -196,7 +199,7 @@ static int add_keys(struct load *load)
 	int rc = nodetable_reserve(&volume->tree.table, count);
 	struct heap_growth growth;
 
-	heap_grow(&growth, (size_t)count * (sizeof(struct node) + 40));
+	heap_grow(&growth, (size_t)count * (sizeof(struct node) + NODE_REST_LIKELY));
 	if (!rc)
 		rc = dw_for_each(volume->store, add_key, load);
 	while (!rc && load->first != load->end)

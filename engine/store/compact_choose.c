@@ -126,6 +126,6 @@ int compact_begin(struct compaction *c, const struct compact_limits *limits)
 {
 	log_lock(&c->store->log);
 	int rc = begin_locked(c, limits);
-	log_unlock(&c->store->log);
+	store_unlock_log(c->store); /* it may have rotated */
 	return rc;
 }

@@ -79,6 +79,14 @@ int store_rotate_locked(struct dw_store *store, uint32_t gap)
 	return 0;
 }
 
+void store_unlock_log(struct dw_store *store)
+{
+	struct stale_list stale = stale_take(&store->stale);
+
+	log_unlock(&store->log);
+	stale_let_go(&stale);
+}
+
 /* Rotate when the segment is full.  Out of ids, or on a full disk, the segment just
  * grows on: better a large segment than a store that takes nothing. */
 static int make_room_locked(struct dw_store *store, uint64_t size)
@@ -180,9 +188,7 @@ int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
 	}
 	log_lock(&store->log);
 	int rc = append_locked(store, ops, count, prepared);
-	struct stale_list stale = stale_take(&store->stale);
-	log_unlock(&store->log);
-	stale_let_go(&stale);
+	store_unlock_log(store);
 	if (prepared != few)
 		free(prepared);
 	return rc;
@@ -220,9 +226,7 @@ int dw_rotate(struct dw_store *store)
 		return -EROFS;
 	log_lock(&store->log);
 	int rc = store_rotate_locked(store, 0);
-	struct stale_list stale = stale_take(&store->stale);
-	log_unlock(&store->log);
-	stale_let_go(&stale);
+	store_unlock_log(store);
 	return rc;
 }
 

@@ -102,6 +102,10 @@ static inline bool store_next_locked(struct dw_store *store, struct snapshot_cur
 /* Seal the active segment; the new one has `gap` free ids below it. */
 int store_rotate_locked(struct dw_store *store, uint32_t gap);
 
+/* Let log.lock go after an append or a rotation: what these made stale leaves the cache now.
+ * Kept for later it would hold on to segments that a compaction has removed. */
+void store_unlock_log(struct dw_store *store);
+
 /* Invariants of a store, asserted in builds with STORE_CHECKS (those with sanitizers): live bytes
  * add up, places lie within their segments, segments ascend.  log.lock held. */
 void store_check(struct dw_store *store);

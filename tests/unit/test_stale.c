@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -161,6 +162,35 @@ static void test_snapshot(void)
 	stores_close(store);
 }
 
+static bool is_open_and_deleted(void)
+{
+	char link[64], target[600];
+	bool found = false;
+
+	for (int fd = 0; fd < 256; fd++) {
+		(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(link, target, sizeof target - 1);
+		if (n > 0) {
+			target[n] = '\0';
+			found |= strstr(target, ".dwal") && strstr(target, "(deleted)");
+		}
+	}
+	return found;
+}
+
+/* What a compaction seals and removes is not held until somebody writes. */
+static void test_compaction(void)
+{
+	struct dw_store *store = stores_open(stores_dir(), 0);
+
+	put(store, "key", 1, SIZE);
+	put(store, "key", 2, SIZE);
+	CHECK_EQ(dw_compact(store, NULL), 0);
+	CHECK(!is_open_and_deleted());
+	expect(store, "key", 2, SIZE);
+	stores_close(store);
+}
+
 /* --- which ranges, on any file system --- */
 
 static struct {
@@ -218,11 +248,9 @@ static void test_ranges(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"stale_sealed", test_sealed},
-		{"stale_active", test_active},
-		{"stale_snapshot", test_snapshot},
-		{"stale_ranges", test_ranges},
-		{NULL, NULL},
+		{"stale_sealed", test_sealed},     {"stale_active", test_active},
+		{"stale_snapshot", test_snapshot}, {"stale_compaction", test_compaction},
+		{"stale_ranges", test_ranges},     {NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }
