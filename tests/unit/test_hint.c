@@ -14,6 +14,7 @@
 #include "disk/hintfile.h"
 #include "tests/support/check.h"
 #include "tests/support/files.h"
+#include "tests/support/page.h"
 
 enum { RECORDS = 3000, KEY_MAX = 40 };
 
@@ -271,30 +272,6 @@ static void test_cut_entry(void)
 enum { EXAMPLE_RECORDS = 6 };
 static const int64_t example_time_ns = 1704067200000000000;
 
-/* The bytes of the block that opens with `fence`, as xxd prints them. */
-static struct buf doc_block(const char *fence)
-{
-	struct buf page = files_read(AT_FDCWD, "docs/FORMAT.md"), bytes = {0};
-
-	CHECK_EQ(buf_add(&page, "", 1), 0);
-	char *at = strstr((char *)page.data, fence);
-	CHECK(at != NULL);
-	for (char *line = strtok(at + strlen(fence), "\n"); line && *line != '`';
-	     line = strtok(NULL, "\n")) {
-		const char *p = strchr(line, ':') + 2;
-		/* groups of two bytes, one blank between, two blanks before the text */
-		while (p[0] != ' ') {
-			uint8_t byte = (uint8_t)strtoul((char[]){p[0], p[1], 0}, NULL, 16);
-			CHECK_EQ(buf_add(&bytes, &byte, 1), 0);
-			p += 2;
-			if (p[0] == ' ' && p[1] != ' ')
-				p++;
-		}
-	}
-	buf_release(&page);
-	return bytes;
-}
-
 static int see_example(void *context, const struct hint_entry *entry, uint64_t offset)
 {
 	int64_t *count = context;
@@ -308,7 +285,7 @@ static int see_example(void *context, const struct hint_entry *entry, uint64_t o
 
 static void test_format_doc(void)
 {
-	struct buf segment = doc_block("\n```hex\n"), hint = doc_block("\n```hint\n");
+	struct buf segment = page_fenced("\n```hex\n"), hint = page_fenced("\n```hint\n");
 	int dirfd = open(check_dir(), O_RDONLY | O_DIRECTORY);
 	struct hintwriter writer;
 	struct hint_loaded loaded;
