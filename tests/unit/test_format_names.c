@@ -43,7 +43,8 @@ static void check_shown(const struct page_row *row, bool flat)
 	struct node *node;
 	bool is_dir = false;
 
-	CHECK_EQ(dw_put(store, (struct dw_bytes){key, page_literal(row->cells[NAME_KEY], key)}, value),
+	CHECK_EQ(dw_put(store, (struct dw_bytes){key, page_literal(row->cells[NAME_KEY], key)},
+			value),
 		 0);
 	if (*row->cells[NAME_BESIDE]) {
 		size_t size = page_literal(row->cells[NAME_BESIDE], beside);
