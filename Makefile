@@ -134,7 +134,7 @@ lint:
 
 format:
 	# the yardsticks keep the layout that they came with
-	clang-format -i $$(git ls-files '*.c' '*.h' ':!tests/bench')
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h' ':!tests/bench')
 
 man: $(addprefix build/man/,$(MAN))
 

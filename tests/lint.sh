@@ -6,8 +6,8 @@ set -u
 cd "$(dirname "$0")/.." || exit
 bad=0
 # the yardsticks keep the layout that they came with
-sources=$(git ls-files '*.c' '*.h' ':!tests/bench')
-code=$(git ls-files 'engine/*.c' 'fs/*.c' 'tools/*.c')
+sources=$(git ls-files -co --exclude-standard '*.c' '*.h' ':!tests/bench')
+code=$(git ls-files -co --exclude-standard 'engine/*.c' 'fs/*.c' 'tools/*.c')
 
 fault() { echo "lint: $*"; bad=1; }
 

@@ -56,7 +56,9 @@ static void check_attrs(struct world *w, struct path_item *item)
 	struct stat st = volumes_stat(w->volume, item->path);
 	char label = '\0';
 
-	CHECK_EQ(st.st_mode & S_IFMT, !item->file ? S_IFDIR : world_is_link(item) ? S_IFLNK : S_IFREG);
+	CHECK_EQ(st.st_mode & S_IFMT, !item->file           ? S_IFDIR
+				      : world_is_link(item) ? S_IFLNK
+							    : S_IFREG);
 	CHECK_EQ(st.st_mode & 07777, world_is_link(item) ? 0777 : want->mode);
 	CHECK_EQ(st.st_uid, want->uid);
 	if (want->dated)

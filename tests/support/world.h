@@ -25,7 +25,7 @@ struct world {
 	struct paths paths;
 	struct world_open_file handles[WORLD_FILES_MAX];
 	uint8_t *noise;
-	int64_t date;      /* the next one to set by hand */
+	int64_t date; /* the next one to set by hand */
 };
 
 /* --- choosing --- */
