@@ -15,6 +15,7 @@ zshdir ?= $(prefix)/share/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,s
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+OBJCOPY ?= objcopy
 # V=1 shows the commands
 Q := $(if $(V),,@)
 PKGS := fuse3 libcrypto libxxhash jansson
@@ -62,11 +63,19 @@ $(O)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_$(@F)) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
+# Of both libraries only what datawal.h declares is visible outside; of the static one, which is
+# therefore one object, the rest becomes local to it.
 $(O)/libdatawal.a: $(call objs,$(SRC_ENGINE))
+	$(Q)$(CC) $(CFLAGS) -r -nostdlib $^ -o $(O)/datawal.o
+	$(Q)$(OBJCOPY) -w --keep-global-symbol='dw_*' $(O)/datawal.o
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(O)/datawal.o
+
+# for tests, which see the rest as well
+$(O)/engine.a: $(call objs,$(SRC_ENGINE))
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-# only what datawal.h declares is visible outside
 $(O)/libdatawal.so.0: $(call objs,$(SRC_ENGINE)) engine/libdatawal.map
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libdatawal.so.0 \
 		-Wl,--version-script=engine/libdatawal.map $(filter %.o,$^) $(PKG_LIBS_ENGINE) -o $@
@@ -81,12 +90,12 @@ $(O)/$(1): $(call objs,tools/$(1).c $(wildcard tools/$(1)_*.c) $(SRC_TOOLS_COMMO
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
-$(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/libdatawal.a
+$(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/engine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
 
 $(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/datawal_jsonl.c tools/common_base64.c)
-$(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ) $(SRC_FS)) $(O)/libdatawal.a
+$(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ) $(SRC_FS)) $(O)/engine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 

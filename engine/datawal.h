@@ -6,6 +6,8 @@
  * The on-disk format is wire version 1 of the Rust crate `datawal` 0.1.5
  * (docs/FORMAT.md); stores move freely between the two.
  *
+ * C11 and C++11.
+ *
  * Conventions, unless a declaration says otherwise:
  *   - Functions return 0 or a negative errno; outputs (`ret`, `*_ret`) are
  *     untouched on failure.
@@ -29,6 +31,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define DW_KEY_SIZE_MAX   65536u    /* wire version 1 */
 #define DW_VALUE_SIZE_MAX 67108864u /* wire version 1; 64 MiB */
@@ -282,8 +288,8 @@ struct dw_export;
 
 int dw_export_open(struct dw_store *store, struct dw_export **ret);
 /* Up to `size` further bytes; 0 at the end.  An error stays.  One thread at a time. */
-ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size);
-void dw_export_close(struct dw_export *export);
+ssize_t dw_export_read(struct dw_export *stream, void *ret, size_t size);
+void dw_export_close(struct dw_export *stream);
 
 /* Write the export to `path` (temporary file, sync, rename, sync of the
  * directory).  A file of that name is replaced; on failure it is as it was.
@@ -389,6 +395,7 @@ struct dw_maintain_options {
  * dw_compact_with() and dw_verify_with(); after a failure they try again later.
  * Waits until what was going on has stopped.
  * -EROFS: compaction of a store open for reading; -EINVAL: dead_percent is over 100;
+ * -ENOTSUP: the store is a snapshot, which never changes (verify it with dw_verify_with());
  * -EAGAIN: no thread can be had.  On failure nothing goes on in the background. */
 int dw_maintain(struct dw_store *store, const struct dw_maintain_options *options);
 
@@ -513,5 +520,9 @@ struct dw_repair_report {
  * does not read back as planned. */
 int dw_repair(const char *path, bool do_it, const struct dw_options *options, dw_repair_fn *found,
 	      void *context, struct dw_repair_report *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

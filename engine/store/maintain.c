@@ -192,6 +192,8 @@ int dw_maintain(struct dw_store *store, const struct dw_maintain_options *option
 	struct maintain *maintain = &store->maintain;
 	bool possible = !options || !options->compact || !store->read_only;
 
+	if (store->snapshot.base && options)
+		return -ENOTSUP;
 	(void)pthread_mutex_lock(&maintain->switch_lock);
 	stop_locked(maintain);
 	int rc = !possible ? -EROFS : options && options->dead_percent > 100 ? -EINVAL : 0;

@@ -25,6 +25,7 @@ static void release(struct dw_store *snapshot)
 	keydir_release(&snapshot->keydir);
 	segset_release(&snapshot->segments);
 	log_release(&snapshot->log);
+	maintain_release(&snapshot->maintain);
 	free(snapshot->snapshot.segments);
 	free(snapshot); /* directory and pool are the base's */
 }
@@ -45,6 +46,8 @@ static int snapshot_new(struct dw_store *base, struct dw_store **ret)
 	snapshot->context = base->context;
 	/* it is never written to, but its lock and its figures are looked at */
 	int rc = log_init(&snapshot->log, &base->pool, base->log.segment_size);
+	if (!rc) /* for verifications: these wait and are cancelled as in any store */
+		rc = maintain_init(&snapshot->maintain);
 	if (!rc)
 		rc = keydir_init(&snapshot->keydir);
 	if (rc < 0) {

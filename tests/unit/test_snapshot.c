@@ -4,6 +4,8 @@
  * tests/model/test_snapshot_model.c has the random operations.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,18 +337,72 @@ static void test_time(void)
 	stores_close(store);
 }
 
+/* Long work on a snapshot: it can be slowed and cancelled, and nothing of it outlives the
+ * snapshot. */
+struct canceller {
+	struct dw_store *store;
+	atomic_bool done;
+};
+
+static void *keep_cancelling(void *arg)
+{
+	struct canceller *canceller = arg;
+
+	while (!atomic_load(&canceller->done)) {
+		dw_verify_cancel(canceller->store);
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	return NULL;
+}
+
+static void test_maintenance(void)
+{
+	const struct dw_maintain_options scrub = {.scrub_interval_ms = 1},
+					 compact = {.compact = true};
+	struct dw_store *store = stores_open(stores_dir(), 0), *snapshot = NULL;
+	struct dw_verify_report report = {0};
+	pthread_t thread;
+
+	for (int i = 0; i < 3000; i++)
+		stores_put(store, "key", "a value of which there are many records");
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+	CHECK_EQ(dw_maintain(snapshot, &scrub), -ENOTSUP);
+	CHECK_EQ(dw_maintain(snapshot, &compact), -ENOTSUP);
+	CHECK_EQ(dw_maintain(snapshot, NULL), 0);
+	dw_compact_cancel(snapshot);
+	/* a rate at which it waits: by the clock that its waiting goes by */
+	const struct dw_verify_options slowly = {.rate = 1 << 20};
+	struct timespec begun, ended, used;
+	(void)clock_gettime(CLOCK_MONOTONIC, &begun);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	int64_t cpu_ns = -((int64_t)used.tv_sec * 1000000000 + used.tv_nsec);
+	CHECK_EQ(dw_verify_with(snapshot, &slowly, &report), 0);
+	CHECK_EQ(report.records, 3000);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	(void)clock_gettime(CLOCK_MONOTONIC, &ended);
+	cpu_ns += (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+	double took = difftime(ended.tv_sec, begun.tv_sec) +
+		      (double)(ended.tv_nsec - begun.tv_nsec) / 1e9;
+	CHECK(took > 0.05);
+	CHECK((double)cpu_ns / 1e9 < took / 2); /* it slept */
+	const struct dw_verify_options hardly = {.rate = 1};
+	struct canceller canceller = {.store = snapshot};
+	CHECK_EQ(pthread_create(&thread, NULL, keep_cancelling, &canceller), 0);
+	CHECK_EQ(dw_verify_with(snapshot, &hardly, &report), -ECANCELED);
+	atomic_store(&canceller.done, true);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	stores_close(snapshot);
+	stores_close(store);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"snapshot_empty", test_empty},
-		{"snapshot_recreated", test_recreated},
-		{"snapshot_large", test_large},
-		{"snapshot_refused", test_refused},
-		{"snapshot_of_reader", test_of_reader},
-		{"snapshot_space", test_space},
-		{"snapshot_no_memory", test_no_memory},
-		{"snapshot_time", test_time},
-		{NULL, NULL},
+		{"snapshot_empty", test_empty},         {"snapshot_recreated", test_recreated},
+		{"snapshot_large", test_large},         {"snapshot_refused", test_refused},
+		{"snapshot_of_reader", test_of_reader}, {"snapshot_space", test_space},
+		{"snapshot_no_memory", test_no_memory}, {"snapshot_maintenance", test_maintenance},
+		{"snapshot_time", test_time},           {NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }
