@@ -36,9 +36,11 @@ int control_new(const struct control_config *config, struct control **ret)
 	control->views = config->views;
 	control->metrics = config->metrics;
 	control->name = strdup(config->name);
-	control->mountpoint = strdup(config->mountpoint);
+	control->export_fd = config->export_fd;
+	control->export_path = config->export_path;
+	control->export_given = config->export_given;
 	control->started_ns = attr_now_ns();
-	int rc = control->name && control->mountpoint ? 0 : -ENOMEM;
+	int rc = control->name ? 0 : -ENOMEM;
 	if (!rc)
 		rc = -pthread_mutex_init(&control->lock, NULL);
 	if (!rc)
@@ -63,7 +65,6 @@ void control_free(struct control *control)
 	while (control->open)
 		control_close(control, control->open);
 	free(control->name);
-	free(control->mountpoint);
 	free(control);
 }
 

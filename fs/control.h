@@ -37,10 +37,15 @@ struct control_config {
 	struct views *views;     /* outlives the control directory; so does: */
 	struct metrics *metrics; /* NULL: none of requests */
 	const char *name;        /* of the directory in the root */
-	/* Absolute; files below it are no target for an export, which would become a part
-	 * of what it exports. */
-	const char *mountpoint;
+	/* The directory that `export NAME` writes to, outlives the control directory; -1: the
+	 * store's own, CONTROL_EXPORT_DIRECTORY.  Then its absolute path, and the same as the
+	 * operator gave it or NULL: only for texts, and to recognise NAME in an absolute path. */
+	int export_fd;
+	const char *export_path, *export_given;
 };
+
+/* In the store's directory; no reader of a store looks at it. */
+#define CONTROL_EXPORT_DIRECTORY ".export"
 
 /* Whether a directory may have this name: one that no key's component is shown as,
  * however it is quoted (fs/name.h). */
@@ -66,7 +71,6 @@ int control_admits(const struct control *control, uid_t uid);
 struct control_caller {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid; /* a thread that waits for the answer; 0: one that cannot be seen */
 };
 
 /* -EACCES unless the caller is root or the mount's owner. */

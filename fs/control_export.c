@@ -1,63 +1,28 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * control_export.c - the command `export PATH`.
+ * control_export.c - the command `export NAME`.
  *
- * The daemon may write where the caller may not.  So everything that has to do with
- * names (going to the directory, making the temporary file, renaming it) is done
- * with the caller's rights, and the file is the caller's; between these the daemon
- * only writes to a descriptor.  A directory is gone to once: a symlink that is put
- * in the way later changes nothing.
+ * The daemon may write where the caller may not, and cannot judge a path for it: the
+ * caller may live in another root, mount namespace or user namespace.  So the caller
+ * chooses a name and nothing else.  The directory is the operator's: a descriptor,
+ * opened when the daemon started, or `.export` in the store.  Nothing here may follow
+ * a link, or look up a path that the caller gave.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/caller.h"
 #include "fs/control_internal.h"
 
 enum { EXPORT_BUFFER = 256 << 10 };
 
-struct target {
-	const char *directory, *name; /* of the path */
-	int dir_fd, fd;
-	char temporary[64];
-};
-
-/* With the caller's rights: the directory, and a file in it that nobody else has. */
-static int create_temporary(void *context)
-{
-	static atomic_uint count;
-	struct target *target = context;
-
-	target->dir_fd = open(target->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (target->dir_fd < 0)
-		return -errno;
-	(void)snprintf(target->temporary, sizeof target->temporary, ".datawalfs-export-%ld-%u",
-		       (long)getpid(), atomic_fetch_add(&count, 1));
-	target->fd = openat(target->dir_fd, target->temporary,
-			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return target->fd < 0 ? -errno : 0;
-}
-
-/* With the caller's rights, for it may not be allowed to replace what is there. */
-static int rename_temporary(void *context)
-{
-	const struct target *target = context;
-	int rc = renameat(target->dir_fd, target->temporary, target->dir_fd, target->name);
-
-	return rc < 0 ? -errno : 0;
-}
-
-static int remove_temporary(void *context)
-{
-	const struct target *target = context;
-
-	return unlinkat(target->dir_fd, target->temporary, 0) < 0 ? -errno : 0;
-}
+static const char temporary[] = ".export.tmp";
 
 static int write_all(int fd, const char *data, size_t size)
 {
@@ -96,127 +61,136 @@ static int write_export(struct job *job, int fd)
 	return rc;
 }
 
-/* The new name must outlive the machine as well; done with our own rights, since the
- * caller may be allowed to write a directory and not to read it. */
-static int sync_directory(int dir_fd)
+static int explain(struct job *job, int rc, const char *why)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		(void)close(fd); /* was only read */
-	/* there are file systems that cannot */
-	return rc == -EINVAL || rc == -EACCES ? 0 : rc;
-}
-
-/* Inside the mount an export would become a part of what it exports; and the store's
- * directory is the engine's. */
-static bool is_inside(const struct job *job, int dir_fd)
-{
-	struct stat dir, other;
-
-	if (fstat(dir_fd, &dir) < 0)
-		return true;
-	int store_fd = dw_directory_fd(volume_store(job->volume));
-	if (!fstat(store_fd, &other) && dir.st_dev == other.st_dev && dir.st_ino == other.st_ino)
-		return true;
-	if (!fstatat(store_fd, DW_ATTR_DIRECTORY, &other, 0) && dir.st_dev == other.st_dev &&
-	    dir.st_ino == other.st_ino)
-		return true;
-	/* what is mounted there now is this mount, or it has nothing to fear */
-	return !stat(job->control->mountpoint, &other) && dir.st_dev == other.st_dev &&
-	       other.st_ino == 1;
-}
-
-/* A device or a fifo, whatever link leads there: it would be replaced. */
-static bool is_special(const struct target *target)
-{
-	struct stat st;
-
-	return !fstatat(target->dir_fd, target->name, &st, 0) && !S_ISREG(st.st_mode) &&
-	       !S_ISDIR(st.st_mode);
-}
-
-static int export_to(struct job *job, const struct caller *caller, struct target *target)
-{
-	int rc = caller_run(caller, create_temporary, target);
-
-	if (!rc && is_inside(job, target->dir_fd)) {
-		(void)snprintf(job->detail, TEXT_SIZE,
-			       "the path is inside the mount or the store; choose another one");
-		rc = -EINVAL;
-	}
-	if (!rc && is_special(target)) {
-		(void)snprintf(job->detail, TEXT_SIZE,
-			       "the path is neither a file nor a directory; choose another one");
-		rc = -EINVAL;
-	}
-	if (!rc)
-		rc = write_export(job, target->fd);
-	if (!rc)
-		rc = caller_run(caller, rename_temporary, target);
-	if (!rc)
-		rc = sync_directory(target->dir_fd);
-	else if (target->fd >= 0)
-		(void)caller_run(caller, remove_temporary, target); /* else it stays */
-	if (target->fd >= 0 && close(target->fd) < 0 && !rc)
-		rc = -errno;
-	if (target->dir_fd >= 0)
-		(void)close(target->dir_fd); /* was only gone to */
+	(void)snprintf(job->detail, TEXT_SIZE, "%s", why);
 	return rc;
 }
 
-/* Cut the path in two: "/" or what is before the last slash, and what is behind. */
-static int split_path(char *path, struct target *ret)
+/* Only a file is replaced. */
+static int check_target(struct job *job, int dir_fd, const char *name)
 {
-	char *slash = strrchr(path, '/');
+	struct stat st;
 
-	if (*path != '/' || !slash[1] || !strcmp(slash, "/.") || !strcmp(slash, "/..") ||
-	    strstr(path, "/../"))
-		return -EINVAL;
-	*slash = '\0';
-	*ret = (struct target){slash == path ? "/" : path, slash + 1, -1, -1, ""};
-	return 0;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(st.st_mode)
+		       ? 0
+		       : explain(job, -EEXIST, "that name is there and no file; choose another");
 }
 
-static bool is_below(const char *path, const char *directory)
+/* With the directory's lock held: a temporary file is a leftover. */
+static int export_locked(struct job *job, int dir_fd, const char *name)
 {
-	size_t size = strlen(directory);
+	int rc = check_target(job, dir_fd, name);
 
-	return !strncmp(path, directory, size) && (path[size] == '/' || !path[size]);
+	if (rc < 0)
+		return rc;
+	if (unlinkat(dir_fd, temporary, 0) < 0 && errno != ENOENT)
+		return -errno;
+	int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+	if (fd < 0)
+		return -errno;
+	rc = write_export(job, fd);
+	if (close(fd) < 0 && !rc)
+		rc = -errno;
+	if (!rc && renameat(dir_fd, temporary, dir_fd, name) < 0)
+		rc = -errno;
+	if (rc < 0)
+		(void)unlinkat(dir_fd, temporary, 0);  /* else the next export removes it */
+	else if (fsync(dir_fd) < 0 && errno != EINVAL) /* some file systems cannot */
+		rc = -errno;
+	return rc;
+}
+
+/* `.export`, made if it is missing.  A descriptor or -errno. */
+static int open_default(struct job *job)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int store_fd = dw_directory_fd(volume_store(job->volume));
+	int fd = openat(store_fd, CONTROL_EXPORT_DIRECTORY, flags);
+
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdirat(store_fd, CONTROL_EXPORT_DIRECTORY, 0700) < 0 && errno != EEXIST)
+			return explain(job, -errno,
+				       "no directory '.export' can be made in the store; mount "
+				       "with -o export_dir=DIR");
+		if (fsync(store_fd) < 0)
+			return -errno;
+		fd = openat(store_fd, CONTROL_EXPORT_DIRECTORY, flags);
+	}
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return explain(job, -ENOTDIR,
+			       "'.export' in the store is no directory; move it away");
+	return fd < 0 ? -errno : fd;
+}
+
+/* The directory with its lock, which ends with the descriptor.  Another mount of the store may
+ * export to it as well. */
+static int open_locked(struct job *job)
+{
+	int given = job->control->export_fd;
+	int fd = given < 0 ? open_default(job)
+			   : openat(given, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return given < 0 ? fd : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int rc = errno == EWOULDBLOCK ? explain(job, -EBUSY, "an export is under way")
+					      : -errno;
+		(void)close(fd); /* was only opened */
+		return rc;
+	}
+	return fd;
+}
+
+/* What follows the directory in an absolute path that begins with it; else NULL. */
+static const char *name_below(const char *path, const char *directory)
+{
+	size_t size = directory ? strlen(directory) : 0;
+
+	if (!size || strncmp(path, directory, size) || path[size] != '/')
+		return NULL;
+	return path + size + strspn(path + size, "/");
+}
+
+/* The name that the argument gives; NULL: none. */
+static const char *name_of(const struct job *job)
+{
+	const struct control *control = job->control;
+	const char *name = job->argument;
+
+	if (*name == '/')
+		name = name_below(job->argument, control->export_path);
+	if (!name && *job->argument == '/')
+		name = name_below(job->argument, control->export_given);
+	/* a hidden file is never an export: the temporary one, or something that a shell reads */
+	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX
+		       ? name
+		       : NULL;
 }
 
 int control_run_export(struct job *job)
 {
-	const struct control_caller *who = job->caller;
-	struct caller caller = {0};
-	struct target target;
+	const struct control *control = job->control;
+	const char *name = name_of(job);
 
-	/* said by the path already: without a look at the mount, which looks at us */
-	if (is_below(job->argument, job->control->mountpoint)) {
-		(void)snprintf(job->detail, TEXT_SIZE,
-			       "the path is inside the mount; choose one outside");
+	if (!name) {
+		(void)snprintf(
+			job->detail, TEXT_SIZE,
+			"export NAME writes a file of that name to '%.200s'; for another place: "
+			"cat MNT/%.100s/export.jsonl > PATH",
+			control->export_path, control->name);
 		return -EINVAL;
 	}
-	char *path = strdup(job->argument);
-	if (!path)
-		return -ENOMEM;
-	int rc = split_path(path, &target);
-	if (rc < 0) {
-		(void)snprintf(job->detail, TEXT_SIZE,
-			       "give the absolute path of a file, without '..'");
-	} else {
-		rc = caller_load(who->pid, who->uid, who->gid, &caller);
-		if (!rc)
-			rc = export_to(job, &caller, &target);
-		if (rc == -EPERM)
-			(void)snprintf(job->detail, TEXT_SIZE,
-				       "the daemon cannot write there as you; read export.jsonl "
-				       "instead");
-	}
+	int dir_fd = open_locked(job);
+	if (dir_fd < 0)
+		return dir_fd;
+	int rc = export_locked(job, dir_fd, name);
+	(void)close(dir_fd); /* was only read */
 	if (!rc)
-		(void)snprintf(job->detail, TEXT_SIZE, "wrote '%.400s'", job->argument);
-	caller_release(&caller);
-	free(path);
+		(void)snprintf(job->detail, TEXT_SIZE, "wrote '%.300s/%.150s'",
+			       control->export_path, name);
 	return rc;
 }

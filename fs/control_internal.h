@@ -17,7 +17,6 @@ struct job {
 	struct job *prev, *next; /* of control.jobs */
 	struct control *control;
 	struct volume *volume; /* held */
-	const struct control_caller *caller;
 	const char *name;
 	char *argument;
 	int64_t started_ns;
@@ -57,8 +56,10 @@ struct tally {
 struct control {
 	struct views *views;
 	struct metrics *metrics;
-	char *name, *mountpoint; /* owned */
-	uid_t uid;               /* the mount's owner */
+	char *name; /* owned */
+	int export_fd;
+	const char *export_path, *export_given; /* see control_config */
+	uid_t uid;                              /* the mount's owner */
 	gid_t gid;
 	bool read_only;
 	int64_t started_ns;
@@ -89,7 +90,7 @@ char *control_status_text(struct control *control);
 char *control_metrics_text(struct control *control);
 char *control_stats_text(struct control *control);
 
-/* The command `export PATH`. */
+/* The command `export NAME`. */
 int control_run_export(struct job *job);
 
 #endif

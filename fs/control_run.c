@@ -153,7 +153,7 @@ static int refuse(struct job *job, const char *line)
 
 	(void)snprintf(
 		job->detail, sizeof job->detail,
-		"commands are compact [auto|off], export PATH, sync, rotate, verify, cancel, "
+		"commands are compact [auto|off], export NAME, sync, rotate, verify, cancel, "
 		"reload");
 	(void)pthread_mutex_lock(&control->lock);
 	(void)snprintf(control->last.unknown, sizeof control->last.unknown, "%s", line);
@@ -163,7 +163,7 @@ static int refuse(struct job *job, const char *line)
 	return -EINVAL;
 }
 
-static int run_line(struct control *control, const struct control_caller *caller, char *line)
+static int run_line(struct control *control, char *line)
 {
 	char *argument = line + strcspn(line, " \t");
 
@@ -172,7 +172,6 @@ static int run_line(struct control *control, const struct control_caller *caller
 	argument += strspn(argument, " \t");
 	struct job job = {
 		.control = control,
-		.caller = caller,
 		.argument = argument,
 		.started_ns = attr_now_ns(),
 	};
@@ -205,7 +204,7 @@ ssize_t control_write(struct control *control, struct control_file *file,
 	while (!rc && (line = strsep(&rest, "\n"))) {
 		line += strspn(line, " \t");
 		if (*line)
-			rc = run_line(control, caller, line);
+			rc = run_line(control, line);
 	}
 	return rc ? rc : (ssize_t)size;
 }

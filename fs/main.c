@@ -192,7 +192,9 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 		.views = mount->views,
 		.metrics = mount->metrics,
 		.name = settings->control,
-		.mountpoint = settings->mountpoint,
+		.export_fd = settings->export_fd,
+		.export_path = settings->export_path,
+		.export_given = settings->export_dir,
 	};
 	return settings->control ? control_new(&control, &mount->control) : 0;
 }
@@ -271,7 +273,7 @@ int main(int argc, char **argv)
 	fill_standard_descriptors();
 
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-	struct settings settings = {.store = NULL};
+	struct settings settings = {.export_fd = -1};
 	struct fuse_cmdline_opts opts = {0};
 	bool done = false;
 	int rc = options_parse(&args, &settings, &opts, &done);

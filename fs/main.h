@@ -20,6 +20,9 @@ struct settings {
 	unsigned commit_ms;
 	char *control; /* name of the control directory; owned; NULL: there is none */
 	char *log;     /* file, absolute; owned; NULL: none */
+	/* where `export NAME` writes: as given, NULL: the store's own; absolute; both owned */
+	char *export_dir, *export_path;
+	int export_fd; /* -1: the store's own, opened when it is needed */
 	int unmount;   /* take it down, that is all */
 	unsigned timeout_s;
 };
@@ -29,7 +32,8 @@ struct settings {
  * *done_ret). */
 int options_parse(struct fuse_args *args, struct settings *settings, struct fuse_cmdline_opts *opts,
 		  bool *done_ret);
-/* Make paths absolute, and see whether the mount point can be one.  0 or 1. */
+/* Make paths absolute, open the directory for exports, and see whether the mount point can
+ * be one.  0 or 1. */
 int options_resolve(struct settings *settings, const char *mountpoint);
 /* Options for the kernel's table of mounts.  0, or -1 without memory. */
 int options_add_mount(struct fuse_args *args, const struct settings *settings);

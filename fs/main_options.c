@@ -3,6 +3,7 @@
  * main_options.c - the command line.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static const struct fuse_opt option_spec[] = {
 	OPTION("segment_size=%s", segment_size_text, 0),
 	OPTION("commit_ms=%u", commit_ms, 0),
 	OPTION("control=%s", control, 0),
+	OPTION("export_dir=%s", export_dir, 0),
 	OPTION("log=%s", log, 0),
 	OPTION("remount_stale", remount_stale, 1),
 	OPTION("recover", recover, 1),
@@ -100,6 +102,7 @@ static void print_help(void)
 	     "    -o segment_size=N      bytes a segment may have, with K, M or G (256M)\n"
 	     "    -o commit_ms=N         commit what stays open after so long (5000)\n"
 	     "    -o control=NAME        the control directory's name (.datawal), or off\n"
+	     "    -o export_dir=DIR      where the command export writes (STORE/.export)\n"
 	     "    -o log=FILE            log to a file, opened again on SIGHUP\n"
 	     "    -o recover             repair a damaged store, as 'datawal repair' does\n"
 	     "    -o remount_stale       clear the mount of a daemon that died first\n"
@@ -107,7 +110,7 @@ static void print_help(void)
 	     "    -o default_permissions check owner and mode (always on)\n"
 	     "    -o max_threads=N       how many requests at once (10)\n"
 	     "\n"
-	     "Commands: write compact [auto|off], export PATH, sync, rotate, verify, cancel or\n"
+	     "Commands: write compact [auto|off], export NAME, sync, rotate, verify, cancel or\n"
 	     "reload to MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it "
 	     "goes.\n"
 	     "umount and fusermount3 -u unmount as well, and do not wait for the disk.");
@@ -232,6 +235,42 @@ static int clear_stale(const struct settings *settings, const char *mountpoint)
 	return rc;
 }
 
+static bool is_below(const char *path, const char *directory)
+{
+	size_t size = strlen(directory);
+
+	return !strncmp(path, directory, size) && (path[size] == '/' || !path[size]);
+}
+
+/* The directory is opened now, with the rights and in the world of the operator; what a path
+ * means to somebody else later does not count. */
+static int resolve_export(struct settings *settings)
+{
+	const char *given = settings->export_dir;
+
+	if (!given)
+		return asprintf(&settings->export_path, "%s/" CONTROL_EXPORT_DIRECTORY,
+				settings->store_path) < 0
+			       ? fail("export_dir: out of memory%s%s", "", "")
+			       : 0;
+	settings->export_path = realpath(given, NULL);
+	if (settings->export_path)
+		settings->export_fd =
+			open(settings->export_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (settings->export_fd < 0)
+		return fail("export_dir '%s': %s", given, strerror(errno));
+	if (is_below(settings->export_path, settings->mountpoint))
+		return fail("export_dir '%s' would be hidden by the mount; choose one outside%s",
+			    given, "");
+	const char *inside = is_below(settings->export_path, settings->store_path)
+				     ? settings->export_path + strlen(settings->store_path)
+				     : NULL;
+	if (inside &&
+	    (!*inside || (inside[1] == '.' && strcmp(inside, "/" CONTROL_EXPORT_DIRECTORY))))
+		return fail("export_dir '%s' is the store's; choose one outside%s", given, "");
+	return 0;
+}
+
 int options_resolve(struct settings *settings, const char *mountpoint)
 {
 	settings->store_path = realpath(settings->store, NULL);
@@ -253,7 +292,7 @@ int options_resolve(struct settings *settings, const char *mountpoint)
 		if (!path)
 			return fail("log file: %s%s", strerror(errno), "");
 	}
-	return 0;
+	return resolve_export(settings);
 }
 
 int options_add_mount(struct fuse_args *args, const struct settings *settings)
@@ -286,4 +325,8 @@ void options_release(struct settings *settings)
 	free(settings->segment_size_text);
 	free(settings->control);
 	free(settings->log);
+	free(settings->export_dir);
+	free(settings->export_path);
+	if (settings->export_fd >= 0)
+		(void)close(settings->export_fd); /* a directory: nothing to lose */
 }

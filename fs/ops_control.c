@@ -56,7 +56,7 @@ static struct control_caller caller_of(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct control_caller){ctx->uid, ctx->gid, ctx->pid};
+	return (struct control_caller){ctx->uid, ctx->gid};
 }
 
 void control_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -3,6 +3,8 @@
 #
 # test_control.sh - the control directory.
 . "$(dirname "$0")/lib.sh"
+DATAWAL=$(readlink -f "${DATAWAL:-build/release/datawal}")
+export DATAWAL
 
 test_control_not_listed()
 {
@@ -64,29 +66,110 @@ test_control_export()
 	printf value > "$M/key"
 	printf '{"key_b64":"a2V5","value_b64":"dmFsdWU="}\n' > "$W/want"
 	cmp "$W/want" "$M/.datawal/export.jsonl"
-	command_file "export $W/out.jsonl"
-	cmp "$W/want" "$W/out.jsonl"
-	fails command_file "export relative"
-	fails command_file "export $M/inside"
-	# nor in place of what belongs to the store, or of what is no file
-	chmod 640 "$M/key"
-	[ -e "$S/.attr/00000001.dwal" ]
-	fails command_file "export $S/.attr/00000001.dwal"
-	fails command_file "export $S/.attr/other"
-	mkfifo "$W/fifo"
-	ln -s fifo "$W/to_fifo"
-	fails command_file "export $W/fifo"
-	fails command_file "export $W/to_fifo"
-	[ -p "$W/fifo" ]
-	[ -L "$W/to_fifo" ]
-	fails command_file "export /.//${M#/}/inside"
-	fails command_file "export $W/no/such/place"
-	fails command_file "export"
+	command_file "export out.jsonl"
+	cmp "$W/want" "$S/.export/out.jsonl"
+	[ "$(stat -c %a "$S/.export" "$S/.export/out.jsonl" | tr '\n' ' ')" = "700 600 " ]
+	# again, in its place, and by its path
+	command_file "export $S/.export/out.jsonl"
+	command_file "export $S/.export//other"
+	cmp "$W/want" "$S/.export/other"
+	[ "$(ls -A "$S/.export" | tr '\n' ' ')" = "other out.jsonl " ]
 	cp "$M/.datawal/export.jsonl" "$W/copied"
 	cmp "$W/want" "$W/copied"
 	head -c 3000000 /dev/urandom > "$M/large"
 	[ "$(cat "$M/.datawal/export.jsonl" | wc -c)" -gt 4000000 ]
+	# what nobody but the mount knows is left alone by the next one, and by readers of the store
+	cp "$W/want" "$S/.export/00000001.dwal"
+	remount_store
+	cmp "$W/want" "$S/.export/00000001.dwal"
+	[ "$(stat -c %s "$M/large")" = 3000000 ]
 	unmount_store
+	"$DATAWAL" verify "$S" > "$W/verified"
+	grep -qx 'damaged: *0' "$W/verified"
+	[ "$(ls -A "$S/.export" | tr '\n' ' ')" = "00000001.dwal other out.jsonl " ]
+}
+
+# Only a name of a file is taken, and only a file is replaced.
+test_control_export_names()
+{
+	mount_store
+	echo x > "$M/key"
+	local long name
+	long=$(printf '%0256d' 0)
+	for name in '' . .. .hidden a/b ../out "$W/out" /out "$M/inside" "$S/out" "$S/.attr/x" \
+		"$S/.export/../out" "$S/.export/" "$S/.exported" "$long"; do
+		fails command_file "export $name"
+		grep -qx 'last.error EINVAL' "$M/.datawal/status"
+	done
+	[ ! -e "$S/.export" ]
+	fails command_file "export $W/out"
+	grep -qF "'$S/.export'; for another place: cat MNT/.datawal/export.jsonl > PATH" "$M/.datawal/control"
+	command_file "export ${long%?}"
+	mkdir "$S/.export/dir"
+	mkfifo "$S/.export/fifo"
+	echo other > "$W/other"
+	ln -s "$W/other" "$S/.export/link"
+	for name in dir fifo link; do
+		fails command_file "export $name"
+		grep -qx 'last.error EEXIST' "$M/.datawal/status"
+	done
+	[ "$(cat "$W/other")" = other ]
+	# a hard link is not written through, nor what a killed daemon left
+	ln "$W/other" "$S/.export/hard"
+	ln "$W/other" "$S/.export/.export.tmp"
+	command_file "export hard"
+	[ "$(cat "$W/other")" = other ]
+	[ "$(ls -A "$S/.export" | wc -l)" = 5 ]
+	unmount_store
+}
+
+# The directory in the store may be a symlink that somebody else made.
+test_control_export_follows_no_link()
+{
+	mount_store
+	echo x > "$M/key"
+	mkdir "$W/victim"
+	ln -s "$W/victim" "$S/.export"
+	fails command_file "export out"
+	grep -q "^last.detail '.export' in the store is no directory" "$M/.datawal/status"
+	[ -z "$(ls -A "$W/victim")" ]
+	rm "$S/.export"
+	command_file "export out"
+	unmount_store
+}
+
+test_control_export_dir()
+{
+	mkdir "$W/exports"
+	ln -s exports "$W/by_link"
+	mount_store -o "export_dir=$W/by_link"
+	echo x > "$M/key"
+	command_file "export one"
+	command_file "export $W/exports/two"
+	command_file "export $W/by_link/three"
+	fails command_file "export $S/.export/four"
+	[ "$(ls -A "$W/exports" | tr '\n' ' ')" = "one three two " ]
+	# it is the directory that was there at the start
+	mv "$W/exports" "$W/moved"
+	mkdir "$W/exports"
+	command_file "export five"
+	cmp "$W/moved/five" "$M/.datawal/export.jsonl"
+	[ -z "$(ls -A "$W/exports")" ]
+	[ ! -e "$S/.export" ]
+	# another process may be at it
+	flock "$W/moved" sh -c "! echo 'export six' > '$M/.datawal/control'"
+	grep -qx 'last.error EBUSY' "$M/.datawal/status"
+	unmount_store
+	# a relative one is where it was said
+	mount_store -o export_dir=moved
+	command_file "export seven"
+	[ -e "$W/moved/seven" ]
+	unmount_store
+	for name in nothing "$S" "$S/.attr" "$M" "$W/moved/one"; do
+		mkdir -p "$S/.attr"
+		fails mount_store -o "export_dir=$name"
+		grep -q "^datawalfs: export_dir '$name'" "$W/stderr"
+	done
 }
 
 status_of() # NAME
@@ -141,13 +224,14 @@ test_control_commands()
 test_control_never_waits_for_a_command()
 {
 	mkdir "$W/store2" "$W/mnt2"
-	mount_store
-	head -c 3000000 /dev/urandom > "$M/large"
 	"$DATAWALFS" "$W/store2" "$W/mnt2"
+	mkdir "$W/mnt2/exports"
+	mount_store -o "export_dir=$W/mnt2/exports"
+	head -c 3000000 /dev/urandom > "$M/large"
 	local other writer
 	other=$(cat "$W/store2/.lock")
 	kill -STOP "$other"
-	command_file "export $W/mnt2/out" &
+	command_file "export out" &
 	writer=$!
 	wait_until grep -qx 'running 1' "$M/.datawal/status"
 	grep -qx 'running.1.command export' "$M/.datawal/status"
@@ -160,9 +244,9 @@ test_control_never_waits_for_a_command()
 	wait $writer
 	grep -qx 'running 0' "$M/.datawal/status"
 	grep -qx 'last.result done' "$M/.datawal/status"
-	[ "$(wc -l < "$W/mnt2/out")" = 1 ]
-	umount "$W/mnt2"
+	[ "$(wc -l < "$W/mnt2/exports/out")" = 1 ]
 	unmount_store
+	umount "$W/mnt2"
 }
 
 # A backup that took the directory by its name, put back: no command is run by that.
@@ -340,115 +424,23 @@ test_control_only_for_the_owner()
 	unmount_store
 }
 
-# as_nobody [SETPRIV-OPTIONS... --] COMMAND: the owner of the mount, who is not root
-as_nobody()
-{
-	setpriv --reuid 65534 --regid 65534 "$@"
-}
-export -f as_nobody
-
-# export_as GROUPS PATH: the command, by the mount's owner with these groups
-export_as()
-{
-	as_nobody "$1" sh -c "echo 'export $2' > '$M/.datawal/control'"
-}
-export -f export_as
-
-mount_for_nobody()
+# In a user namespace of its own a caller shows all capabilities, and its paths are others.
+test_control_export_from_a_container()
 {
 	[ "$(id -u)" = 0 ] || skip "needs root to become another user"
+	unshare -U true 2> /dev/null || skip "no right to make a user namespace"
 	chmod 755 "$W"
 	mount_store -o allow_other,uid=65534
 	echo value > "$M/key"
-	mkdir -m 700 "$W/roots"
-	mkdir -m 755 "$W/own"
-	chown 65534:65534 "$W/own"
-}
-export -f mount_for_nobody
-
-# The daemon is root; its export goes only where who asks for it could have written.
-test_control_export_as_the_caller()
-{
-	mount_for_nobody
-	export_as --clear-groups "$W/own/out"
-	[ "$(stat -c '%u %g %a' "$W/own/out")" = "65534 65534 600" ]
-	cmp "$W/own/out" "$M/.datawal/export.jsonl"
-	fails export_as --clear-groups "$W/roots/out"
-	fails export_as --clear-groups "$W/out"
-	# not through a symlink either
-	ln -s "$W/roots" "$W/own/link"
-	fails export_as --clear-groups "$W/own/link/out"
-	[ -z "$(ls -A "$W/roots")" ]
-	grep -q 'last.error EACCES' "$M/.datawal/status"
-	# a symlink of the file's name is replaced, not followed
-	ln -s "$W/roots/out" "$W/own/last"
-	export_as --clear-groups "$W/own/last"
-	[ -f "$W/own/last" ] && [ ! -L "$W/own/last" ]
-	[ -z "$(ls -A "$W/roots")" ]
-	# in a directory like /tmp, what belongs to others stays
-	mkdir -m 1777 "$W/sticky"
-	echo roots > "$W/sticky/out"
-	fails export_as --clear-groups "$W/sticky/out"
-	[ "$(cat "$W/sticky/out")" = roots ]
-	[ "$(ls -A "$W/sticky")" = out ]
-	# nothing is left lying about
-	[ "$(ls -A "$W/own" | tr '\n' ' ')" = "last link out " ]
-	# root is free to
-	command_file "export $W/roots/out"
-	[ "$(stat -c '%u %a' "$W/roots/out")" = "0 600" ]
-	fails command_file "export $S/out"
-	unmount_store
-}
-
-test_control_export_with_the_callers_groups()
-{
-	mount_for_nobody
-	mkdir -m 770 "$W/group"
-	chgrp 4242 "$W/group"
-	fails export_as --clear-groups "$W/group/out"
-	export_as --groups=17,4242 "$W/group/out"
-	cmp "$W/group/out" "$M/.datawal/export.jsonl"
-	unmount_store
-}
-
-# Root without the right to pass by modes has that of others only.
-test_control_export_with_the_callers_capabilities()
-{
-	[ "$(id -u)" = 0 ] || skip "needs root to drop capabilities"
-	mount_store
-	mkdir -m 755 "$W/others" "$W/own"
-	chown 65534 "$W/others"
-	without() { setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-all sh -c "$1"; }
-	fails without "echo > '$W/others/plain'"
-	fails without "echo 'export $W/others/out' > '$M/.datawal/control'"
-	grep -qx 'last.error EACCES' "$M/.datawal/status"
-	[ -z "$(ls -A "$W/others")" ]
-	without "echo 'export $W/own/out' > '$M/.datawal/control'"
-	cmp "$W/own/out" "$M/.datawal/export.jsonl"
-	unmount_store
-}
-
-# Whoever exchanges the directory for a symlink at the right moment gains nothing.
-test_control_export_race()
-{
-	mount_for_nobody
-	mkdir "$W/own/a"
-	chown 65534 "$W/own/a"
-	ln -s "$W/roots" "$W/own/b"
-	(
-		while [ ! -e "$W/done" ]; do
-			mv -T "$W/own/a" "$W/own/c"; mv -T "$W/own/b" "$W/own/a"
-			mv -T "$W/own/a" "$W/own/b"; mv -T "$W/own/c" "$W/own/a"
-		done
-	) &
-	local swapper=$! n good=0
-	for n in $(seq 150); do
-		! export_as --clear-groups "$W/own/a/out" 2>/dev/null || good=$((good + 1))
-	done
-	touch "$W/done"
-	wait $swapper
-	[ -z "$(ls -A "$W/roots")" ]
-	[ $good -ge 1 ]
+	mkdir -m 700 "$W/private"
+	echo private > "$W/private/file"
+	fails setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Ur \
+		sh -c "echo 'export $W/private/file' > '$M/.datawal/control'"
+	[ "$(cat "$W/private/file")" = private ]
+	grep -qx 'last.error EINVAL' "$M/.datawal/status"
+	setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Ur \
+		sh -c "echo 'export out' > '$M/.datawal/control'"
+	[ "$(stat -c '%u %a' "$S/.export/out")" = "0 600" ]
 	unmount_store
 }
 

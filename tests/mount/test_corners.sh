@@ -38,30 +38,6 @@ test_corner_few_descriptors()
 	unmount_store
 }
 
-test_corner_export_cannot_harm()
-{
-	mount_store
-	echo x > "$M/a"
-	fails command_file "export $S/00000001.dwal"
-	fails command_file "export $S/.lock"
-	fails command_file "export $S/00000001.hint"
-	remount_store
-	[ "$(cat "$M/a")" = x ]
-	unmount_store
-}
-
-# By a way that cannot be told from its name the export leads into the mount: with one
-# thread, too, the daemon must go on answering.
-test_corner_export_into_the_mount()
-{
-	mount_store -s
-	echo x > "$M/a"
-	ln -s "$M" "$W/link"
-	timeout 20 bash -c "echo 'export $W/link/out' > '$M/.datawal/control'" || true
-	[ "$(cat "$M/a")" = x ]
-	unmount_store
-}
-
 test_corner_signal_with_export_open()
 {
 	"$DATAWALFS" -f "$S" "$M" 2> "$W/log2" &

@@ -46,8 +46,8 @@ test_readonly_takes_commands()
 	grep -qx 'mode ro' "$R/.datawal/status"
 	echo verify > "$R/.datawal/control"
 	grep -q '^verify: done' "$R/.datawal/control"
-	echo "export $W/out" > "$R/.datawal/control"
-	cmp "$W/out" "$M/.datawal/export.jsonl"
+	echo "export out" > "$R/.datawal/control"
+	cmp "$S/.export/out" "$M/.datawal/export.jsonl"
 	local command
 	for command in compact rotate; do
 		fails sh -c "echo $command > '$R/.datawal/control'"
