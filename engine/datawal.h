@@ -456,8 +456,8 @@ struct dw_record {
 };
 
 /* Start with the first record of segment `from_segment` (or the next higher one, if
- * there is none; 0: the first) that stands at `from_offset` or behind; the offset is
- * for that very segment.  Of `options` on_finding and context count; NULL is fine.
+ * there is none; 0 therefore begins with the first) that stands at `from_offset` or behind; the
+ * offset is for that very segment.  Of `options` on_finding and context count; NULL is fine.
  * Errors as dw_open() has them for a reader, -EBADMSG aside. */
 int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
 		const struct dw_options *options, struct dw_log **ret);

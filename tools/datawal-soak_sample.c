@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tools/common_path.h"
 #include "tools/datawal-soak_say.h"
 
 const char sample_columns[] = "elapsed_s,rss_kb,fds,segments,live_keys,puts,deletes,rotates,"
@@ -19,18 +20,9 @@ const char sample_columns[] = "elapsed_s,rss_kb,fds,segments,live_keys,puts,dele
 
 int directory_make(const char *path)
 {
-	char *copy = soak_text("%s", path);
-	int rc = 0;
+	int rc = path_make_directory(path);
 
-	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(copy, 0777); /* the last one tells */
-		*slash = '/';
-	}
-	if (mkdir(copy, 0777) < 0 && errno != EEXIST)
-		rc = soak_setup_error("directory '%s': %s", path, strerror(errno));
-	free(copy);
-	return rc;
+	return rc ? soak_setup_error("directory '%s': %s", path, strerror(-rc)) : 0;
 }
 
 char *sample_path(const struct config *config)

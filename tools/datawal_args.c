@@ -25,6 +25,7 @@ enum id {
 	ID_VALUE_BASE64,
 	ID_FILE,
 	ID_YES,
+	ID_FORCE,
 	ID_DEAD,
 	ID_RATE,
 	ID_JSON,
@@ -59,6 +60,8 @@ static const struct known {
 	 "    --dead PERCENT       only the oldest segments, if so much of them is dead"},
 	{"rate", "BYTES", ID_RATE, TAKES_COMPACT,
 	 "    --rate BYTES         read and write no more than so many bytes a second"},
+	{"force", NULL, ID_FORCE, TAKES_FORCE,
+	 "    --force              also where a file, or a directory with files, is there"},
 	{"yes", NULL, ID_YES, TAKES_YES, "    --yes                do it, do not only tell"},
 	{"json", NULL, ID_JSON, GLOBAL, "    --json               JSON, an object a line"},
 	{"quiet", NULL, ID_QUIET, GLOBAL, "    -q, --quiet          no progress on the terminal"},
@@ -107,10 +110,17 @@ static int parse_number(const struct args *args, const char *name, uint64_t max,
 static int parse_from_segment(struct args *args)
 {
 	uint64_t n = 0;
-	int rc = parse_number(args, "from-segment", 99999999, &n);
+	int rc = parse_number(args, "from-segment", UINT32_MAX, &n);
 
 	args->from_segment = (uint32_t)n;
+	args->from_segment_given = true;
 	return rc;
+}
+
+static int parse_from_offset(struct args *args)
+{
+	args->from_offset_given = true;
+	return parse_number(args, "from-offset", UINT64_MAX, &args->from_offset);
 }
 
 static int parse_dead(struct args *args)
@@ -135,8 +145,7 @@ static int apply_option(struct args *args, int id)
 	switch (id) {
 	case ID_LIMIT: return parse_number(args, "limit", UINT64_MAX, &args->limit);
 	case ID_FROM_SEGMENT: return parse_from_segment(args);
-	case ID_FROM_OFFSET:
-		return parse_number(args, "from-offset", UINT64_MAX, &args->from_offset);
+	case ID_FROM_OFFSET: return parse_from_offset(args);
 	case ID_KEY: args->key_text = optarg; return -1;
 	case ID_KEY_BASE64: args->key_base64 = optarg; return -1;
 	case ID_KEY_HEX: args->key_hex = optarg; return -1;
@@ -146,6 +155,7 @@ static int apply_option(struct args *args, int id)
 	case ID_FILE: args->file = optarg; return -1;
 	case ID_DEAD: return parse_dead(args);
 	case ID_RATE: return parse_number(args, "rate", UINT64_MAX, &args->compact.rate);
+	case ID_FORCE: args->force = true; return -1;
 	case ID_YES: args->yes = true; return -1;
 	case ID_JSON: args->json = true; return -1;
 	case ID_QUIET: args->quiet = true; return -1;
@@ -171,6 +181,9 @@ int args_parse(struct args *args, int argc, char **argv)
 		rc = apply_option(args, id);
 	if (rc >= 0)
 		return rc;
+	if (args->from_offset_given && !args->from_segment_given)
+		return fail(args, STATUS_USER,
+			    "the following required arguments were not provided: --from-segment");
 	int count = argc - optind;
 	if (count < command->operands_min || count > command->operands_max)
 		return fail(args, STATUS_USER, "usage: datawal %s %s", command->name,
@@ -189,53 +202,79 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int decode_hex(const char *text, struct dw_bytes *ret)
+static int decode_hex(const struct args *args, const char *text, struct dw_bytes *ret)
 {
 	size_t size = strlen(text);
-	uint8_t *data = size % 2 ? NULL : malloc(size / 2 + 1);
 
+	if (size % 2)
+		return fail(args, STATUS_USER, "invalid --key-hex: odd length");
+	uint8_t *data = malloc(size / 2 + 1);
 	if (!data)
-		return size % 2 ? -EINVAL : -ENOMEM;
-	for (size_t i = 0; i < size / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0) {
+		return fail(args, STATUS_USER, "%s", strerror(ENOMEM));
+	for (size_t i = 0; i < size; i++) {
+		int digit = hex_digit(text[i]);
+		if (digit < 0) {
 			free(data);
-			return -EINVAL;
+			return fail(args, STATUS_USER, "invalid --key-hex: non-hex byte '%c'",
+				    text[i]);
 		}
-		data[i] = (uint8_t)(high << 4 | low);
+		data[i / 2] = (uint8_t)(i % 2 ? data[i / 2] << 4 | digit : digit);
 	}
 	*ret = (struct dw_bytes){data, size / 2};
 	return 0;
 }
 
-static int decode_base64(const char *text, struct dw_bytes *ret)
+int args_base64(const struct args *args, const char *option, const char *text, struct dw_bytes *ret)
 {
 	struct base64_bytes bytes;
 	int rc = base64_decode(text, strlen(text), &bytes);
 
-	if (!rc)
-		*ret = (struct dw_bytes){bytes.data, bytes.size};
-	return rc;
+	if (rc == -EINVAL)
+		return fail(args, STATUS_USER, "invalid %s: '%s' is no standard base64", option,
+			    text);
+	if (rc)
+		return fail(args, STATUS_USER, "%s", strerror(-rc));
+	*ret = (struct dw_bytes){bytes.data, bytes.size};
+	return 0;
+}
+
+/* Exactly one way to name the key: 0, or the exit status after a message. */
+static int check_key_given(const struct args *args)
+{
+	const struct {
+		const char *name, *text;
+	} ways[] = {
+		{"--key <TEXT>", args->key_text},
+		{"--key-base64 <B64>", args->key_base64},
+		{"--key-hex <HEX>", args->key_hex},
+	};
+	const char *given = NULL;
+
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		if (ways[i].text && given)
+			return fail(args, STATUS_USER, "the argument '%s' cannot be used with '%s'",
+				    given, ways[i].name);
+		if (ways[i].text)
+			given = ways[i].name;
+	}
+	return given ? 0
+		     : fail(args, STATUS_USER,
+			    "pass exactly one of --key, --key-base64, or --key-hex");
 }
 
 int args_key(const struct args *args, struct dw_bytes *ret)
 {
-	int given = !!args->key_text + !!args->key_base64 + !!args->key_hex, rc = 0;
+	int status = check_key_given(args);
 
-	if (given != 1)
-		return fail(args, STATUS_USER,
-			    "give the key with one of --key, --key-base64 and --key-hex");
+	if (status)
+		return status;
 	if (args->key_base64)
-		rc = decode_base64(args->key_base64, ret);
-	else if (args->key_hex)
-		rc = decode_hex(args->key_hex, ret);
-	else if ((ret->data = strdup(args->key_text)))
-		ret->size = strlen(args->key_text);
-	else
-		rc = -ENOMEM;
-	if (rc == -EINVAL)
-		return fail(args, STATUS_USER, "'%s' is no %s",
-			    args->key_base64 ? args->key_base64 : args->key_hex,
-			    args->key_base64 ? "standard base64" : "hexadecimal");
-	return rc ? fail(args, STATUS_USER, "%s", strerror(-rc)) : 0;
+		return args_base64(args, "--key-base64", args->key_base64, ret);
+	if (args->key_hex)
+		return decode_hex(args, args->key_hex, ret);
+	char *copy = strdup(args->key_text);
+	if (!copy)
+		return fail(args, STATUS_USER, "%s", strerror(ENOMEM));
+	*ret = (struct dw_bytes){copy, strlen(copy)};
+	return 0;
 }

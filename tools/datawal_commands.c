@@ -39,9 +39,11 @@ const struct command commands[] = {
 	 "show the records without their payloads",
 	 "Show the header and key of every record of the log.", "datawal dump --limit 10 store",
 	 NULL},
-	{"export", run_export, 0, 2, 2, "STORE FILE [options]", "write the live view as JSON lines",
+	{"export", run_export, TAKES_FORCE, 2, 2, "STORE FILE [options]",
+	 "write the live view as JSON lines",
 	 "Write all live keys and values to FILE as JSON lines, in base64, in byte order of the\n"
-	 "keys.  FILE appears whole or not at all, with mode 0600.  '-' is stdout.",
+	 "keys.  FILE appears whole or not at all, with mode 0600, and must not be there yet;\n"
+	 "directories above it are made.  '-' is stdout.",
 	 "datawal export store backup.jsonl", NULL},
 	{"import", run_import, 0, 2, 2, "STORE FILE [options]", "put what 'export' wrote",
 	 "Put every key and value of FILE, as 'export' wrote it, into the store, which is made if\n"
@@ -68,13 +70,14 @@ const struct command commands[] = {
 	{"rotate", run_rotate, 0, 1, 1, "STORE [options]", "begin a new segment",
 	 "Seal the last segment and begin a new one.", "datawal rotate store",
 	 "do it there: echo rotate > '%s/.datawal/control'"},
-	{"compact", run_compact, TAKES_COMPACT, 1, 2, "STORE [TARGET] [options]",
+	{"compact", run_compact, TAKES_COMPACT | TAKES_FORCE, 1, 2, "STORE [TARGET] [options]",
 	 "drop what is overwritten or deleted",
 	 "Without TARGET: rewrite the log in place without what is overwritten or deleted.  Every\n"
 	 "state in between is a correct store.  With too little room for that, as much of it is\n"
 	 "done as there is room for.  --dead rewrites the longest run of oldest segments of which\n"
 	 "so many percent are dead, and of the last of them, too.  With TARGET: leave STORE alone\n"
-	 "and write its live view to a fresh store there, keys in byte order, txids from 1.",
+	 "and write its live view to a fresh store there, keys in byte order, txids from 1; the\n"
+	 "directory must be missing or empty.",
 	 "datawal compact store", "do it there: echo compact > '%s/.datawal/control'"},
 	{"repair", run_repair, TAKES_YES, 1, 1, "STORE [options]",
 	 "take damaged bytes out of the log",

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tools/common_path.h"
 #include "tools/datawal_progress.h"
 #include "tools/datawal_tool.h"
 
@@ -94,40 +95,85 @@ static int export_to_stdout(struct args *args, struct dw_store *store)
 	return n < 0 ? status_of((int)n) : 0;
 }
 
+/* What the reference says of a copy that is done; "live_keys" only of a store. */
+static void show_copied(const struct args *args, const char *kind, const char *to_name,
+			const char *to, uint64_t keys, uint64_t bytes)
+{
+	bool store = !strcmp(kind, "compact");
+
+	if (args->json) {
+		json_begin(kind);
+		json_text(to_name, to);
+		if (store)
+			json_u64("live_keys", keys);
+		json_u64("records_written", keys);
+		json_u64("bytes_written", bytes);
+		json_end();
+		return;
+	}
+	printf("schema:          datawal.cli.v1\nkind:            %s\n%s:%*s%s\n", kind, to_name,
+	       16 - (int)strlen(to_name), "", to);
+	if (store)
+		printf("live_keys:       %" PRIu64 "\n", keys);
+	printf("records_written: %" PRIu64 "\nbytes_written:   %" PRIu64 "\n", keys, bytes);
+}
+
+/* 0 if nothing is there that an export would replace; else the exit status after a message. */
+static int check_outfile(const struct args *args, const char *path)
+{
+	struct stat st;
+
+	if (args->force || !strcmp(path, "-") || lstat(path, &st) < 0)
+		return 0;
+	return fail(args, STATUS_USER, "refuses to overwrite existing file: %s", path);
+}
+
+static int export_to_file(struct args *args, struct dw_store *store, const char *path)
+{
+	int rc = path_make_parents(path);
+
+	if (!rc)
+		rc = watched_export(args, store, path);
+	if (rc < 0)
+		return explain_copy(args, path, rc);
+	show_copied(args, "export", "outfile", path, dw_count(store), size_of(path));
+	return 0;
+}
+
 int run_export(struct args *args)
 {
 	const char *path = args->operands[0];
 	struct dw_store *store = NULL;
-	int torn = 0, status = open_reader(args, &store, &torn);
+	int status = check_outfile(args, path);
 
-	if (status)
-		return status;
-	if (!strcmp(path, "-")) {
-		status = export_to_stdout(args, store);
-	} else {
-		int rc = watched_export(args, store, path);
-		status = rc < 0 ? explain_copy(args, path, rc) : 0;
-		if (!status && args->json) {
-			json_begin("export");
-			json_text("outfile", path);
-			json_u64("records_written", dw_count(store));
-			json_u64("bytes_written", size_of(path));
-			json_end();
-		} else if (!status) {
-			printf("wrote %" PRIu64 " keys, %" PRIu64 " bytes to %s\n", dw_count(store),
-			       size_of(path), path);
-		}
-	}
+	/* a torn tail is told, and no failure: everything that the store holds is written */
+	if (!status)
+		status = open_reader(args, &store, NULL);
+	if (!status)
+		status = strcmp(path, "-") ? export_to_file(args, store, path)
+					   : export_to_stdout(args, store);
 	(void)dw_close(store); /* a reader has nothing to bring to the disk */
-	return status ? status : torn;
+	return status;
+}
+
+/* Likewise of a copy of the store. */
+static int check_target(const struct args *args, const char *target)
+{
+	int empty = args->force ? 1 : path_is_empty(target);
+
+	if (empty < 0 && empty != -ENOENT)
+		return fail(args, STATUS_USER, "read target dir %s: %s", target, strerror(-empty));
+	return empty ? 0 : fail(args, STATUS_USER, "target directory is not empty: %s", target);
 }
 
 static int compact_to(struct args *args, const char *target)
 {
 	struct progress_watch watch;
 	struct dw_store *store = NULL;
-	int torn = 0, status = open_reader(args, &store, &torn);
+	int status = check_target(args, target);
 
+	if (!status)
+		status = open_reader(args, &store, NULL);
 	if (status)
 		return status;
 	struct extent extent = extent_of(store);
@@ -135,19 +181,11 @@ static int compact_to(struct args *args, const char *target)
 	int rc = dw_compact_to(store, target);
 	progress_watch_end(&watch);
 	status = rc < 0 ? explain_copy(args, target, rc) : 0;
-	if (!status && args->json) {
-		json_begin("compact");
-		json_text("target", target);
-		json_u64("live_keys", dw_count(store));
-		json_u64("records_written", dw_count(store));
-		json_u64("bytes_written", extent.record_bytes);
-		json_end();
-	} else if (!status) {
-		printf("wrote %" PRIu64 " keys, %" PRIu64 " bytes to %s\n", dw_count(store),
-		       extent.record_bytes, target);
-	}
+	if (!status)
+		show_copied(args, "compact", "target", target, dw_count(store),
+			    extent.record_bytes);
 	(void)dw_close(store); /* a reader has nothing to bring to the disk */
-	return status ? status : torn;
+	return status;
 }
 
 static void show_compacted(const struct args *args, const struct dw_compact_report *report,
@@ -204,5 +242,7 @@ int run_compact(struct args *args)
 
 	if (target && (args->compact.dead_percent || args->compact.rate))
 		return fail(args, STATUS_USER, "--dead and --rate are for a compaction in place");
+	if (!target && args->force)
+		return fail(args, STATUS_USER, "--force is for a compaction into a TARGET");
 	return target ? compact_to(args, target) : compact_in_place(args);
 }

@@ -29,6 +29,7 @@ enum {
 	TAKES_VALUE = 1 << 4,
 	TAKES_YES = 1 << 5,
 	TAKES_COMPACT = 1 << 6,
+	TAKES_FORCE = 1 << 7,
 };
 
 struct command;
@@ -37,12 +38,13 @@ struct args {
 	const struct command *command;
 	const char *store;       /* the first operand */
 	const char *operands[2]; /* what follows it; NULL: not given */
-	bool json, quiet, no_truncate, yes;
+	bool json, quiet, no_truncate, yes, force;
 	const char *key_text, *key_base64, *key_hex, *value_base64, *file;
 	uint64_t limit; /* UINT64_MAX: none */
 	uint64_t from_offset;
 	struct dw_compact_options compact;
-	uint32_t from_segment; /* 0: the first */
+	uint32_t from_segment;
+	bool from_segment_given, from_offset_given;
 	enum format_mode bytes;
 	pid_t locked_by; /* who has the lock, once an open was refused; 0: unknown */
 };
@@ -72,8 +74,13 @@ command_fn run_scan, run_dump, run_report, run_verify, run_get, run_ls, run_chec
  * exit status (help was asked for, or the arguments are wrong, which it said). */
 int args_parse(struct args *args, int argc, char **argv);
 
-/* The key that the options name; its bytes are the caller's: free(3). */
+/* The key that the options name; its bytes are the caller's: free(3).  0, or the exit status
+ * after saying what is wrong. */
 int args_key(const struct args *args, struct dw_bytes *ret);
+
+/* What `text`, the argument of `option`, stands for; likewise. */
+int args_base64(const struct args *args, const char *option, const char *text,
+		struct dw_bytes *ret);
 
 /* --- datawal_open.c --- */
 

@@ -163,13 +163,13 @@ static void show_checked(const struct args *args, const struct checked *checked)
 	if (args->json)
 		json_begin("check");
 	else
-		printf("%-21s%s\n", "schema:", "datawal.cli.v1");
+		printf("%-22s%s\n%-22s%s\n", "schema:", "datawal.cli.v1", "kind:", "check");
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
 		if (args->json)
 			json_u64(fields[i].name, fields[i].value);
 		else
 			printf("%s:%*s%" PRIu64 "\n", fields[i].name,
-			       20 - (int)strlen(fields[i].name), "", fields[i].value);
+			       21 - (int)strlen(fields[i].name), "", fields[i].value);
 	}
 	if (args->json)
 		json_end();

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common_base64.h"
 #include "tools/datawal_tool.h"
 
 /* All of a file, or one byte more than a value may have. */
@@ -57,28 +56,18 @@ static int read_file(const struct args *args, const char *path, struct dw_bytes 
 static int value_of(const struct args *args, struct dw_bytes *ret)
 {
 	const char *text = args->operands[0];
-	struct base64_bytes bytes;
-	int rc = 0;
 
 	if (!!text + !!args->value_base64 + !!args->file > 1)
 		return fail(args, STATUS_USER,
 			    "give the value once: as an argument, with --value-base64 or --file");
-	if (args->value_base64) {
-		rc = base64_decode(args->value_base64, strlen(args->value_base64), &bytes);
-		if (!rc)
-			*ret = (struct dw_bytes){bytes.data, bytes.size};
-	} else if (text) {
-		ret->data = strdup(text);
-		ret->size = strlen(text);
-		rc = ret->data ? 0 : -ENOMEM;
-	} else {
-		rc = read_file(args, args->file, ret);
-		if (rc)
-			return rc;
-	}
-	if (rc)
-		return fail(args, STATUS_USER, "--value-base64: %s",
-			    rc == -EINVAL ? "that is no standard base64" : strerror(-rc));
+	if (args->value_base64)
+		return args_base64(args, "--value-base64", args->value_base64, ret);
+	if (!text)
+		return read_file(args, args->file, ret);
+	char *copy = strdup(text);
+	if (!copy)
+		return fail(args, STATUS_USER, "%s", strerror(ENOMEM));
+	*ret = (struct dw_bytes){copy, strlen(copy)};
 	return 0;
 }
 

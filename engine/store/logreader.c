@@ -53,7 +53,7 @@ int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
 	}
 	const struct segset *set = &log->store->segments;
 	log->at = log->first = first_index(set, from_segment);
-	if (log->at < set->count && (!from_segment || set->items[log->at]->id == from_segment))
+	if (log->at < set->count && set->items[log->at]->id == from_segment)
 		log->from_offset = from_offset;
 	*ret = log;
 	return 0;

@@ -355,7 +355,7 @@ broken()
 	# grep reads on to the end, or nm would fail
 	if nm "$LIBRARY" | grep __asan_ >/dev/null; then options=-fsanitize=address,undefined; fi
 	local source objects=()
-	for source in "$TOP"/tools/datawal-soak*.c "$TOP"/tools/common_base64.c; do
+	for source in "$TOP"/tools/datawal-soak*.c "$TOP"/tools/common_{base64,path}.c; do
 		objects+=("$(dirname "$LIBRARY")/obj/tools/$(basename "$source" .c).o")
 	done
 	printf '#include "datawal.h"\n%s\n' "$1" > "$W/broken.c"
