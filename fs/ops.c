@@ -449,6 +449,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* pages change through the kernel only, so a new mtime drops none; and a listing
 	 * always comes with attributes */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
+	/* The kernel drops pages before it sends a write past them, and again when it was
+	 * answered, but not if its caller does not wait: a page that was read in between would
+	 * stay, with the old bytes. */
+	conn->want &= ~(unsigned)FUSE_CAP_ASYNC_DIO;
 	if (mount->direct && !mount->read_only) {
 		struct view *view = views_hold(mount->views, NULL);
 		volume_allow_direct(view->volume);

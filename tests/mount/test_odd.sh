@@ -43,6 +43,12 @@ test_odd_copy_file_range() { odd odd_files copy-range; }
 test_odd_64_mib_and_one_byte() { odd odd_files limit; }
 test_odd_mmap_shared_and_private() { odd odd_files mmap; }
 test_odd_writers_past_the_pages() { odd odd_files write-only; }
+test_odd_asynchronous_direct_writes() { odd odd_direct aio; }
+test_odd_asynchronous_direct_writes_by_io_uring()
+{
+	"$ODD/odd_direct" uring-allowed "$W" || skip "io_uring_setup(2) is not allowed here"
+	odd odd_direct uring
+}
 test_odd_locks_between_processes() { odd odd_files locks; }
 test_odd_open_files_that_lose_their_name() { odd odd_files gone; }
 test_odd_long_names() { odd odd_names long; }
