@@ -12,9 +12,12 @@
 #include "tools/datawal-soak_oracle.h"
 
 struct paths {
-	char *work;                 /* absolute; the others lie in it */
-	char *store, *fresh, *old;  /* the store; during a swap its successor, itself */
-	char *mount, *lock, *owned; /* mount point; the store's lock; mark of the work directory */
+	char *store;       /* the work directory, absolute; what follows lies beside it */
+	char *fresh, *old; /* during a swap its successor, itself */
+	char *mount;       /* mount point */
+	char *busy;        /* locked while a run lasts */
+	char *above;       /* the directory that all these are in */
+	char *lock;        /* the store's own */
 };
 
 struct backend;
@@ -62,5 +65,7 @@ int backend_name_slots(struct oracle *oracle);
 /* Remove a directory and all below it, but nothing of another file system.  A missing
  * one is fine.  0 or -errno. */
 int tree_remove(const char *path);
+/* The same of all below it, but not of the directory itself. */
+int tree_clear(const char *path);
 
 #endif

@@ -45,7 +45,8 @@ void config_print_help(void)
 	     "  DATAWAL_SOAK_COMPACT_EVERY_ROTATIONS=4 rotations between compactions\n"
 	     "  DATAWAL_SOAK_PROGRESS_SECS=60          seconds between lines and CSV rows\n"
 	     "  DATAWAL_SOAK_LOG_DIR=/tmp              where soak.csv goes\n"
-	     "  DATAWAL_SOAK_WORK_DIR=TMP/datawal-soak where the store goes\n"
+	     "  DATAWAL_SOAK_WORK_DIR=TMP/datawal-soak the store; beside it, by names that begin\n"
+	     "                                         with its own, what a run needs meanwhile\n"
 	     "  DATAWAL_SOAK_INPUT_SMALL, DATAWAL_SOAK_INPUT_MEDIUM, DATAWAL_SOAK_INPUT_LARGE\n"
 	     "                                         the inputs of --mode real\n"
 	     "\n"
@@ -124,8 +125,10 @@ static int from_env(struct config *config)
 	if (!rc)
 		rc = number_from_env("DATAWAL_SOAK_ROTATE_EVERY", 1, &config->rotate_every);
 	if (!rc)
-		rc = number_from_env("DATAWAL_SOAK_COMPACT_EVERY_ROTATIONS", 1,
+		rc = number_from_env("DATAWAL_SOAK_COMPACT_EVERY_ROTATIONS", 0,
 				     &config->compact_every_rotations);
+	if (!config->compact_every_rotations)
+		config->compact_every_rotations = 1; /* no rotation is too early for one */
 	if (!rc)
 		rc = number_from_env("DATAWAL_SOAK_PROGRESS_SECS", 1, &config->progress_s);
 	if (!rc)
@@ -253,6 +256,7 @@ int config_init(struct config *config, int argc, char **argv)
 		.compact_every_rotations = 4,
 		.progress_s = 60,
 		.log_dir = "/tmp",
+		.bare = argc == 1,
 	};
 	while (!rc && (option = getopt_long(argc, argv, "hV", options, NULL)) != -1)
 		rc = take_option(config, option, &given);

@@ -15,14 +15,15 @@ enum soak_task { TASK_RUN, TASK_FIXTURES, TASK_PLOT, TASK_HELP, TASK_VERSION };
 struct config {
 	enum soak_task task;
 	const char *file; /* TASK_FIXTURES: the directory; TASK_PLOT: the SVG */
+	bool bare;        /* without arguments */
 	bool real, via_mount;
 	bool online;         /* compact in place; false: compact_to, swap, reopen */
 	uint64_t seed;       /* all choices come from it */
 	uint64_t kill_every; /* operations; 0: never */
 	uint64_t operations; /* end after so many; UINT64_MAX: by the clock only */
 	uint64_t duration_s;
-	uint64_t rotate_every; /* operations */
-	uint64_t compact_every_rotations;
+	uint64_t rotate_every;            /* operations */
+	uint64_t compact_every_rotations; /* at least 1 */
 	uint64_t progress_s;
 	const char *log_dir;
 	char *work_dir;              /* owned */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tools/datawal-soak_say.h"
+#include "tools/datawal-soak_workdir.h"
 
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
@@ -26,11 +27,26 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
 	return remove(path);
 }
 
-int tree_remove(const char *path)
+static int remove_below(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
-	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
+	return ftw->level ? remove_entry(path, st, kind, ftw) : 0;
+}
+
+static int walk(const char *path, __nftw_func_t remove)
+{
+	if (nftw(path, remove, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
 		return -errno;
 	return 0;
+}
+
+int tree_remove(const char *path)
+{
+	return walk(path, remove_entry);
+}
+
+int tree_clear(const char *path)
+{
+	return walk(path, remove_below);
 }
 
 /* What a kill in the middle of a swap left. */
@@ -130,12 +146,14 @@ static int swap(struct backend *backend)
 	int rc = dw_compact_to(backend->store, paths->fresh);
 
 	if (!rc)
+		rc = workdir_mark(paths->fresh);
+	if (!rc)
 		rc = library_close(backend);
 	if (!rc && (rename(paths->store, paths->old) < 0 || rename(paths->fresh, paths->store) < 0))
 		rc = -errno;
 	/* the old one may go when the new one is sure to be found */
 	if (!rc)
-		rc = sync_directory(paths->work);
+		rc = sync_directory(paths->above);
 	if (!rc)
 		rc = tree_remove(paths->old);
 	return rc ? rc : open_store(backend);

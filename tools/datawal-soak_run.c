@@ -2,8 +2,8 @@
  *
  * datawal-soak_run.c - see datawal-soak_run.h.
  *
- * The supervisor.  It never opens the store: a worker does, a child process, so that a
- * kill is a real one and the figures are those of whoever has the store open (through a
+ * The supervisor.  It makes the store and never opens it again: a worker does, a child process,
+ * so that a kill is a real one and the figures are those of whoever has the store open (through a
  * mount: of the daemon).  The supervisor keeps time, takes the samples, kills, moves its
  * oracle on by the operations that the dead worker had acknowledged, and starts the next
  * worker, which inherits the oracle and compares.  At the end the store is opened anew,
@@ -295,7 +295,7 @@ static void say_beginning(const struct run *run)
 	       "soak: seed=%" PRIu64 "\n"
 	       "soak: streams loaded small=%zu medium=%zu large=%zu\n",
 	       config->real ? "real" : "synthetic", config->via_mount ? "mount" : "library",
-	       config->online ? "online" : "swap", config->duration_s, run->paths.work,
+	       config->online ? "online" : "swap", config->duration_s, run->paths.store,
 	       config->log_dir, config->seed, run->streams[STREAM_SMALL].count,
 	       run->streams[STREAM_MEDIUM].count, run->streams[STREAM_LARGE].count);
 }
@@ -366,6 +366,11 @@ int soak_run(const struct config *config)
 
 	daemon_adopt();
 	(void)setvbuf(stdout, NULL, _IOLBF, 0); /* else lines come late */
+	if (config->bare)
+		printf("soak: about to work on a store in '%s' for %" PRIu64
+		       " s and to check it then; interrupt it to end earlier; "
+		       "'datawal-soak --help' tells what else it does\n",
+		       config->work_dir, config->duration_s);
 	/* these fail only for invalid signals */
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);

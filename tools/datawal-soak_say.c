@@ -23,7 +23,7 @@ int soak_setup_error(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say("set-up error: ", format, args);
+	say("setup error: ", format, args);
 	va_end(args);
 	return SOAK_SETUP;
 }

@@ -36,10 +36,9 @@ void stream_add(struct stream *stream, struct dw_bytes key, struct dw_bytes payl
 /* --- JSON lines --- */
 
 /* The bytes of a member; NULL, or what is wrong with it. */
-static const char *decode_member(const json_t *object, const char *name, size_t size_max,
-				 struct dw_bytes *ret, const char *const wrong[3])
+static const char *decode_member(const json_t *member, size_t size_max, struct dw_bytes *ret,
+				 const char *const wrong[3])
 {
-	const json_t *member = json_object_get(object, name);
 	struct base64_bytes bytes;
 
 	if (!json_is_string(member))
@@ -63,16 +62,21 @@ static const char *parse_line(const char *line, size_t size, struct dw_bytes *ke
 						    "'payload' is no base64",
 						    "the payload is over 67,108,864 bytes"};
 	json_error_t error;
-	json_t *object = json_loadb(line, size, JSON_REJECT_DUPLICATES, &error);
+	json_t *record = json_loadb(line, size, JSON_REJECT_DUPLICATES, &error);
+	bool array = json_is_array(record) && json_array_size(record) == 2;
 
-	if (!json_is_object(object)) {
-		json_decref(object);
-		return "this is no JSON object";
+	if (!array && !json_is_object(record)) {
+		json_decref(record);
+		return "this is no JSON object, and no array of two";
 	}
-	const char *wrong = decode_member(object, "key", DW_KEY_SIZE_MAX, key, wrong_key);
+	const json_t *members[2] = {
+		array ? json_array_get(record, 0) : json_object_get(record, "key"),
+		array ? json_array_get(record, 1) : json_object_get(record, "payload"),
+	};
+	const char *wrong = decode_member(members[0], DW_KEY_SIZE_MAX, key, wrong_key);
 	if (!wrong)
-		wrong = decode_member(object, "payload", DW_VALUE_SIZE_MAX, payload, wrong_payload);
-	json_decref(object);
+		wrong = decode_member(members[1], DW_VALUE_SIZE_MAX, payload, wrong_payload);
+	json_decref(record);
 	return wrong;
 }
 
@@ -81,7 +85,7 @@ static int add_line(struct stream *stream, const char *path, size_t number, cons
 {
 	struct dw_bytes key = {NULL, 0}, payload = {NULL, 0};
 
-	if (strspn(line, " \t\r\n") == size)
+	if (strspn(line, " \t\r\n\v\f") == size)
 		return 0;
 	const char *wrong = parse_line(line, size, &key, &payload);
 	if (!wrong) {

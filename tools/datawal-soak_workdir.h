@@ -7,13 +7,16 @@
 
 #include "tools/datawal-soak_backend.h"
 
-/* Take the work directory and put an empty store and a mount point there.  What an
- * earlier run left is removed; a directory with other things in it is refused, and one
- * that another run uses.  The claim ends with the process.
+/* Make the work directory an empty store, and a mount point beside it.  What an earlier run
+ * left is removed; a directory with other things in it is refused, and one that another run
+ * uses.  The claim ends with the process.
  * 0, or SOAK_SETUP after a message. */
 int workdir_claim(const char *path, struct paths *ret);
 
-/* `{0}` is fine. */
+/* Mark a store as one that a run made, so that a later one may remove it.  0 or -errno. */
+int workdir_mark(const char *store);
+
+/* Remove the mount point and free.  `{0}` is fine. */
 void workdir_release(struct paths *paths);
 
 #endif

@@ -143,7 +143,7 @@ test_soak_spares_what_is_not_its_own()
 	# its own may be used again, but not by two at a time
 	soak --operations 10
 	soak --operations 10
-	exec 9< "$DATAWAL_SOAK_WORK_DIR/.datawal-soak"
+	exec 9< "$DATAWAL_SOAK_WORK_DIR.soak-lock"
 	flock 9
 	exits 2 soak --operations 10
 	says "in use"
@@ -179,6 +179,46 @@ test_soak_real()
 	soak --mode real --operations 1000 --compact online --kill-every 100
 }
 
+# The reference takes a record as an array as well.
+test_soak_real_arrays()
+{
+	local digest
+	make_inputs
+	soak --mode real --operations 500 --seed 3
+	digest=$(value digest)
+	sed -i -E 's/^\{"key":("[^"]*"),"payload":("[^"]*")\}$/[\1, \2]/' "$W/small" "$W/medium"
+	grep -q '^\["' "$W/small"
+	soak --mode real --operations 500 --seed 3
+	[ "$(value digest)" = "$digest" ]
+}
+
+# The work directory is the store, for any other program as well.
+test_soak_store_is_the_work_directory()
+{
+	local kind
+	for kind in swap online; do
+		DATAWAL_SOAK_ROTATE_EVERY=100 soak --operations 2000 --compact $kind
+		[ "$(ls "$DATAWAL_SOAK_WORK_DIR" | grep -c '^[0-9]\{8\}\.dwal$')" = "$(value final_segments)" ]
+		[ "$("$(dirname "$DATAWAL_SOAK")/datawal" ls "$DATAWAL_SOAK_WORK_DIR" | wc -l)" = \
+			"$(value final_keys)" ]
+		# nothing is left of the run but that, and its lock
+		[ "$(cd "$W" && ls -d work*)" = "$(printf 'work\nwork.soak-lock')" ]
+	done
+}
+
+# Without arguments it says what it will do before it does anything.
+test_soak_says_what_it_will_do()
+{
+	local pid
+	"$DATAWAL_SOAK" > "$W/out" 2>&1 &
+	pid=$!
+	until grep -q 'streams loaded' "$W/out"; do read -rt 0.05 <> <(:) || true; done
+	kill "$pid"
+	wait "$pid"
+	head -1 "$W/out" | grep -qF "soak: about to work on a store in '$DATAWAL_SOAK_WORK_DIR' for 1800 s"
+	head -1 "$W/out" | grep -qF -- --help
+}
+
 test_soak_real_needs_all_inputs()
 {
 	local name
@@ -202,6 +242,10 @@ test_soak_bad_lines()
 	done <<- 'END'
 		x
 		[]
+		["YQ=="]
+		["YQ==","YQ==","YQ=="]
+		["YQ==",1]
+		"YQ=="
 		{"key":"YQ==","payload":"YQ=="
 		{"key":"YQ==","payload":"YQ=="} x
 		{"key":"YQ=="}
@@ -247,6 +291,9 @@ test_soak_counts()
 	[ "$(value puts) $(value deletes)" = "1900 100" ]
 	[ "$(value rotates) $(value compacts)" = "20 6" ]
 	[ "$(value final_segments)" -le 4 ]
+	# as the reference: each rotation has one
+	DATAWAL_SOAK_ROTATE_EVERY=100 DATAWAL_SOAK_COMPACT_EVERY_ROTATIONS=0 soak --operations 2000
+	[ "$(value rotates) $(value compacts)" = "20 20" ]
 	DATAWAL_SOAK_DURATION=0 soak
 }
 
@@ -333,8 +380,8 @@ test_soak_mount_daemon_dies()
 	needs_fuse
 	# a daemon that kills itself in the middle of the run, by somebody's hand
 	"$DATAWAL_SOAK" --via mount --daemon "$DATAWALFS" > "$W/out" 2> "$W/err" &
-	local pid=$! lock=$DATAWAL_SOAK_WORK_DIR/store/.lock rc=0
-	until [ -e "$DATAWAL_SOAK_WORK_DIR/mnt/.datawal/control" ] && [ -s "$lock" ]; do
+	local pid=$! lock=$DATAWAL_SOAK_WORK_DIR/.lock rc=0
+	until [ -e "$DATAWAL_SOAK_WORK_DIR.soak-mnt/.datawal/control" ] && [ -s "$lock" ]; do
 		read -rt 0.05 <> <(:) || true
 	done
 	kill -KILL "$(cat "$lock")"
@@ -399,7 +446,7 @@ test_soak_finds_a_lost_delete()
 	exits 1 soak --operations 101 --seed 1
 	says 'failed: .*: key [0-9a-f]+ \((small|medium|large) record [0-9]+\): it has [0-9]+ bytes that bear the mark of operation [0-9]+, but operation 99 deleted it'
 	says 'seed=1; the store is left in'
-	[ -e "$DATAWAL_SOAK_WORK_DIR/store/00000001.dwal" ]
+	[ -e "$DATAWAL_SOAK_WORK_DIR/00000001.dwal" ]
 	exits 1 soak --operations 1000000 --seed 2
 }
 
