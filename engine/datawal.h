@@ -105,6 +105,7 @@ int dw_finding_text(const struct dw_finding *finding, char *ret, size_t size);
 struct dw_options {
 	bool read_only;        /* no lock, changes nothing: a snapshot of the segments at open */
 	bool create;           /* make the directory (not its parents) if it is missing */
+	bool must_exist;       /* do not make a store of an empty directory: -ENOENT */
 	uint64_t segment_size; /* rotate before a segment outgrows this; 0: the default */
 	uint32_t lock_wait_ms; /* how long to wait for the writer's lock; 0: not at all */
 	dw_finding_fn *on_finding; /* may be NULL */
@@ -123,10 +124,12 @@ struct dw_report {
 	uint64_t records_behind; /* whole valid records in there */
 };
 
-/* Open the store in directory `path`.
- * -ENOENT, -ENOTDIR; -EBUSY: another process writes it (DW_FINDING_LOCKED);
- * -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed; `datawal repair`);
- * -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file;
+/* Open the store in directory `path`.  An empty directory (`lost+found` aside) becomes one when
+ * it is opened for writing.
+ * -ENOENT: no directory, or an empty one that is only to be read; -ENOTDIR; -ENOMEDIUM: no store
+ * here, the directory has other files and no segment (nothing was changed); -EBUSY: another process
+ * writes it (DW_FINDING_LOCKED); -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed;
+ * `datawal repair`); -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file;
  * -EEXIST: .lock is no regular file (DW_FINDING_IO).
  * A writer quarantines a torn tail before this returns.
  * `report_ret` may be NULL; it is also set on -EBADMSG. */
@@ -515,8 +518,8 @@ struct dw_repair_report {
  * before it says that it ends, then byte by byte.
  * With `do_it` false nothing is changed, only told.  No writer may have the store open
  * either way: -EBUSY (DW_FINDING_LOCKED).  Of `options` lock_wait_ms, on_finding and
- * context count; NULL is fine, so is `found`.  -ENOSPC: room for a copy of the
- * largest damaged segment and of the damage is needed; -EIO also: what was written
+ * context count; NULL is fine, so is `found`.  -ENOENT: an empty directory, too.  -ENOSPC: room for
+ * a copy of the largest damaged segment and of the damage is needed; -EIO also: what was written
  * does not read back as planned. */
 int dw_repair(const char *path, bool do_it, const struct dw_options *options, dw_repair_fn *found,
 	      void *context, struct dw_repair_report *ret);

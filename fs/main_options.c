@@ -273,10 +273,12 @@ static int resolve_export(struct settings *settings)
 
 int options_resolve(struct settings *settings, const char *mountpoint)
 {
+	struct stat st;
+
 	settings->store_path = realpath(settings->store, NULL);
 	if (!settings->store_path)
 		return fail(
-			"store '%s': %s; make the directory first (an empty one becomes a store)",
+			"store '%s': %s; make an empty directory, or a store with 'datawal init'",
 			settings->store, strerror(errno));
 	/* there may be several, one on top of the other */
 	while (mounts_is_dead(mountpoint))
@@ -285,6 +287,8 @@ int options_resolve(struct settings *settings, const char *mountpoint)
 	settings->mountpoint = realpath(mountpoint, NULL);
 	if (!settings->mountpoint)
 		return fail("mount point '%s': %s", mountpoint, strerror(errno));
+	if (stat(settings->mountpoint, &st) < 0 || !S_ISDIR(st.st_mode))
+		return fail("mount point '%s' is no directory%s", mountpoint, "");
 	if (settings->log) {
 		char *path = absolute(settings->log);
 		free(settings->log);

@@ -65,7 +65,14 @@ static int explain_open(const struct settings *settings, int rc)
 {
 	char *where = rc == -EBUSY ? mounts_find_store(settings->store_path) : NULL;
 
-	if (where)
+	if (rc == -ENOMEDIUM)
+		(void)fail("no store here: '%s' has other files and no segment; name an empty "
+			   "directory, or make a store with 'datawal init'%s",
+			   settings->store, "");
+	else if (rc == -ENOENT)
+		(void)fail("no store here: '%s' is empty; 'datawal init' makes one%s",
+			   settings->store, "");
+	else if (where)
 		(void)fail("'%s' is mounted at '%s'; use it there, or mount with -o ro",
 			   settings->store, where);
 	else

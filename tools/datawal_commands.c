@@ -8,6 +8,10 @@
 #define UNMOUNT   "unmount it first: fusermount3 -u '%s'"
 
 const struct command commands[] = {
+	{"init", run_init, 0, 1, 1, "STORE [options]", "make an empty store",
+	 "Make the directory STORE, with mode 0700, and an empty store in it; its parent must be\n"
+	 "there.  A directory that is there must be empty, but for 'lost+found'.",
+	 "datawal init store", NULL},
 	{"scan", run_scan, TAKES_LIMIT | TAKES_FROM | TAKES_BYTES, 1, 1, "STORE [options]",
 	 "show every record of the log",
 	 "Show every record of the log, oldest first: where it stands, key and payload.",

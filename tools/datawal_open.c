@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/datawal_tool.h"
 
@@ -107,6 +108,14 @@ int explain_open(struct args *args, int rc)
 {
 	if (rc == -EBUSY)
 		return explain_locked(args);
+	if (rc == -ENOMEDIUM)
+		return fail(args, STATUS_USER, "no store here: '%s' has other files and no segment",
+			    args->store);
+	if (rc == -ENOENT)
+		return fail(args, STATUS_USER, "no store here: '%s'%s; 'datawal init' makes one",
+			    args->store,
+			    access(args->store, F_OK) ? ": No such file or directory"
+						      : " is empty");
 	if (rc == -EBADMSG)
 		return fail(args, STATUS_HARD,
 			    "'%s' is damaged; see what 'datawal repair' would do", args->store);
@@ -135,7 +144,11 @@ int open_reader(struct args *args, struct dw_store **ret, int *torn_ret)
 int open_writer(struct args *args, bool create, struct dw_store **ret)
 {
 	const struct dw_options options = {
-		.create = create, .on_finding = print_finding, .context = args};
+		.create = create,
+		.must_exist = !create,
+		.on_finding = print_finding,
+		.context = args,
+	};
 	int rc = dw_open(args->store, &options, NULL, ret);
 
 	return rc < 0 ? explain_open(args, rc) : 0;

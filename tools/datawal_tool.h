@@ -65,8 +65,9 @@ struct command {
 
 extern const struct command commands[]; /* ended by a NULL name */
 
-command_fn run_scan, run_dump, run_report, run_verify, run_get, run_ls, run_check, run_stats,
-	run_export, run_compact, run_put, run_delete, run_rotate, run_apply, run_import, run_repair;
+command_fn run_init, run_scan, run_dump, run_report, run_verify, run_get, run_ls, run_check,
+	run_stats, run_export, run_compact, run_put, run_delete, run_rotate, run_apply, run_import,
+	run_repair;
 
 /* --- datawal_args.c --- */
 

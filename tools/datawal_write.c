@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * datawal_write.c - put, delete, rotate.
+ * datawal_write.c - init, put, delete, rotate.
  *
  * Each is on the disk when the command ends with status 0.
  */
@@ -85,6 +85,29 @@ static int explain_append(const struct args *args, int rc)
 			    "the store's ids are used up; copy it with 'datawal "
 			    "compact STORE TARGET'");
 	return fail(args, status_of(rc), "writing '%s': %s", args->store, strerror(-rc));
+}
+
+int run_init(struct args *args)
+{
+	const struct dw_options reading = {.read_only = true};
+	struct dw_store *store = NULL;
+	int rc = dw_open(args->store, &reading, NULL, &store);
+
+	/* damage and the like are for the other commands to tell; a store it is */
+	if (rc != -ENOENT && rc != -ENOMEDIUM && rc != -ENOTDIR && rc != -EACCES) {
+		(void)dw_close(store); /* was only looked at */
+		return fail(args, STATUS_USER, "'%s' is a store already", args->store);
+	}
+	int status = open_writer(args, true, &store);
+	status = close_writer(args, store, status);
+	if (!status && args->json) {
+		json_begin("init");
+		json_text("store", args->store);
+		json_end();
+	} else if (!status) {
+		printf("'%s' is an empty store now\n", args->store);
+	}
+	return status;
 }
 
 int run_put(struct args *args)

@@ -62,21 +62,29 @@ bool segname_parse(const char *name, uint32_t *ret)
 	return parse(name, suffix, ret);
 }
 
-/* "00000042.dwal.torn-1690000000000000000.tmp" */
-static bool is_unfinished_copy(const char *name)
+/* Behind "00000042.dwal.torn-1690000000000000000"; NULL: `name` does not begin so. */
+static const char *behind_torn(const char *name)
 {
 	static const char torn[] = ".dwal.torn-";
 	size_t digits = strspn(name, "0123456789"), at = digits + sizeof torn - 1;
 
 	if (digits != DIGITS || strncmp(name + digits, torn, sizeof torn - 1))
-		return false;
+		return NULL;
 	size_t time_digits = strspn(name + at, "0123456789");
-	return time_digits && !strcmp(name + at + time_digits, ".tmp");
+	return time_digits ? name + at + time_digits : NULL;
+}
+
+bool segname_is_torn(const char *name)
+{
+	const char *rest = behind_torn(name);
+
+	return rest && !*rest;
 }
 
 bool segname_is_unfinished(const char *name)
 {
+	const char *rest = behind_torn(name);
 	uint32_t id;
 
-	return parse(name, compact_suffix, &id) || is_unfinished_copy(name);
+	return parse(name, compact_suffix, &id) || (rest && !strcmp(rest, ".tmp"));
 }

@@ -33,4 +33,7 @@ bool segname_parse(const char *name, uint32_t *ret);
  * writes, or the copy of a torn tail (`.torn-....tmp`).  Nothing refers to those. */
 bool segname_is_unfinished(const char *name);
 
+/* Whether `name` is that of bytes taken out of a segment (`.torn-`). */
+bool segname_is_torn(const char *name);
+
 #endif

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "disk/dirlock.h"
+#include "store/place.h"
 #include "store/replay.h"
 #include "store/store.h"
 
@@ -99,7 +100,7 @@ static int make_directory(struct io *io, const char *path)
 	while (size > 1 && parent[size - 1] == '/')
 		parent[--size] = '\0';
 	char *slash = strrchr(parent, '/');
-	int rc = io->mkdir(io, AT_FDCWD, parent, 0755);
+	int rc = io->mkdir(io, AT_FDCWD, parent, 0700);
 	if (!rc) {
 		/* else a crash could lose the store with all that was synced inside */
 		const char *above = !slash ? "." : slash == parent ? "/" : parent;
@@ -281,12 +282,33 @@ static int open_locked(struct dw_store *store, const struct dw_options *options,
 	return rc;
 }
 
+/* Whether there is a store, or may be one from now on: before the first file is made, for
+ * among other people's files none is to be left. */
+static int check_place(struct io *io, int dirfd, const struct dw_options *options)
+{
+	enum place place;
+	int rc = place_look(io, dirfd, &place);
+
+	if (rc < 0 || place == PLACE_STORE)
+		return rc;
+	if (place == PLACE_OTHER)
+		return -ENOMEDIUM;
+	return options->read_only || options->must_exist ? -ENOENT : 0;
+}
+
 static int open_directory(struct io *io, const char *path, const struct dw_options *options,
 			  struct dw_store **ret)
 {
 	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 
-	return dirfd < 0 ? dirfd : store_new(io, dirfd, options, ret);
+	if (dirfd < 0)
+		return dirfd;
+	int rc = check_place(io, dirfd, options);
+	if (rc < 0) {
+		close_fd(io, dirfd);
+		return rc;
+	}
+	return store_new(io, dirfd, options, ret);
 }
 
 int store_open_unread(struct io *io, const char *path, const struct dw_options *options,

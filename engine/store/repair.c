@@ -242,6 +242,7 @@ int repair_store(struct io *io, const char *path, bool do_it, const struct dw_op
 	struct dw_options own = options ? *options : (struct dw_options){0};
 
 	own.read_only = !do_it;
+	own.must_exist = true;
 	int rc = store_open_unread(io, path, &own, &repair.sizes, &repair.store);
 	if (rc < 0)
 		return rc;

@@ -77,10 +77,29 @@ verdict_status()
 	esac
 }
 
+# Every command on a directory that is no store: it says so, and leaves the directory alone.
+expect_no_store() # DIR
+{
+	local command before after
+	before=$(find "$1" -printf '%P %s %T@ %C@\n' | sort)
+	for command in scan dump report verify check stats ls "get --key a" "export - o" "compact - to" \
+		compact rotate "delete --key a" "put --key a b" apply "import - /dev/null" repair \
+		"repair --yes" init; do
+		# shellcheck disable=SC2086 # words
+		set -- "$1" $command
+		[ "${3-}" != - ] || set -- "$1" "$2" "${@:4}"
+		status 1 "$DATAWAL" "$2" "$1" "${@:3}" < /dev/null 2>no-store
+		grep -q "no store here: '$1'" no-store
+	done
+	after=$(find "$1" -printf '%P %s %T@ %C@\n' | sort)
+	same "$before" echo "$after"
+}
+
 # Reading commands on one golden store, against its expect.json.
 read_golden() # DIR
 {
 	local s=$1/store e=$1/expect.json want records
+	case $1 in */d12_wrong_case_only/) expect_no_store "$s"; return ;; esac
 	want=$(verdict_status "$1") records=$(expected "$e" records)
 	status "$want" "$DATAWAL" --json scan "$s" > scan
 	# what reads all that counts, and only that, is done; the torn tail is told
@@ -566,6 +585,45 @@ test_reading_changes_nothing()
 	find s -printf '%p %s %T@ %C@\n' | sort | cmp - before
 }
 
+# A typo in a path must not look healthy, nor fill a foreign directory with segments.
+test_no_store()
+{
+	mkdir other empty disk disk/lost+found parent
+	echo precious > other/file
+	expect_no_store other
+	expect_no_store /usr
+	# among other files no store is made, and none is read where nothing is
+	for command in scan dump report verify check stats ls "get --key a" compact rotate \
+		"delete --key a" repair "repair --yes"; do
+		# shellcheck disable=SC2086 # words
+		set -- $command
+		for place in empty disk; do
+			status 1 "$DATAWAL" "$1" $place "${@:2}" 2>stderr
+			grep "no store here: '$place' is empty" stderr
+		done
+		status 1 "$DATAWAL" "$1" missing "${@:2}" 2>stderr
+		grep "no store here: 'missing': No such file" stderr
+	done
+	same "" names empty
+	same "disk/lost+found" names disk
+	[ ! -e missing ]
+	"$DATAWAL" put disk --key a one
+	same one "$DATAWAL" get disk --key a
+	"$DATAWAL" init parent/new
+	same 700 stat -c %a parent/new
+	"$DATAWAL" verify parent/new
+	"$DATAWAL" put parent/new --key a one
+	status 1 "$DATAWAL" init parent/new 2>stderr
+	grep 'is a store already' stderr
+	same one "$DATAWAL" get parent/new --key a
+	same '{"schema":"datawal.cli.v1","kind":"init","store":"empty"}' "$DATAWAL" --json init empty
+	status 1 "$DATAWAL" init missing/new 2>stderr
+	[ ! -e missing ]
+	# a store that was opened and never written
+	rm parent/new/*.dwal parent/new/*.hint
+	"$DATAWAL" verify parent/new
+}
+
 test_locked()
 {
 	"$DATAWAL" put "$S" --key a one
@@ -632,6 +690,7 @@ test_repair_golden()
 		echo "$dir"
 		rm -rf s
 		cp -r "$dir/store" s
+		case $dir in */d12_wrong_case_only/) expect_no_store s; continue ;; esac
 		repair_case s
 		[ "$(verdict_status "$dir")" = 0 ] || damaged=$((damaged + 1))
 		[ "$(verdict_status "$dir")" = 0 ] || [ -n "$(find s -name '*.torn-*')" ]
@@ -768,7 +827,7 @@ test_progress()
 run_cli_tests()
 {
 	local failed=0 name
-	export -f status same expected field digest names damage edge_keys verdict_status \
+	export -f expect_no_store status same expected field digest names damage edge_keys verdict_status \
 		read_golden repair_case rebuild
 	for name in ${1:-$(declare -F | awk '$3 ~ /^test_/ { print $3 }')}; do
 		run_one "$name" || failed=1

@@ -97,6 +97,37 @@ test_daemon_unmount_waits()
 	umount "$W/disk"
 }
 
+# --- places ---
+
+# What is no store is not mounted, and stays as it is.
+test_daemon_no_store()
+{
+	local options
+	mkdir "$W/other" "$W/empty"
+	echo precious > "$W/other/file"
+	echo file > "$W/file"
+	for options in "" ro recover; do
+		fails "$DATAWALFS" "$W/other" "$M" ${options:+-o "$options"}
+		grep -q "no store here: '$W/other'" "$W/stderr"
+	done
+	[ "$(ls -A "$W/other")" = file ]
+	fails "$DATAWALFS" "$W/empty" "$M" -o ro
+	grep -q "no store here: '$W/empty' is empty" "$W/stderr"
+	[ -z "$(ls -A "$W/empty")" ]
+	fails "$DATAWALFS" "$W/missing" "$M"
+	grep -q "datawal init" "$W/stderr"
+	fails "$DATAWALFS" "$S" "$W/file"
+	grep -q "'$W/file' is no directory" "$W/stderr"
+	[ "$(cat "$W/file")" = file ]
+	[ -z "$(ls -A "$S")" ]
+	mkdir "$S/lost+found"
+	mount_store
+	echo value > "$M/a"
+	remount_store
+	[ "$(cat "$M/a")" = value ]
+	unmount_store
+}
+
 # --- stale mounts ---
 
 kill_daemon()
