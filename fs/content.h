@@ -20,7 +20,8 @@ struct content {
 	size_t capacity;
 	bool loaded;       /* `data` is the value; else it is in the log */
 	bool dirty;        /* the log does not have it yet */
-	bool complained;   /* a failed commit was logged already */
+	int logged_error;  /* -errno of the failed commit that the log names; 0: none */
+	int told_error;    /* -errno that close or fsync returned, with no write since; 0: none */
 	struct dw_ref ref; /* segment NULL: nothing pinned */
 	char *ref_key;     /* the key that `ref` was pinned under; owned */
 	size_t ref_key_size;

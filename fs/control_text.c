@@ -155,7 +155,7 @@ char *control_status_text(struct control *control)
 char *control_stats_text(struct control *control)
 {
 	struct view *view = views_hold(control->views, NULL);
-	char *json = figures_json(volume_store(view->volume), false), *text = NULL;
+	char *json = figures_json(view->volume, false), *text = NULL;
 
 	views_drop(control->views, view);
 	if (json && asprintf(&text, "%s\n", json) < 0)
@@ -217,7 +217,7 @@ char *control_metrics_text(struct control *control)
 	if (control->metrics)
 		metrics_print(control->metrics, text.out);
 	struct view *view = views_hold(control->views, NULL);
-	figures_print(volume_store(view->volume), text.out);
+	figures_print(view->volume, text.out);
 	views_drop(control->views, view);
 	print_commands(control, text.out);
 	return text_done(&text);

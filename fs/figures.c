@@ -9,13 +9,15 @@
 
 #include "fs/metrics.h"
 
-char *figures_json(struct dw_store *store, bool one_line)
+char *figures_json(struct volume *volume, bool one_line)
 {
+	struct volume_figures v;
 	struct dw_stats s;
 
-	dw_get_stats(store, &s);
+	dw_get_stats(volume_store(volume), &s);
+	volume_get_figures(volume, &v);
 	json_t *json = json_pack(
-		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "keys",
+		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I,s:I}", "keys",
 		(json_int_t)s.keys, "segments", (json_int_t)s.segments, "active_segment",
 		(json_int_t)s.active_segment, "bytes", (json_int_t)s.bytes, "live_bytes",
 		(json_int_t)s.live_bytes, "next_txid", (json_int_t)s.next_txid, "puts",
@@ -23,7 +25,8 @@ char *figures_json(struct dw_store *store, bool one_line)
 		"bytes_appended", (json_int_t)s.bytes_appended, "syncs_asked",
 		(json_int_t)s.syncs_asked, "syncs_done", (json_int_t)s.syncs_done, "rotations",
 		(json_int_t)s.rotations, "compactions", (json_int_t)s.compactions, "damage",
-		(json_int_t)s.damage, "poisoned", s.poisoned);
+		(json_int_t)s.damage, "poisoned", s.poisoned, "commits_failed",
+		(json_int_t)v.commits_failed, "values_lost", (json_int_t)v.values_lost);
 	char *text = json ? json_dumps(json, one_line ? JSON_COMPACT : JSON_INDENT(2)) : NULL;
 
 	json_decref(json);
@@ -58,12 +61,26 @@ static void print_shares(const struct dw_stats *s, FILE *out)
 	(void)fprintf(out, "%s_count %" PRIu64 "\n", name, count);
 }
 
-void figures_print(struct dw_store *store, FILE *out)
+static void print_losses(struct volume *volume, FILE *out)
+{
+	static const char counter[] = "counter";
+	struct volume_figures v;
+
+	volume_get_figures(volume, &v);
+	metrics_print_one(out, "datawalfs_commits_failed_total", counter,
+			  "Tries to bring a written value into the log that failed.",
+			  v.commits_failed);
+	metrics_print_one(out, "datawalfs_values_lost_total", counter,
+			  "Written values that were never committed; the log names them.",
+			  v.values_lost);
+}
+
+void figures_print(struct volume *volume, FILE *out)
 {
 	static const char gauge[] = "gauge", counter[] = "counter";
 	struct dw_stats s;
 
-	dw_get_stats(store, &s);
+	dw_get_stats(volume_store(volume), &s);
 	metrics_print_one(out, "datawalfs_store_keys", gauge, "Live keys.", s.keys);
 	metrics_print_one(out, "datawalfs_store_segments", gauge, "Segment files.", s.segments);
 	metrics_print_one(out, "datawalfs_store_live_bytes", gauge,
@@ -88,4 +105,5 @@ void figures_print(struct dw_store *store, FILE *out)
 	metrics_print_one(out, "datawalfs_store_poisoned", gauge,
 			  "1 if the log takes no more writes until the next mount.",
 			  s.poisoned != 0);
+	print_losses(volume, out);
 }

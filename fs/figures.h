@@ -8,13 +8,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "datawal.h"
+#include "fs/volume.h"
 
-/* The fields of struct dw_stats as a JSON object, in one line or in several; the
- * caller frees it.  NULL: no memory. */
-char *figures_json(struct dw_store *store, bool one_line);
+/* The fields of struct dw_stats and struct volume_figures as a JSON object, in one line or in
+ * several; the caller frees it.  NULL: no memory. */
+char *figures_json(struct volume *volume, bool one_line);
 
 /* The same as metrics; errors of writing stay in `out`. */
-void figures_print(struct dw_store *store, FILE *out);
+void figures_print(struct volume *volume, FILE *out);
 
 #endif

@@ -98,6 +98,22 @@ static int write_settled(struct attr_table *table, bool is_dir, struct dw_bytes 
 	return rc ? rc : volume_keep_alone(table->volume, is_dir, key, attrs);
 }
 
+static int attrs_of_record(const struct attr_record *record, bool is_dir, struct attrs **ret)
+{
+	struct attrs *attrs = malloc(sizeof *attrs);
+
+	if (!attrs)
+		return -ENOMEM;
+	*attrs = record->attrs;
+	attrs->unchecked = !is_dir && attrs->set & (ATTR_MTIME | ATTR_ATIME);
+	int rc = xattrs_new(record->xattrs, &attrs->xattrs);
+	if (rc < 0)
+		free(attrs);
+	else
+		*ret = attrs;
+	return rc;
+}
+
 static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_bytes bytes)
 {
 	struct attr_record record;
@@ -110,18 +126,48 @@ static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_
 	}
 	bool settled = choose(table, plain, &record);
 	bool lost = forget_lost(table, &record);
-	struct attrs *attrs = malloc(sizeof *attrs);
-	if (!attrs)
-		return -ENOMEM;
-	*attrs = record.attrs;
-	attrs->unchecked = !is_dir && attrs->set & (ATTR_MTIME | ATTR_ATIME);
-	int rc = xattrs_new(record.xattrs, &attrs->xattrs);
-	if (!rc && (settled || lost) && !attrstore_usable(table->volume->attrs))
+	struct attrs *attrs = NULL;
+	int rc = attrs_of_record(&record, is_dir, &attrs);
+	if (rc < 0)
+		return rc;
+	if ((settled || lost) && !attrstore_usable(table->volume->attrs))
 		rc = write_settled(table, is_dir, plain, attrs);
 	if (!rc)
 		rc = add_entry(table, key, attrs);
 	if (rc < 0)
 		attrs_free(attrs);
+	return rc;
+}
+
+int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret)
+{
+	struct dw_store *store = attrstore_store(volume->attrs);
+	struct attr_table table = {.volume = volume};
+	struct attr_record record;
+	struct dw_value value;
+	struct key lettered;
+
+	if (attrstore_usable(volume->attrs) < 0)
+		return -EBADMSG;
+	int rc = key_reserve(&lettered, key.size + 1);
+	if (rc < 0)
+		return rc;
+	lettered.data[0] = 'f';
+	if (key.size)
+		memcpy(lettered.data + 1, key.data, key.size);
+	rc = store ? dw_get(store, key_bytes(&lettered), &value) : -ENOENT;
+	key_release(&lettered);
+	if (rc == -ENOENT)
+		*ret = NULL;
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (attr_record_decode((struct dw_bytes){value.data, value.size}, &record)) {
+		(void)choose(&table, key, &record); /* nothing is settled here */
+		rc = attrs_of_record(&record, false, ret);
+	} else {
+		rc = -EBADMSG;
+	}
+	free(value.data);
 	return rc;
 }
 

@@ -41,7 +41,7 @@ void signals_block(bool hangup_ends)
 static void log_figures(struct mount *mount)
 {
 	struct view *view = views_hold(mount->views, NULL);
-	char *json = figures_json(volume_store(view->volume), true), *text = NULL;
+	char *json = figures_json(view->volume, true), *text = NULL;
 	uint64_t requests = 0;
 
 	views_drop(mount->views, view);

@@ -64,6 +64,7 @@ struct node {
 	bool direct;          /* all who have it open go past the kernel's pages, see
 				 volume_paging().  Lock: the volume's for the node */
 	bool suspect;         /* pages that the kernel keeps may be old; likewise */
+	bool lost;            /* of a file that was never committed and is gone; likewise */
 	atomic_bool given;    /* the kernel was given the value since it changed.  Any lock */
 	uint8_t flags;        /* enum node_flag */
 	atomic_bool logged;   /* a file: its key is in the log.  Any lock */

@@ -371,7 +371,9 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		control_op_release(req, fi);
 		return;
 	}
-	volume_release(volume_of(req), node_of(req, ino));
+	/* a value that was lost; the kernel asks for attributes again */
+	if (volume_release(volume_of(req), node_of(req, ino)) < 0)
+		forget_attributes(mount_of(req)->session, (struct node *)ino);
 	reply_err(req, 0);
 }
 
@@ -413,8 +415,13 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	int rc = control_owns(ino) ? 0 : volume_flush(volume_of(req), node_of(req, ino));
+
 	(void)fi;
-	reply_err(req, control_owns(ino) ? 0 : volume_flush(volume_of(req), node_of(req, ino)));
+	/* the release that follows may change them; whoever asks before is told twice */
+	if (rc < 0)
+		forget_attributes(mount_of(req)->session, (struct node *)ino);
+	reply_err(req, rc);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)

@@ -224,7 +224,7 @@ void volume_mark_clean(struct volume *volume, struct content *content)
 	DL_DELETE(volume->dirty, content);
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
 	content->dirty = false;
-	content->complained = false;
+	content->logged_error = content->told_error = 0;
 	node_unref(node, 1);
 }
 
@@ -243,15 +243,8 @@ static int commit_node(struct volume *volume, struct node *node)
 	(void)pthread_rwlock_rdlock(&volume->names);
 	(void)pthread_mutex_lock(volume_node_lock(volume, node));
 	int rc = volume_commit_locked(volume, node);
-	if (rc < 0 && node->content && node->content->dirty) {
+	if (rc < 0 && node->content && node->content->dirty)
 		postpone(volume, node->content);
-		if (!node->content->complained)
-			volume_log(volume, LOG_ERR,
-				   "a written file could not be committed (%s); trying again every "
-				   "%u ms",
-				   strerror(-rc), volume->options.commit_ms);
-		node->content->complained = true;
-	}
 	volume_drop_content(volume, node);
 	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
 	(void)pthread_rwlock_unlock(&volume->names);
@@ -365,8 +358,8 @@ static void release_contents(struct volume *volume)
 	DL_FOREACH_SAFE2(volume->contents, content, next, next_all)
 	{
 		if (content->dirty)
-			volume_log(volume, LOG_CRIT,
-				   "a written file is lost: it could not be committed");
+			volume_note_lost(volume, content->node, content->logged_error,
+					 "it is still open, and the mount ends");
 		content->node->opens = 0;
 		volume_mark_clean(volume, content);
 		volume_free_content(volume, content->node);
@@ -385,8 +378,10 @@ int volume_close(struct volume *volume)
 	int attrs = attrstore_close(volume->attrs);
 	volume->attrs = NULL;
 	int closed = dw_close(volume->store);
+	int lost = atomic_load(&volume->loss);
 	volume_free(volume);
-	return rc ? rc : attrs ? attrs : closed;
+	rc = rc ? rc : attrs ? attrs : closed;
+	return rc ? rc : lost;
 }
 
 int volume_statfs(struct volume *volume, struct statvfs *ret)

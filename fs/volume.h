@@ -56,7 +56,8 @@ int volume_open(struct dw_store *store, const struct volume_options *options, st
 int volume_start(struct volume *volume);
 
 /* Commit everything, close the store, free.  All nodes are given back thereby.
- * Returns the first error; the volume is gone in any case.  NULL is fine. */
+ * Returns the first error, or that of a value that was lost since volume_open(); the volume
+ * is gone in any case.  NULL is fine. */
 int volume_close(struct volume *volume);
 
 /* A volume of this moment, values and attributes: what was written is committed first.  It
@@ -78,6 +79,13 @@ bool volume_is_root(const struct node *node);
 
 struct dw_store *volume_store(struct volume *volume);
 const struct volume_options *volume_get_options(const struct volume *volume);
+
+/* What became of written values, since volume_open(). */
+struct volume_figures {
+	uint64_t commits_failed; /* each try counts */
+	uint64_t values_lost;    /* values that were written and never committed */
+};
+void volume_get_figures(struct volume *volume, struct volume_figures *ret);
 /* The root; not counted. */
 struct node *volume_root(struct volume *volume);
 /* The root and its attributes, counted. */
@@ -175,13 +183,18 @@ enum volume_paging volume_paging(struct volume *volume, struct node *node);
 typedef void volume_give_fn(void *context, const void *data, size_t size);
 void volume_give(struct volume *volume, struct node *node, size_t size_max, volume_give_fn *give,
 		 void *context);
-void volume_release(struct volume *volume, struct node *node);
+/* The last one commits what no flush did.  What cannot be committed then, or could not be
+ * by the flush before, is lost: the file is what the log says again, or gone (-ESTALE for
+ * whoever still knows it).  0, or the -errno of the commit: the caller's idea of the file's
+ * attributes is wrong then. */
+int volume_release(struct volume *volume, struct node *node);
 ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
 		    uint64_t offset);
 /* May write less than `size`, up to DW_VALUE_SIZE_MAX; from there on -EFBIG. */
 ssize_t volume_write(struct volume *volume, struct node *node, const void *data, size_t size,
 		     uint64_t offset);
-/* Commit what was written: after this the value outlives the process. */
+/* Commit what was written: after this the value outlives the process.  On failure the
+ * value stays in memory while the file is open. */
 int volume_flush(struct volume *volume, struct node *node);
 /* And the machine. */
 int volume_fsync(struct volume *volume, struct node *node);

@@ -54,9 +54,11 @@ void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret
 int volume_getattr(struct volume *volume, struct node *node, struct stat *ret)
 {
 	lock_node(volume, node);
-	volume_fill_stat(volume, node, ret);
+	int rc = node->lost ? -ESTALE : 0; /* the caller looks the name up again */
+	if (!rc)
+		volume_fill_stat(volume, node, ret);
 	unlock_node(volume, node);
-	return 0;
+	return rc;
 }
 
 /* --- setting --- */
@@ -177,7 +179,7 @@ int volume_setattr(struct volume *volume, struct node *node, const struct stat *
 	if (which & ATTR_SIZE && (st->st_size < 0 || (uint64_t)st->st_size > DW_VALUE_SIZE_MAX))
 		return st->st_size < 0 ? -EINVAL : -EFBIG;
 	lock_node(volume, node);
-	int rc = setattr_locked(volume, node, st, which, open);
+	int rc = node->lost ? -ESTALE : setattr_locked(volume, node, st, which, open);
 	if (!node_is_dir(node))
 		volume_drop_content(volume, node);
 	if (!rc)
@@ -224,7 +226,7 @@ static int set_xattr(struct volume *volume, struct node *node, const char *name,
 	if (rc < 0)
 		return rc;
 	lock_node(volume, node);
-	rc = set_xattr_locked(volume, node, name, value, size, flags);
+	rc = node->lost ? -ESTALE : set_xattr_locked(volume, node, name, value, size, flags);
 	unlock_node(volume, node);
 	return rc;
 }

@@ -92,6 +92,7 @@ bool volume_is_marker_name(const struct volume *volume, const struct node *node)
 
 static void touch(struct volume *volume, struct node *node, struct content *content)
 {
+	content->told_error = 0;
 	atomic_store(&node->given, false);
 	atomic_store(&node->mtime_ns, attr_now_ns());
 	if (node->attrs)
@@ -127,6 +128,7 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 		     int64_t mtime_ns)
 {
 	struct dw_op op = {.type = DW_PUT, .value = value, .mtime_set = true, .mtime_ns = mtime_ns};
+	char quoted[QUOTED_SIZE];
 	struct key key;
 	int rc = key_of_node(node, &key);
 
@@ -140,10 +142,12 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 		int kept = volume_keep_after_put(volume, node, op.key);
 		/* the value is there: only its times may be lost with the next mount */
 		if (kept < 0)
-			volume_log(volume, LOG_WARNING, "times of a file could not be kept: %s",
-				   strerror(-kept));
+			volume_log(volume, LOG_WARNING, "times of '%s' could not be kept: %s",
+				   volume_quote(node, quoted), strerror(-kept));
 	}
 	key_release(&key);
+	if (rc < 0)
+		volume_note_failed(volume, node, rc);
 	return rc;
 }
 
@@ -395,10 +399,11 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 	if (offset > DW_VALUE_SIZE_MAX || size > DW_VALUE_SIZE_MAX - offset)
 		return -EFBIG;
 	volume_lock_file(volume, node);
-	if (zeroes)
-		rc = zero_range(volume, node, offset, size);
-	if (!rc && !keeps && offset + size > atomic_load(&node->size))
+	/* growing first: on failure nothing was zeroed either */
+	if (!keeps && offset + size > atomic_load(&node->size))
 		rc = volume_resize_locked(volume, node, offset + size);
+	if (!rc && zeroes)
+		rc = zero_range(volume, node, offset, size);
 	volume_drop_content(volume, node);
 	volume_unlock_file(volume, node);
 	return rc;
@@ -412,6 +417,8 @@ int volume_flush(struct volume *volume, struct node *node)
 		return 0;
 	volume_lock_file(volume, node);
 	int rc = volume_commit_locked(volume, node);
+	if (rc < 0)
+		node->content->told_error = rc;
 	volume_drop_content(volume, node);
 	volume_unlock_file(volume, node);
 	return rc;

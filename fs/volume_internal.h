@@ -40,6 +40,9 @@ struct volume {
 	int64_t wakes_ms; /* when the committer looks by itself; INT64_MAX: when it is woken */
 	pthread_t committer;
 	bool running, stopping;
+
+	atomic_uint_fast64_t commits_failed, values_lost;
+	atomic_int loss; /* -errno of the first value that was lost; 0: none was */
 };
 
 /* The key of a node in memory of its own size. */
@@ -125,6 +128,10 @@ struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_b
 void attr_table_finish(struct attr_table *table);
 void attr_table_free(struct attr_table *table);
 
+/* What is kept for one file's value as the log has it; *ret NULL: nothing.  The caller frees.
+ * -EBADMSG: the record cannot be read; or another -errno. */
+int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret);
+
 /* st of a node; `names` and its lock are held. */
 void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
 /* Count a node for the caller and tell its attributes; `names` is held. */
@@ -141,6 +148,7 @@ int volume_commit_locked(struct volume *volume, struct node *node);
 int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
 /* One more who has a file open, by open(2)'s `flags`. */
 void volume_note_open(struct volume *volume, struct node *node, int flags);
+void volume_note_close(struct node *node);
 /* The same, committed: on failure nothing is changed. */
 int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size);
 /* node_unref() for whoever may be the last to know a file. */
@@ -148,6 +156,21 @@ void volume_unref(struct volume *volume, struct node *node, uint64_t count);
 void volume_free_content(struct volume *volume, struct node *node);
 /* Let the content go if nobody needs it. */
 void volume_drop_content(struct volume *volume, struct node *node);
+
+/* A value could not be committed (fs/volume_lost.c).  Both locks are held, except that
+ * volume_close_failed() takes them, `names` for writing. */
+
+/* Count it and, once for each error until a commit succeeds, log it. */
+void volume_note_failed(struct volume *volume, struct node *node, int rc);
+/* A close whose commit failed.  If it is the last one, what was not committed is forgotten:
+ * the file is again what the log says, or gone if the log never had it.  Whether it was. */
+bool volume_close_failed(struct volume *volume, struct node *node, int rc);
+/* Count and log a value that is lost; `after` says what the file is now. */
+void volume_note_lost(struct volume *volume, struct node *node, int rc, const char *after);
+
+/* The key of a node for a message: cut, and nothing in it that a terminal obeys. */
+enum { QUOTED_SIZE = 256 };
+const char *volume_quote(const struct node *node, char ret[QUOTED_SIZE]);
 
 /* Keep the value of a file that is about to leave the tree for those who know it. */
 int volume_preserve(struct volume *volume, struct node *node);

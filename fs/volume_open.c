@@ -27,7 +27,7 @@ void volume_note_open(struct volume *volume, struct node *node, int flags)
 			true; /* by mmap or splice it may get a page that is being written */
 }
 
-static void note_close(struct node *node)
+void volume_note_close(struct node *node)
 {
 	assert(node->opens);
 	/* the last of those whose opening dropped the pages of before */
@@ -80,18 +80,23 @@ int volume_open_file(struct volume *volume, struct node *node, int flags)
 	return rc;
 }
 
-void volume_release(struct volume *volume, struct node *node)
+int volume_release(struct volume *volume, struct node *node)
 {
 	volume_lock_file(volume, node);
-	/* Pages written through a mapping arrive after the last close. */
-	int rc = volume_commit_locked(volume, node);
-	if (rc < 0)
-		volume_log(volume, LOG_ERR,
-			   "a file written through a mapping was not committed: %s", strerror(-rc));
-	note_close(node);
-	volume_drop_content(volume, node);
+	const struct content *content = node->content;
+	/* a close that was told of the failure is not followed by a late success */
+	bool told = content && content->dirty && content->told_error && node->opens == 1;
+	/* pages written through a mapping arrive after the last flush */
+	int rc = told ? content->told_error : volume_commit_locked(volume, node);
+	bool failed = rc < 0 && node->opens == 1;
+	if (!failed) {
+		volume_note_close(node);
+		volume_drop_content(volume, node);
+	}
 	volume_unlock_file(volume, node);
+	bool lost = failed && volume_close_failed(volume, node, rc);
 	volume_unref(volume, node, 1);
+	return lost ? rc : 0;
 }
 
 /* --- giving pages --- */

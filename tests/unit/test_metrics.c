@@ -10,7 +10,7 @@
 #include "fs/figures.h"
 #include "fs/metrics.h"
 #include "tests/support/check.h"
-#include "tests/support/stores.h"
+#include "tests/support/volumes.h"
 
 static char *printed(const struct metrics *metrics)
 {
@@ -112,19 +112,18 @@ static void test_threads(void)
 /* The figures of a store agree with what it says itself. */
 static void test_figures(void)
 {
-	struct dw_store *store = NULL;
-	const struct dw_options options = {.create = true};
+	struct volume *volume = volumes_mount(stores_dir());
+	struct dw_store *store = volume_store(volume);
 	char *text = NULL, want[128];
 	struct dw_stats stats;
 	size_t size;
 
-	CHECK_EQ(dw_open(stores_dir(), &options, NULL, &store), 0);
 	CHECK_EQ(dw_put(store, (struct dw_bytes){"k", 1}, (struct dw_bytes){"old", 3}), 0);
 	CHECK_EQ(dw_put(store, (struct dw_bytes){"k", 1}, (struct dw_bytes){"new", 3}), 0);
 	CHECK_EQ(dw_sync(store), 0);
 	dw_get_stats(store, &stats);
 	FILE *out = open_memstream(&text, &size);
-	figures_print(store, out);
+	figures_print(volume, out);
 	CHECK_EQ(fclose(out), 0);
 	CHECK(has(text, "datawalfs_store_keys 1"));
 	CHECK(has(text, "datawalfs_store_appended_records_total{type=\"put\"} 2"));
@@ -135,11 +134,14 @@ static void test_figures(void)
 	CHECK(has(text, "datawalfs_store_calls_per_sync_bucket{le=\"1\"} 1"));
 	CHECK(has(text, "datawalfs_store_calls_per_sync_sum 1"));
 	CHECK(has(text, "datawalfs_store_calls_per_sync_count 1"));
+	CHECK(has(text, "datawalfs_commits_failed_total 0"));
+	CHECK(has(text, "datawalfs_values_lost_total 0"));
 	free(text);
-	text = figures_json(store, true);
+	text = figures_json(volume, true);
 	CHECK(strstr(text, "\"keys\":1,") && !strchr(text, '\n'));
+	CHECK(strstr(text, "\"commits_failed\":0,\"values_lost\":0") != NULL);
 	free(text);
-	CHECK_EQ(dw_close(store), 0);
+	volumes_unmount(volume);
 }
 
 int main(int argc, char **argv)
