@@ -75,7 +75,8 @@ const char *dw_damage_name(enum dw_damage damage);
 enum dw_finding_kind {
 	DW_FINDING_TORN_TAIL, /* the last segment ends in bytes that are no record; read on without
 				 them */
-	DW_FINDING_QUARANTINED, /* those bytes were saved to `name` and cut off */
+	DW_FINDING_QUARANTINED, /* those bytes were saved to `name` and cut off; zeros alone: only
+				   cut off */
 	DW_FINDING_DAMAGE,      /* bytes that are no record where one must be */
 	DW_FINDING_LOCKED,      /* another process has the store open for writing */
 	DW_FINDING_IO,          /* a system call failed */
@@ -91,8 +92,8 @@ struct dw_finding {
 	uint64_t size;           /* TORN_TAIL, QUARANTINED: bytes */
 	uint64_t records_behind; /* TORN_TAIL: whole valid records behind the damage */
 	pid_t pid;               /* LOCKED: who wrote the lock file; 0 when unknown */
-	const char *name; /* QUARANTINED: file name; IO, POISONED: what failed.  Valid during the
-			     call */
+	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed.
+			     Valid during the call */
 };
 
 /* Called from whichever thread came upon it, at times with the store's locks
@@ -495,8 +496,8 @@ struct dw_repair_range {
 	uint32_t segment;
 	uint64_t offset, size;  /* in the damaged segment */
 	enum dw_damage damage;  /* of its first bytes */
-	const char *quarantine; /* the file that holds them now; NULL: nothing was done.  Valid
-				   during the call */
+	const char *quarantine; /* the file that holds them now; NULL: nothing was done, or they
+				   are zeros alone.  Valid during the call */
 };
 
 /* Called in order of the log. */
@@ -513,9 +514,9 @@ struct dw_repair_report {
 
 /* Take damaged bytes out of every segment of the store in `path`, and keep all sound
  * records, those behind damage included.  What is taken out goes to a file
- * `NNNNNNNN.dwal.torn-T` beside, a range each; nothing is deleted, and a crash at
- * any instant loses nothing.  A record is looked for first where the damaged one
- * before it says that it ends, then byte by byte.
+ * `NNNNNNNN.dwal.torn-T` beside, a range each; nothing is deleted but zeros (a range
+ * of them, or more than 4 KiB at the end of one), and a crash at any instant loses nothing.  A
+ * record is looked for first where the damaged one before it says that it ends, then byte by byte.
  * With `do_it` false nothing is changed, only told.  No writer may have the store open
  * either way: -EBUSY (DW_FINDING_LOCKED).  Of `options` lock_wait_ms, on_finding and
  * context count; NULL is fine, so is `found`.  -ENOENT: an empty directory, too.  -ENOSPC: room for

@@ -91,9 +91,10 @@ static void log_range(void *context, const struct dw_repair_range *range)
 	(void)context;
 	(void)snprintf(text, sizeof text,
 		       "recover: segment %08" PRIu32 ": %" PRIu64
-		       " damaged bytes at offset %" PRIu64 " (%s) moved to '%s'",
+		       " damaged bytes at offset %" PRIu64 " (%s) %s%s%s",
 		       range->segment, range->size, range->offset, dw_damage_name(range->damage),
-		       range->quarantine ? range->quarantine : "nowhere");
+		       range->quarantine ? "moved to '" : "taken out, which are zeros alone",
+		       range->quarantine ? range->quarantine : "", range->quarantine ? "'" : "");
 	logger_log(NULL, LOG_WARNING, text);
 }
 

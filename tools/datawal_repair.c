@@ -26,6 +26,8 @@ static void show_range(void *context, const struct dw_repair_range *range)
 	       range->segment, range->offset, range->size, dw_damage_name(range->damage));
 	if (range->quarantine)
 		printf("; now in %s", range->quarantine);
+	else if (args->yes)
+		printf("; zeros alone, saved nowhere");
 	puts("");
 }
 

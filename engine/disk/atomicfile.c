@@ -51,6 +51,11 @@ int atomicfile_write(struct atomicfile *file, const void *data, size_t size)
 	return 0;
 }
 
+void atomicfile_skip(struct atomicfile *file, size_t size)
+{
+	file->size += size;
+}
+
 int atomicfile_sync(struct atomicfile *file)
 {
 	int rc = file->io->fdatasync(file->io, file->fd);

@@ -29,6 +29,9 @@ int atomicfile_init(struct atomicfile *file, struct io *io, int dirfd, const cha
 
 int atomicfile_write(struct atomicfile *file, const void *data, size_t size);
 
+/* Have `size` zeros next that take no room.  Something must be written after them. */
+void atomicfile_skip(struct atomicfile *file, size_t size);
+
 /* fdatasync what was written, and close: from here on it may be renamed. */
 int atomicfile_sync(struct atomicfile *file);
 

@@ -37,6 +37,11 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 				f->segment, f->size, f->offset, dw_damage_name(f->damage),
 				f->records_behind);
 	case DW_FINDING_QUARANTINED:
+		if (!f->name)
+			return snprintf(ret, size,
+					"cut off the %" PRIu64 " zero bytes behind offset %" PRIu64
+					" of segment %08" PRIu32,
+					f->size, f->offset, f->segment);
 		return snprintf(ret, size,
 				"saved the %" PRIu64 " bytes behind offset %" PRIu64
 				" of segment %08" PRIu32 " to '%s' and cut them off",

@@ -3,8 +3,9 @@
  * recover.c - what a writer does before its first append.
  *
  * A torn tail is saved to a file of its own, synced, and only then cut off: at
- * no instant are its bytes in neither place.  Output files of a compaction that
- * never got their final name, and unfinished copies of torn bytes, are removed;
+ * no instant are its bytes in neither place.  Zeros at its end, of which a size that came
+ * to the disk before the bytes may leave any number, are not worth it.  Output files of a
+ * compaction that never got their final name, and unfinished copies of torn bytes, are removed;
  * nothing refers to them.
  */
 #include <errno.h>
@@ -17,21 +18,62 @@
 #include "disk/guard.h"
 #include "store/store.h"
 
-enum { COPY_SIZE = 1 << 20 };
+enum { COPY_SIZE = 1 << 20, SPARSE_SIZE = 64 << 10, ZEROS_KEPT = 4 << 10 };
+
+/* Of `size` bytes, those up to the last that is not zero. */
+static size_t nonzero_size(const uint8_t *bytes, size_t size)
+{
+	if (!bytes[0] && !memcmp(bytes, bytes + 1, size - 1))
+		return 0;
+	while (!bytes[size - 1])
+		size--;
+	return size;
+}
+
+/* Copy in pieces of `piece` bytes, up to COPY_SIZE; if `sparse`, those that are zero become holes,
+ * but for the last one, which makes the file as long as it is. */
+static int copy_bytes(struct io *io, int fd, uint64_t offset, uint64_t end, size_t piece,
+		      bool sparse, struct atomicfile *to)
+{
+	uint8_t *bytes = malloc(piece);
+	int rc = bytes ? 0 : -ENOMEM;
+
+	while (!rc && offset < end) {
+		size_t n = end - offset < piece ? (size_t)(end - offset) : piece;
+		rc = io_read_full(io, fd, bytes, n, offset);
+		offset += n;
+		if (!rc && sparse && offset < end && !nonzero_size(bytes, n))
+			atomicfile_skip(to, n);
+		else if (!rc)
+			rc = atomicfile_write(to, bytes, n);
+	}
+	free(bytes);
+	return rc;
+}
 
 int recover_copy(struct io *io, int fd, uint64_t offset, uint64_t end, struct atomicfile *to)
 {
-	uint8_t *chunk = malloc(COPY_SIZE);
-	int rc = chunk ? 0 : -ENOMEM;
+	return copy_bytes(io, fd, offset, end, COPY_SIZE, false, to);
+}
+
+/* Where the last byte of `offset`..`end` that is not zero ends; `offset`: there is none. */
+static int find_nonzero_end(struct io *io, int fd, uint64_t offset, uint64_t end, uint64_t *ret)
+{
+	uint64_t found = offset;
+	uint8_t *bytes = malloc(COPY_SIZE);
+	int rc = bytes ? 0 : -ENOMEM;
 
 	while (!rc && offset < end) {
 		size_t n = end - offset < COPY_SIZE ? (size_t)(end - offset) : COPY_SIZE;
-		rc = io_read_full(io, fd, chunk, n, offset);
-		if (!rc)
-			rc = atomicfile_write(to, chunk, n);
+		rc = io_read_full(io, fd, bytes, n, offset);
+		size_t nonzero = rc ? 0 : nonzero_size(bytes, n);
+		if (nonzero)
+			found = offset + nonzero;
 		offset += n;
 	}
-	free(chunk);
+	free(bytes);
+	if (!rc)
+		*ret = found;
 	return rc;
 }
 
@@ -51,8 +93,8 @@ static int fresh_name(struct dw_store *store, uint32_t segment, char *ret)
 	}
 }
 
-int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
-		       uint64_t end, char *name_ret)
+static int save_bytes(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
+		      uint64_t end, char *name_ret)
 {
 	struct atomicfile file = {.fd = -1};
 	char temporary[SEGNAME_SIZE + 8];
@@ -63,7 +105,7 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
 	(void)snprintf(temporary, sizeof temporary, "%s.tmp", name_ret); /* cannot be cut */
 	rc = atomicfile_init(&file, store->io, store->dirfd, name_ret, temporary, 0644);
 	if (!rc)
-		rc = recover_copy(store->io, fd, offset, end, &file);
+		rc = copy_bytes(store->io, fd, offset, end, SPARSE_SIZE, true, &file);
 	if (!rc)
 		rc = atomicfile_sync(&file);
 	if (!rc)
@@ -72,9 +114,24 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
 	return rc;
 }
 
+int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
+		       uint64_t end, char *name_ret)
+{
+	uint64_t nonzero = offset;
+	int rc = find_nonzero_end(store->io, fd, offset, end, &nonzero);
+
+	*name_ret = '\0';
+	if (rc < 0 || nonzero == offset)
+		return rc;
+	/* the checksum of a whole record may end in zeros, and so may what came before it */
+	if (end - nonzero > ZEROS_KEPT)
+		end = nonzero + ZEROS_KEPT;
+	return save_bytes(store, segment, fd, offset, end, name_ret);
+}
+
 int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn)
 {
-	char name[SEGNAME_SIZE];
+	char name[SEGNAME_SIZE] = "";
 	uint64_t valid = segment->size;
 	int fd = segment_pin(segment), rc = 0;
 
@@ -95,7 +152,9 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t fi
 		.segment = segment->id,
 		.offset = valid,
 		.size = file_size - valid,
-		.name = rc ? "saving the torn tail" : name,
+		.name = rc      ? "saving the torn tail"
+			: *name ? name
+				: NULL,
 	};
 	store_report(store, &finding);
 	return rc;

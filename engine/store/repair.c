@@ -126,7 +126,7 @@ static int save_ranges(struct repair *repair, uint32_t id, int fd, const struct 
 		const struct range *range = &plan->ranges[i];
 		rc = recover_quarantine(repair->store, id, fd, range->offset, range->end, name);
 		if (!rc)
-			tell(repair, id, range, name);
+			tell(repair, id, range, *name ? name : NULL);
 	}
 	return rc;
 }

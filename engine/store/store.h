@@ -114,7 +114,8 @@ void store_check(struct dw_store *store);
 int recover_copy(struct io *io, int fd, uint64_t offset, uint64_t end, struct atomicfile *to);
 
 /* Save the bytes `offset`..`end` of a segment, open as `fd`, to `NNNNNNNN.dwal.torn-T`
- * beside it, durably; `name_ret` is that name, at least SEGNAME_SIZE bytes. */
+ * beside it, durably, without most of the zeros that they end in; `name_ret` is that name, at
+ * least SEGNAME_SIZE bytes.  "": they are zeros alone, and nothing was saved. */
 int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
 		       uint64_t end, char *name_ret);
 

@@ -157,7 +157,25 @@ static void expect_no_store(const char *store_dir)
 	files_release(&after);
 }
 
-/* A writer saves the torn bytes, and what it appends is there on replay. */
+/* Whether the torn bytes are zeros alone. */
+static bool is_tail_zero(const struct files *files, const struct dw_report *report)
+{
+	char name[24];
+
+	(void)snprintf(name, sizeof name, "%08u.dwal", report->segment);
+	for (size_t i = 0; i < files->count; i++) {
+		const struct buf *data = &files->items[i].data;
+		if (strcmp(files->items[i].name, name))
+			continue;
+		for (uint64_t at = report->offset; at < data->size; at++)
+			if (data->data[at])
+				return false;
+		return true;
+	}
+	return false;
+}
+
+/* A writer saves the torn bytes, but for zeros alone, and what it appends is there on replay. */
 static void read_as_writer(const char *source, const json_t *expect)
 {
 	const struct dw_options options = {0};
@@ -187,7 +205,7 @@ static void read_as_writer(const char *source, const json_t *expect)
 	CHECK_EQ(dw_close(store), 0);
 	store = NULL;
 	if (report.torn_bytes)
-		CHECK_EQ(files_count_suffixed(dir, ".torn-"), 1);
+		CHECK_EQ(files_count_suffixed(dir, ".torn-"), !is_tail_zero(&before, &report));
 	CHECK_EQ(dw_open(dir, &options, &report, &store), 0);
 	CHECK_EQ(report.torn_bytes, 0);
 	CHECK_EQ(dw_count(store), json_array_size(json_object_get(expect, "live")) + !exhausted);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -157,7 +158,10 @@ static void expect_recovered(const char *dir, enum dw_damage damage, const struc
 		CHECK_EQ(report.torn_bytes, i ? 0 : torn->size);
 		CHECK_EQ(report.damage, i ? DW_DAMAGE_NONE : damage);
 		CHECK_EQ(report.records, 3 + i);
-		expect_quarantine(dir, torn);
+		if (damage == DW_DAMAGE_ZEROS)
+			CHECK_EQ(files_count_suffixed(dir, ".torn"), 0);
+		else
+			expect_quarantine(dir, torn);
 		stores_expect(store, "a", "first");
 		stores_expect(store, "b", "a second value");
 		stores_expect(store, "c", "third");
@@ -199,6 +203,94 @@ static void test_table_earlier(void)
 		expect_refused(dir, 1, rows[i].earlier);
 		buf_release(&torn);
 	}
+}
+
+struct cut {
+	int count;
+	uint64_t size;
+	char name[64];
+};
+
+static void note_cut(void *context, const struct dw_finding *finding)
+{
+	struct cut *cut = context;
+
+	if (finding->kind != DW_FINDING_QUARANTINED)
+		return;
+	cut->count++;
+	cut->size = finding->size;
+	(void)snprintf(cut->name, sizeof cut->name, "%s", finding->name ? finding->name : "");
+}
+
+enum { HOLE = 600 << 20 };
+
+/* Open a store whose only segment ends in `size` further bytes: zeros, but for `pieces` of a
+ * record's first bytes at the multiples of HOLE / 4. */
+static void recover_zeros(const char *dir, uint64_t size, int pieces, struct cut *cut)
+{
+	const struct dw_options options = {.on_finding = note_cut, .context = cut};
+	struct dw_store *store = stores_open(dir, 0);
+	char path[160];
+
+	stores_put(store, "a", "first");
+	stores_close(store);
+	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
+	CHECK_EQ(truncate(path, SOUND + (off_t)size), 0);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	for (int i = 0; i < pieces; i++)
+		CHECK_EQ(pwrite(fd, "DWAL\1\0\1\0\5\0\0\0\0\0\0\0\377\0\0\0\377\377\377\1key", 27,
+				SOUND + (off_t)i * HOLE / 4),
+			 27);
+	CHECK_EQ(close(fd), 0);
+	*cut = (struct cut){.count = 0};
+	CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
+	CHECK_EQ(cut->count, 1);
+	CHECK_EQ(cut->size, size);
+	stores_expect(store, "a", "first");
+	stores_put(store, "b", "goes on");
+	stores_close(store);
+	stores_close(stores_open_reader(dir));
+}
+
+/* What a file got longer by without any bytes is not copied. */
+static void test_zero_tail(void)
+{
+	struct dw_repair_report report;
+	const char *dir = stores_dir();
+	struct cut cut;
+	struct stat st;
+	char path[160];
+
+	recover_zeros(dir, HOLE, 0, &cut);
+	CHECK(!*cut.name);
+	CHECK_EQ(files_count_suffixed(dir, ".torn"), 0);
+	dir = stores_dir();
+	recover_zeros(dir, HOLE, 1, &cut);
+	(void)snprintf(path, sizeof path, "%s/%s", dir, cut.name);
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(st.st_size, 27 + 4096); /* a record may end in zeros */
+	dir = stores_dir();
+	recover_zeros(dir, HOLE, 2, &cut);
+	(void)snprintf(path, sizeof path, "%s/%s", dir, cut.name);
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(st.st_size, HOLE / 4 + 27 + 4096);
+	CHECK(st.st_blocks * 512 < 1 << 20);
+	struct buf saved = files_read(AT_FDCWD, path);
+	CHECK(!memcmp(saved.data, saved.data + HOLE / 4, 27));
+	buf_release(&saved);
+	/* the same of a segment that is not the last */
+	dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+	stores_put(store, "a", "first");
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_close(store);
+	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
+	CHECK_EQ(truncate(path, HOLE), 0);
+	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &report), 0);
+	CHECK_EQ(report.bytes_out, HOLE - SOUND);
+	CHECK_EQ(files_count_suffixed(dir, ".torn"), 0);
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(st.st_size, SOUND);
 }
 
 /* Damage in the last segment with whole records behind: counted, saved, not appended to. */
@@ -418,6 +510,7 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		{"damage_table_last", test_table_last},
 		{"damage_table_earlier", test_table_earlier},
+		{"damage_zero_tail", test_zero_tail},
 		{"damage_records_behind", test_records_behind},
 		{"damage_read_notices", test_read_notices},
 		{"damage_other_key", test_other_key},
