@@ -14,6 +14,10 @@
 struct mount_info {
 	uint32_t pid; /* as the daemon sees it */
 	uint32_t read_only;
+	/* Where the daemon says at its end whether anything was lost (fs/ending.h). */
+	uint64_t ending_token;
+	int32_t ending_fd; /* in the daemon; -1: nowhere */
+	uint32_t unused;
 };
 
 #define MOUNT_INFO_IOCTL _IOR(0xda, 1, struct mount_info)

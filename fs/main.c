@@ -185,6 +185,10 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 		return rc;
 	}
 	mount->read_only = settings->read_only;
+	/* a reader loses nothing */
+	if (!settings->read_only && ending_init(&mount->ending) < 0)
+		logger_log(NULL, LOG_WARNING,
+			   "--unmount will not see whether anything was lost; this log tells");
 	mount->metrics = metrics_new();
 	if (!mount->metrics)
 		return -ENOMEM;
@@ -204,8 +208,16 @@ static int release_mount(struct mount *mount)
 	control_free(mount->control);
 	int rc = views_free(mount->views);
 	metrics_free(mount->metrics);
+	char *text = NULL;
+	if (rc < 0 &&
+	    asprintf(&text, "ended with something lost, or not on disk: %s", strerror(-rc)) < 0)
+		text = NULL;
 	if (rc < 0)
-		logger_log(NULL, LOG_CRIT, strerror(-rc));
+		logger_log(NULL, LOG_CRIT, text ? text : strerror(-rc));
+	free(text);
+	/* last of all: the lock is free by now, and whoever waits looks when the process is gone */
+	ending_tell(&mount->ending, rc < 0);
+	ending_release(&mount->ending);
 	return rc;
 }
 
@@ -243,7 +255,7 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 			const struct settings *settings)
 {
 	struct readiness readiness = {.fd = -1, .settings = settings};
-	struct mount mount = {.ready = on_ready, .context = &readiness};
+	struct mount mount = {.ready = on_ready, .context = &readiness, .ending = {.fd = -1}};
 
 	mount.session = fuse_session_new(args, ops_table_watched(),
 					 sizeof(struct fuse_lowlevel_ops), &mount);

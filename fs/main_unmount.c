@@ -3,7 +3,8 @@
  * main_unmount.c - datawalfs --unmount: until everything is on disk.
  *
  * umount(8) returns when the kernel has let go; the daemon then commits and syncs what
- * is left, and gives up the writer's lock last.  That lock is what is waited for.
+ * is left, gives up the writer's lock, and ends.  The lock is what the next mount needs, so
+ * it is waited for first; then the daemon's end, which tells whether anything was lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,28 +42,56 @@ static int wait_for_lock(int fd, unsigned timeout_s)
 	return rc;
 }
 
-/* The writer's lock of the store, opened; -ENOENT: the daemon takes none. */
-static int open_lock(const char *mountpoint, const char *store)
-{
-	struct mount_info info = {.read_only = 0};
-	char *path = NULL;
-	int root = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* What there is to wait for; descriptors are -1 where there is none. */
+struct waiting {
+	int lock; /* the writer's lock of the store, opened */
+	struct ending_wait ending;
+	int lock_error, ending_error; /* -errno: why one cannot be waited for */
+	unsigned timeout_s;
+};
 
-	if (root < 0 || ioctl(root, MOUNT_INFO_IOCTL, &info) < 0) {
-		int rc = -errno;
-		if (root >= 0)
-			(void)close(root); /* was only asked */
-		return rc;
-	}
-	(void)close(root);
-	if (info.read_only)
-		return -ENOENT;
+static int ask(const char *mountpoint, struct mount_info *ret)
+{
+	int root = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = root < 0 || ioctl(root, MOUNT_INFO_IOCTL, ret) < 0 ? -errno : 0;
+
+	if (root >= 0)
+		(void)close(root); /* was only asked */
+	return rc;
+}
+
+static int open_lock(const char *store)
+{
+	char *path = NULL;
+
 	if (asprintf(&path, "%s/.lock", store) < 0)
 		return -ENOMEM;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int rc = fd < 0 ? -errno : fd;
 	free(path);
 	return rc;
+}
+
+/* Before unmounting: afterwards nobody can be asked. */
+static void waiting_init(const char *mountpoint, const char *store, struct waiting *waiting)
+{
+	struct mount_info info = {.read_only = 0};
+	int rc = ask(mountpoint, &info);
+
+	waiting->lock_error = waiting->ending_error = rc;
+	if (rc < 0 || info.read_only) /* a reader takes no lock, and loses nothing */
+		return;
+	const struct ending ending = {info.ending_fd, info.ending_token};
+	waiting->lock = open_lock(store);
+	waiting->lock_error = waiting->lock < 0 ? waiting->lock : 0;
+	waiting->ending_error = ending_open((pid_t)info.pid, &ending, &waiting->ending);
+}
+
+static void waiting_release(struct waiting *waiting)
+{
+	if (waiting->lock >= 0)
+		(void)close(waiting->lock); /* and with it goes our share of the lock */
+	ending_close(&waiting->ending);
 }
 
 static int explain_unmount(const char *mountpoint, int rc)
@@ -75,37 +104,60 @@ static int explain_unmount(const char *mountpoint, int rc)
 	}
 }
 
-static int wait_for_end(const char *store, int lock, unsigned timeout_s)
+static int too_late(const char *store, unsigned timeout_s)
 {
 	char seconds[32];
-	int rc = wait_for_lock(lock, timeout_s);
 
 	(void)snprintf(seconds, sizeof seconds, "%u", timeout_s);
+	return fail("unmounted, but after %s s the daemon is still writing to '%s'; "
+		    "wait for it, or for 'flock STORE/.lock true'",
+		    seconds, store);
+}
+
+static int wait_for_end(const char *store, const struct waiting *waiting)
+{
+	int rc = waiting->lock < 0 ? 0 : wait_for_lock(waiting->lock, waiting->timeout_s);
+
 	if (rc == -EINTR)
-		return fail("unmounted, but after %s s the daemon is still writing to '%s'; "
-			    "wait for it, or for 'flock STORE/.lock true'",
-			    seconds, store);
+		return too_late(store, waiting->timeout_s);
 	if (rc < 0)
 		return fail("waiting for the lock of '%s': %s", store, strerror(-rc));
+	if (waiting->ending.board < 0)
+		return 0;
+	/* nothing is left to do for it but to free its memory and exit */
+	rc = ending_wait(&waiting->ending, 1000 + (int64_t)waiting->timeout_s * 1000);
+	if (rc == -EINTR)
+		return too_late(store, waiting->timeout_s);
+	if (rc > 0)
+		return fail("unmounted, but values that were written to '%s' are lost or not on "
+			    "disk; the log of the daemon names them%s",
+			    store, "");
+	if (rc < 0)
+		return fail("unmounted, but the daemon of '%s' ended without saying whether "
+			    "everything was committed; see its log%s",
+			    store, "");
 	return 0;
 }
 
 static int take_down(const char *mountpoint, const char *store, unsigned timeout_s)
 {
+	struct waiting waiting = {.lock = -1, .ending = {-1, -1}, .timeout_s = timeout_s};
 	/* of a daemon that died nothing is to be waited for */
 	bool dead = mounts_is_dead(mountpoint);
-	int lock = dead ? -ENOENT : open_lock(mountpoint, store);
-	int rc = mounts_unmount(mountpoint, dead);
 
+	if (!dead)
+		waiting_init(mountpoint, store, &waiting);
+	int rc = mounts_unmount(mountpoint, dead);
 	if (rc < 0)
 		rc = explain_unmount(mountpoint, rc);
-	else if (lock >= 0)
-		rc = wait_for_end(store, lock, timeout_s);
-	else if (lock != -ENOENT)
-		rc = fail("'%s' is unmounted, but whether all is on disk cannot be seen: %s",
-			  mountpoint, strerror(-lock));
-	if (lock >= 0)
-		(void)close(lock); /* and with it goes our share of the lock */
+	else
+		rc = wait_for_end(store, &waiting);
+	int unseen = waiting.lock_error ? waiting.lock_error : waiting.ending_error;
+	if (!rc && unseen)
+		rc = fail("'%s' is unmounted, but whether all was committed and is on disk cannot "
+			  "be seen from here (%s); the log of the daemon tells",
+			  mountpoint, strerror(-unseen));
+	waiting_release(&waiting);
 	return rc;
 }
 

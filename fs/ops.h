@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "fs/control.h"
+#include "fs/ending.h"
 #include "fs/metrics.h"
 #include "fs/view.h"
 
@@ -20,6 +21,7 @@ struct mount {
 	struct control *control; /* NULL: there is none */
 	struct metrics *metrics;
 	bool read_only;
+	struct ending ending;
 	uint64_t init_unique; /* of the kernel's first request; 0: it was not there yet */
 	atomic_bool init_answered;
 	bool direct;                  /* the kernel lets files past its pages be mapped, too */

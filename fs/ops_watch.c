@@ -196,7 +196,12 @@ static void answer_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void 
 			 unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
 	const struct mount *mount = mount_of(req);
-	const struct mount_info about = {(uint32_t)getpid(), mount->read_only};
+	const struct mount_info about = {
+		.pid = (uint32_t)getpid(),
+		.read_only = mount->read_only,
+		.ending_token = mount->ending.token,
+		.ending_fd = mount->ending.fd,
+	};
 
 	(void)arg;
 	(void)fi;

@@ -58,6 +58,54 @@ test_daemon_unmount_of_a_reader()
 	"$DATAWALFS" --unmount "$M"
 }
 
+full_disk()
+{
+	mkdir "$W/disk"
+	mount -t tmpfs -o size=3m tmpfs "$W/disk" 2>/dev/null || skip "no right to mount a tmpfs"
+	S=$W/disk/store
+	mkdir "$S"
+	head -c 4000000 /dev/urandom > "$W/big"
+}
+export -f full_disk
+
+# Whatever was lost, by a close that said so or at the end: --unmount fails.
+test_daemon_unmount_tells_of_a_loss()
+{
+	full_disk
+	mount_store -o log="$W/daemon.log"
+	fails cp "$W/big" "$M/f"
+	fails "$DATAWALFS" --unmount "$M"
+	grep -q "values that were written to '$S' are lost or not on disk" "$W/stderr"
+	fails mountpoint -q "$M"
+	flock -n "$S/.lock" true
+	grep -q "'f': the value written last, 4000000 bytes, is lost (No space left" "$W/daemon.log"
+	grep -q 'ended with something lost' "$W/daemon.log"
+	mount_store
+	echo small > "$M/f"
+	"$DATAWALFS" --unmount "$M"
+	umount "$W/disk"
+}
+
+test_daemon_foreground_tells_of_a_loss()
+{
+	full_disk
+	"$DATAWALFS" -f "$S" "$M" 2> "$W/daemon.log" &
+	local pid=$!
+	wait_until mountpoint -q "$M"
+	echo old > "$M/f"
+	# open while the mount ends
+	exec 3<> "$M/f"
+	fails cat "$W/big" >&3
+	kill -TERM $pid
+	fails wait $pid
+	exec 3>&- || true
+	grep -q "'f': the value written last, 4000000 bytes, is lost" "$W/daemon.log"
+	mount_store
+	[ "$(cat "$M/f")" = old ]
+	"$DATAWALFS" --unmount "$M"
+	umount "$W/disk"
+}
+
 # On a disk that stands still: --unmount says so in time, and else waits.
 test_daemon_unmount_waits()
 {
