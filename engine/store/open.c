@@ -5,7 +5,8 @@
  * A writer holds the lock and owns the directory.  A reader holds nothing: it
  * opens every segment first and lists again, until both listings agree; what it
  * has open by then is one moment of the log, whatever a writer's compaction
- * unlinks afterwards.
+ * unlinks afterwards.  A network disk may forget what is open together with its name (ESTALE),
+ * and a reader then starts over from the path.
  */
 #include <assert.h>
 #include <errno.h>
@@ -137,6 +138,13 @@ static int take_lock(struct dw_store *store, uint32_t wait_ms)
 	return 0;
 }
 
+/* What a reader meets where a compaction has just removed a segment: no such name or, on a network
+ * disk, a handle to what is no longer there.  It starts over. */
+static bool is_gone(const struct dw_store *store, int rc)
+{
+	return rc == -ENOENT || (rc == -ESTALE && store->read_only);
+}
+
 /* Open the segments of `ids`; `*sizes_ret` are their files' sizes, owned by the caller. */
 static int open_segments(struct dw_store *store, const struct segset_ids *ids, uint64_t **sizes_ret)
 {
@@ -149,7 +157,7 @@ static int open_segments(struct dw_store *store, const struct segset_ids *ids, u
 		rc = segment_open(&store->pool, ids->items[i], writable, &sizes[i], &segment);
 		if (!rc)
 			segset_add(&store->segments, segment);
-		else if (rc != -ENOENT)
+		else if (!is_gone(store, rc))
 			report_io(store, rc, ids->items[i], "opening a segment");
 	}
 	if (rc < 0) {
@@ -225,7 +233,7 @@ static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_r
 	for (size_t i = 0; !rc && i < store->segments.count; i++) {
 		bool last = i + 1 == store->segments.count;
 		rc = replay_segment(&replay, store->segments.items[i], sizes[i], last);
-		if (rc < 0 && rc != -EBADMSG)
+		if (rc < 0 && rc != -EBADMSG && !is_gone(store, rc))
 			report_io(store, rc, store->segments.items[i]->id, "reading a segment");
 	}
 	*report = replay.report;
@@ -311,8 +319,8 @@ static int open_directory(struct io *io, const char *path, const struct dw_optio
 	return store_new(io, dirfd, options, ret);
 }
 
-int store_open_unread(struct io *io, const char *path, const struct dw_options *options,
-		      uint64_t **sizes_ret, struct dw_store **ret)
+static int open_unread_once(struct io *io, const char *path, const struct dw_options *options,
+			    uint64_t **sizes_ret, struct dw_store **ret)
 {
 	struct dw_store *store = NULL;
 	int rc = open_directory(io, path, options, &store);
@@ -330,8 +338,18 @@ int store_open_unread(struct io *io, const char *path, const struct dw_options *
 	return rc;
 }
 
-int store_open(struct io *io, const char *path, const struct dw_options *options,
-	       struct dw_report *report_ret, struct dw_store **ret)
+int store_open_unread(struct io *io, const char *path, const struct dw_options *options,
+		      uint64_t **sizes_ret, struct dw_store **ret)
+{
+	int rc = -ESTALE;
+
+	for (int i = 0; rc == -ESTALE && i < (options->read_only ? SNAPSHOT_TRIES : 1); i++)
+		rc = open_unread_once(io, path, options, sizes_ret, ret);
+	return rc;
+}
+
+static int open_once(struct io *io, const char *path, const struct dw_options *options,
+		     struct dw_report *report_ret, struct dw_store **ret)
 {
 	struct dw_store *store = NULL;
 	int rc = options->create && !options->read_only ? make_directory(io, path) : 0;
@@ -348,6 +366,16 @@ int store_open(struct io *io, const char *path, const struct dw_options *options
 	store_check(store);
 	*ret = store;
 	return 0;
+}
+
+int store_open(struct io *io, const char *path, const struct dw_options *options,
+	       struct dw_report *report_ret, struct dw_store **ret)
+{
+	int rc = -ESTALE;
+
+	for (int i = 0; rc == -ESTALE && i < (options->read_only ? SNAPSHOT_TRIES : 1); i++)
+		rc = open_once(io, path, options, report_ret, ret);
+	return rc;
 }
 
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,

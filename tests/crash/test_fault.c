@@ -439,6 +439,72 @@ static void test_poison(void)
 	model_release(&w.model);
 }
 
+/* --- readers on a network disk --- */
+
+static int stale_list(struct io *io, int dirfd, io_name_fn *visit, void *context)
+{
+	(void)io;
+	(void)dirfd;
+	(void)visit;
+	(void)context;
+	return -ESTALE;
+}
+
+static void count_finding(void *context, const struct dw_finding *finding)
+{
+	(void)finding;
+	++*(int *)context;
+}
+
+/* Whichever call of a reader meets a file or listing that a compaction elsewhere made stale: it
+ * starts over.  A reader of the log alone does, too. */
+static void test_stale(void)
+{
+	struct world w = {.model = {0}};
+	int findings = 0, fds;
+	const struct dw_options reading = {
+		.read_only = true, .on_finding = count_finding, .context = &findings};
+
+	(void)snprintf(w.dir, sizeof w.dir, "%s", check_dir());
+	faultio_init(&w.fault);
+	prepare(&w);
+	CHECK_EQ(dw_close(w.store), 0);
+	fds = stores_fd_count();
+	for (int unread = 0; unread < 2; unread++) {
+		uint64_t at = 0;
+		do {
+			uint64_t *sizes = NULL;
+			w.store = NULL;
+			faultio_init(&w.fault);
+			faultio_arm(&w.fault, FAULTIO_ERROR, ESTALE, ++at);
+			int rc = unread ? store_open_unread(&w.fault.io, w.dir, &reading, &sizes,
+							    &w.store)
+					: store_open(&w.fault.io, w.dir, &reading, NULL, &w.store);
+			if (rc)
+				printf("  call %llu: %s\n", (unsigned long long)at, w.fault.where);
+			CHECK_EQ(rc, 0);
+			CHECK(w.store->segments.count > 1);
+			w.fault.fail_at = 0;
+			if (!unread)
+				model_check(&w.model, w.store);
+			CHECK_EQ(dw_close(w.store), 0);
+			free(sizes);
+			CHECK_EQ(stores_fd_count(), fds);
+		} while (w.fault.hit);
+		CHECK(at > 8);
+	}
+	CHECK_EQ(findings, 0);
+	/* one that stays is told; a writer alone in its store takes the first at its word */
+	struct io stale = io_posix;
+	stale.list = stale_list;
+	CHECK_EQ(store_open(&stale, w.dir, &reading, NULL, &w.store), -ESTALE);
+	faultio_init(&w.fault);
+	faultio_arm(&w.fault, FAULTIO_ERROR, ESTALE, 2);
+	CHECK_EQ(open_store(&w), -ESTALE);
+	CHECK_EQ(stores_fd_count(), fds);
+	model_release(&w.model);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -449,6 +515,7 @@ int main(int argc, char **argv)
 		{"fault_short_enospc", test_short_enospc},
 		{"fault_call_count", test_call_count},
 		{"fault_poison", test_poison},
+		{"fault_stale", test_stale},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
