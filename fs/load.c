@@ -22,11 +22,17 @@ struct conflict {
 
 enum { PENDING = 16, PENDING_KEY_MAX = 256 };
 
+/* A directory on the way of a key. */
+struct above {
+	struct node *dir;
+	uint64_t hash; /* of its key, where anybody set attributes */
+};
+
 /* A file that is to go into the tree. */
 struct pending {
-	struct node *dir;
+	struct above above;
 	struct dw_stat stat;
-	size_t size, above; /* of the key; of what in it is the directory's */
+	size_t size, dir_size; /* of the key; of what in it is the directory's */
 	char key[PENDING_KEY_MAX];
 };
 
@@ -76,15 +82,18 @@ static struct node *new_node(struct load *load, struct node *parent, struct dw_b
 	return node_new(name->text, name->size, &component, is_dir);
 }
 
-/* The directory `component` below `*dir`, made if it is not there; `key` is that of its
- * marker. */
-static int enter(struct load *load, struct node **dir, struct dw_bytes component,
+/* The directory `component` below `above`, which becomes it, made if it is not there; `key` is
+ * that of its marker. */
+static int enter(struct load *load, struct above *above, struct dw_bytes component,
 		 struct dw_bytes key)
 {
 	struct tree *tree = &load->volume->tree;
+	struct node **dir = &above->dir;
 	struct name name;
 	int rc = 0;
 
+	if (!attr_table_is_empty(load->attrs))
+		above->hash = attr_table_extend(above->hash, component);
 	(void)name_encode(&tree->rules, *dir == tree->root, component.data, component.size, &name);
 	struct node *there = tree_find(tree, *dir, name.text, name.size);
 	if (there && node_is_dir(there)) {
@@ -94,7 +103,7 @@ static int enter(struct load *load, struct node **dir, struct dw_bytes component
 	struct node *node = new_node(load, *dir, component, true, &name);
 	if (!node)
 		return -ENOMEM;
-	node->attrs = attr_table_take(load->attrs, true, key);
+	node->attrs = attr_table_take(load->attrs, true, key, above->hash);
 	if (there) {
 		rc = put_aside(load, node, there);
 		if (!rc)
@@ -109,19 +118,25 @@ static int enter(struct load *load, struct node **dir, struct dw_bytes component
 }
 
 /* The attributes of a file.  What is no target of a link is an ordinary file. */
-static struct attrs *take_attrs(struct load *load, struct dw_bytes key, const struct dw_stat *stat)
+static struct attrs *take_attrs(struct load *load, const struct above *above,
+				struct dw_bytes component, struct dw_bytes key,
+				const struct dw_stat *stat)
 {
-	struct attrs *attrs = attr_table_take(load->attrs, false, key);
-
+	if (attr_table_is_empty(load->attrs))
+		return NULL;
+	uint64_t hash = load->volume->options.flat ? attr_table_hash(load->attrs, false, key)
+						   : attr_table_extend(above->hash, component);
+	struct attrs *attrs = attr_table_take(load->attrs, false, key, hash);
 	if (attrs && (!stat->size || stat->size >= PATH_MAX))
 		attrs->set &= ~(unsigned)ATTR_SYMLINK;
 	return attrs;
 }
 
-static int add_file(struct load *load, struct node *dir, struct dw_bytes component,
+static int add_file(struct load *load, const struct above *above, struct dw_bytes component,
 		    struct dw_bytes key, const struct dw_stat *stat)
 {
 	struct tree *tree = &load->volume->tree;
+	struct node *dir = above->dir;
 	struct name name;
 	struct node *node = new_node(load, dir, component, false, &name);
 	int rc;
@@ -131,7 +146,7 @@ static int add_file(struct load *load, struct node *dir, struct dw_bytes compone
 	atomic_store(&node->size, stat->size);
 	atomic_store(&node->mtime_ns, stat->mtime_ns);
 	atomic_store(&node->logged, true);
-	node->attrs = take_attrs(load, key, stat);
+	node->attrs = take_attrs(load, above, component, key, stat);
 	age(dir, stat->mtime_ns, node->attrs);
 	struct node *there = tree_find(tree, dir, name.text, name.size);
 	rc = there ? put_aside(load, there, node) : tree_link(tree, dir, node, 0);
@@ -142,26 +157,26 @@ static int add_file(struct load *load, struct node *dir, struct dw_bytes compone
 static int add_first_pending(struct load *load)
 {
 	const struct pending *p = &load->pending[load->first++ % PENDING];
-	const struct dw_bytes component = {p->key + p->above, p->size - p->above},
+	const struct dw_bytes component = {p->key + p->dir_size, p->size - p->dir_size},
 			      key = {p->key, p->size};
 
-	return add_file(load, p->dir, component, key, &p->stat);
+	return add_file(load, &p->above, component, key, &p->stat);
 }
 
 /* The name most often reads as the component does; if it does not, nothing is lost. */
-static int add_later(struct load *load, struct node *dir, struct dw_bytes component,
+static int add_later(struct load *load, const struct above *above, struct dw_bytes component,
 		     struct dw_bytes key, const struct dw_stat *stat)
 {
 	int rc = load->end - load->first == PENDING ? add_first_pending(load) : 0;
 
 	if (rc < 0 || key.size > PENDING_KEY_MAX)
-		return rc ? rc : add_file(load, dir, component, key, stat);
-	nodetable_prefetch(&load->volume->tree.table, dir, component.data, component.size);
+		return rc ? rc : add_file(load, above, component, key, stat);
+	nodetable_prefetch(&load->volume->tree.table, above->dir, component.data, component.size);
 	struct pending *p = &load->pending[load->end++ % PENDING];
-	p->dir = dir;
+	p->above = *above;
 	p->stat = *stat;
 	p->size = key.size;
-	p->above = key.size - component.size;
+	p->dir_size = key.size - component.size;
 	if (key.size)
 		memcpy(p->key, key.data, key.size); /* the store's own goes with the walk */
 	return 0;
@@ -170,23 +185,24 @@ static int add_later(struct load *load, struct node *dir, struct dw_bytes compon
 static int add_key(void *context, struct dw_bytes key, const struct dw_stat *stat)
 {
 	struct load *load = context;
-	struct node *dir = load->volume->tree.root;
+	struct node *root = load->volume->tree.root;
+	struct above above = {.dir = root, .hash = attr_table_root(load->attrs)};
 	const char *start = key.data, *at = start, *end = at + key.size, *slash;
 
 	while (!load->volume->options.flat && (slash = memchr(at, '/', (size_t)(end - at)))) {
 		const struct dw_bytes component = {at, (size_t)(slash - at)},
 				      marker = {key.data, (size_t)(slash + 1 - start)};
-		int rc = enter(load, &dir, component, marker);
+		int rc = enter(load, &above, component, marker);
 		if (rc < 0)
 			return rc;
 		at = slash + 1;
 	}
-	if (at == end && dir != load->volume->tree.root && !stat->size) {
-		dir->flags |= NODE_MARKER;
-		age(dir, stat->mtime_ns, NULL);
+	if (at == end && above.dir != root && !stat->size) {
+		above.dir->flags |= NODE_MARKER;
+		age(above.dir, stat->mtime_ns, NULL);
 		return 0;
 	}
-	return add_later(load, dir, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);
+	return add_later(load, &above, (struct dw_bytes){at, (size_t)(end - at)}, key, stat);
 }
 
 /* Bytes of most nodes beside the struct: the key's parent, a name, malloc(3)'s own. */
@@ -292,7 +308,8 @@ int volume_load(struct volume *volume)
 
 	if (!rc) {
 		attrs_free(volume->tree.root->attrs); /* what was known so far of a snapshot's */
-		volume->tree.root->attrs = attr_table_take(load.attrs, true, of_root);
+		volume->tree.root->attrs =
+			attr_table_take(load.attrs, true, of_root, attr_table_root(load.attrs));
 		rc = add_keys(&load);
 	}
 

@@ -13,8 +13,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <syslog.h>
 #include <uthash.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "fs/attrrecord.h"
 #include "fs/volume_internal.h"
@@ -31,10 +35,11 @@ struct entry {
 
 struct attr_table {
 	struct volume *volume;
-	struct entry *entries;
-	uint64_t next_txid;  /* of the store of values */
-	uint64_t unreadable; /* records */
-	bool changed;        /* records were written */
+	struct entry *files, *directories; /* by attr_table_extend() of their components */
+	uint64_t seed;                     /* nobody can make keys for one bucket */
+	uint64_t next_txid;                /* of the store of values */
+	uint64_t unreadable;               /* records */
+	bool changed;                      /* records were written */
 };
 
 static struct dw_bytes plain_key(const struct entry *entry)
@@ -42,8 +47,52 @@ static struct dw_bytes plain_key(const struct entry *entry)
 	return (struct dw_bytes){entry->key + 1, entry->size - 1};
 }
 
+/* --- hashes --- */
+
+/* A key is looked up for each directory on its way: were each of them hashed from the start,
+ * a key of many components would take time by the square. */
+uint64_t attr_table_extend(uint64_t above, struct dw_bytes component)
+{
+	return XXH3_64bits_withSeed(component.data, component.size, above);
+}
+
+uint64_t attr_table_root(const struct attr_table *table)
+{
+	return table->seed;
+}
+
+uint64_t attr_table_hash(const struct attr_table *table, bool is_dir, struct dw_bytes key)
+{
+	const char *at = key.data, *end = at + key.size, *slash;
+	uint64_t hash = table->seed;
+
+	while (at < end && (slash = memchr(at, '/', (size_t)(end - at)))) {
+		hash = attr_table_extend(hash, (struct dw_bytes){at, (size_t)(slash - at)});
+		at = slash + 1;
+	}
+	/* the key of a directory ends with its slash; a record may say otherwise */
+	return is_dir && at == end
+		       ? hash
+		       : attr_table_extend(hash, (struct dw_bytes){at, (size_t)(end - at)});
+}
+
+/* The half that uthash takes. */
+static unsigned bucket_hash(uint64_t hash)
+{
+	return (unsigned)hash;
+}
+
+static struct entry **entries_of(struct attr_table *table, bool is_dir)
+{
+	return is_dir ? &table->directories : &table->files;
+}
+
+/* --- reading --- */
+
 static int add_entry(struct attr_table *table, struct dw_bytes key, struct attrs *attrs)
 {
+	bool is_dir = *(const char *)key.data == 'd';
+	struct entry **entries = entries_of(table, is_dir);
 	struct entry *entry = malloc(sizeof *entry + key.size);
 
 	if (!entry)
@@ -52,7 +101,9 @@ static int add_entry(struct attr_table *table, struct dw_bytes key, struct attrs
 	entry->size = key.size;
 	entry->attrs = attrs;
 	memcpy(entry->key, key.data, key.size);
-	HASH_ADD_KEYPTR(hh, table->entries, entry->key, (unsigned)entry->size, entry);
+	unsigned hash = bucket_hash(attr_table_hash(table, is_dir, plain_key(entry)));
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, *entries, entry->key + 1, (unsigned)entry->size - 1, hash,
+				    entry);
 	if (!entry->hh.tbl) {
 		free(entry);
 		return -ENOMEM;
@@ -215,6 +266,8 @@ int attr_table_read(struct volume *volume, struct attr_table **ret)
 	if (!table)
 		return -ENOMEM;
 	table->volume = volume;
+	if (getrandom(&table->seed, sizeof table->seed, GRND_NONBLOCK) < 0)
+		table->seed = (uintptr_t)table; /* early at boot: where it lies is random, too */
 	dw_get_stats(volume->store, &stats);
 	table->next_txid = stats.next_txid;
 	int rc = store ? read_all(table, store) : 0;
@@ -231,26 +284,23 @@ int attr_table_read(struct volume *volume, struct attr_table **ret)
 	return 0;
 }
 
-struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_bytes key)
+bool attr_table_is_empty(const struct attr_table *table)
 {
-	char small[512], *probe = small;
+	return !table->files && !table->directories;
+}
+
+struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_bytes key,
+			      uint64_t hash)
+{
 	struct attrs *attrs = NULL;
 	struct entry *entry;
 
-	if (!table->entries)
-		return NULL;
-	if (key.size >= sizeof small && !(probe = malloc(key.size + 1)))
-		return NULL; /* as if nothing were set; what follows will say -ENOMEM */
-	probe[0] = is_dir ? 'd' : 'f';
-	if (key.size)
-		memcpy(probe + 1, key.data, key.size);
-	HASH_FIND(hh, table->entries, probe, (unsigned)key.size + 1, entry);
+	HASH_FIND_BYHASHVALUE(hh, *entries_of(table, is_dir), key.data, (unsigned)key.size,
+			      bucket_hash(hash), entry);
 	if (entry) {
 		attrs = entry->attrs;
 		entry->attrs = NULL;
 	}
-	if (probe != small)
-		free(probe);
 	return attrs;
 }
 
@@ -264,14 +314,20 @@ static bool is_vanished(const struct attr_table *table, const struct entry *entr
 	return !dw_contains(table->volume->store, plain_key(entry));
 }
 
+static void drop_vanished(struct attr_table *table, const struct entry *entries)
+{
+	for (const struct entry *entry = entries; entry; entry = entry->hh.next)
+		if (is_vanished(table, entry))
+			volume_keep_drop(table->volume, entry->key[0] == 'd', plain_key(entry));
+}
+
 void attr_table_finish(struct attr_table *table)
 {
 	struct volume *volume = table->volume;
 
 	if (!attrstore_usable(volume->attrs)) {
-		for (struct entry *entry = table->entries; entry; entry = entry->hh.next)
-			if (is_vanished(table, entry))
-				volume_keep_drop(volume, entry->key[0] == 'd', plain_key(entry));
+		drop_vanished(table, table->files);
+		drop_vanished(table, table->directories);
 		/* before a txid that was forgotten can come back */
 		if (table->changed && attrstore_sync(volume->attrs) < 0)
 			volume_log(volume, LOG_ERR, "attributes could not be synced");
@@ -279,17 +335,24 @@ void attr_table_finish(struct attr_table *table)
 	attr_table_free(table);
 }
 
-void attr_table_free(struct attr_table *table)
+static void free_entries(struct entry *entry)
 {
-	if (!table)
-		return;
-	struct entry *entry = table->entries;
-	HASH_CLEAR(hh, table->entries);
+	struct entry *head = entry;
+
+	HASH_CLEAR(hh, head);
 	while (entry) {
 		struct entry *next = entry->hh.next;
 		attrs_free(entry->attrs);
 		free(entry);
 		entry = next;
 	}
+}
+
+void attr_table_free(struct attr_table *table)
+{
+	if (!table)
+		return;
+	free_entries(table->files);
+	free_entries(table->directories);
 	free(table);
 }

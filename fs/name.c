@@ -56,11 +56,15 @@ static bool needs_prefix(const struct name_rules *rules, bool in_root, const cha
 	       !memcmp(p, rules->reserved, size);
 }
 
+/* `name` need not end with a NUL. */
 static bool is_abbreviation(const char *name, size_t size)
 {
 	if (size != NAME_SIZE_MAX || name[KEPT] != '%' || name[KEPT + 1] != '~')
 		return false;
-	return strspn(name + KEPT + 2, "0123456789abcdef") >= 2 * HASH_BYTES;
+	for (size_t i = KEPT + 2; i < NAME_SIZE_MAX; i++)
+		if (!memchr("0123456789abcdef", name[i], 16))
+			return false;
+	return true;
 }
 
 /* Whether one of the eight is `byte` ("Bit Twiddling Hacks", haszero). */

@@ -122,8 +122,16 @@ void volume_check_times(struct volume *volume, struct node *node);
 /* What was kept, while keys are read into the tree (fs/load_attr.c). */
 struct attr_table;
 int attr_table_read(struct volume *volume, struct attr_table **ret);
+bool attr_table_is_empty(const struct attr_table *table);
+/* The hash of the root, and of what is below a directory with that of the directory: a key
+ * is looked up by the hash of its components, one after the other. */
+uint64_t attr_table_root(const struct attr_table *table);
+uint64_t attr_table_extend(uint64_t above, struct dw_bytes component);
+/* The same of a whole key. */
+uint64_t attr_table_hash(const struct attr_table *table, bool is_dir, struct dw_bytes key);
 /* The caller's from now on; NULL: none. */
-struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_bytes key);
+struct attrs *attr_table_take(struct attr_table *table, bool is_dir, struct dw_bytes key,
+			      uint64_t hash);
 /* Drop the records of keys that vanished; free.  NULL is fine. */
 void attr_table_finish(struct attr_table *table);
 void attr_table_free(struct attr_table *table);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "fs/below.h"
 #include "fs/change.h"
 #include "fs/volume_internal.h"
 
@@ -25,6 +26,7 @@ struct renaming {
 	const char *new_name;
 	struct name component; /* unless there is a target */
 	bool beside;
+	bool pending; /* records of attributes whose keys are gone were there before */
 };
 
 /* The locks of two nodes may be one. */
@@ -180,26 +182,11 @@ static int rename_file(struct renaming *r)
 
 /* --- directories --- */
 
-/* The node behind `node` below `top`, parents first; NULL: no more. */
-static struct node *next_below(const struct node *top, struct node *node)
-{
-	uint32_t at = 0;
-	struct node *next = node_is_dir(node) ? node_child_at(node, &at) : NULL;
-
-	while (!next && node != top) {
-		struct node *parent = node->key->parent;
-		at = node_child_seek(parent, node->cookie);
-		next = node_child_at(parent, &at);
-		node = parent;
-	}
-	return next;
-}
-
 /* A number is a hash of the whole key, so everything below has a new one; else what is made
  * under the old names would have the numbers of what was moved. */
 static void update_inos(struct node *top)
 {
-	for (struct node *node = next_below(top, top); node; node = next_below(top, node))
+	for (struct node *node = below_next(top, top); node; node = below_next(top, node))
 		node_update_ino(node);
 }
 
@@ -208,8 +195,8 @@ void volume_visit_below(struct volume *volume, struct node *parent, const char *
 {
 	(void)pthread_rwlock_rdlock(&volume->names);
 	struct node *top = tree_find(&volume->tree, parent, name, strlen(name));
-	for (struct node *node = top ? next_below(top, top) : NULL; node;
-	     node = next_below(top, node))
+	for (struct node *node = top ? below_next(top, top) : NULL; node;
+	     node = below_next(top, node))
 		if (atomic_load(&node->refs) > 1) /* the tree's is one */
 			visit(context, node);
 	(void)pthread_rwlock_unlock(&volume->names);
@@ -220,49 +207,20 @@ static bool is_logged(const struct node *node)
 	return node_is_dir(node) ? node->flags & NODE_MARKER : atomic_load(&node->logged);
 }
 
-/* A key below the directory: where it was, and where it goes. */
-struct moving {
-	struct key old;
-	struct key moved;
-};
-
-static int moving_init(struct renaming *r, const struct key *prefix, const struct node *node,
-		       struct moving *ret)
-{
-	size_t skipped = node_key_size(r->node);
-	int rc = key_of_node(node, &ret->old);
-	size_t rest = rc ? 0 : ret->old.size - skipped;
-
-	ret->moved.data = ret->moved.small;
-	if (!rc)
-		rc = key_reserve(&ret->moved, prefix->size + rest);
-	if (rc < 0)
-		return rc;
-	memcpy(ret->moved.data, prefix->data, prefix->size);
-	memcpy(ret->moved.data + prefix->size, ret->old.data + skipped, rest);
-	return 0;
-}
-
-static void moving_release(struct moving *moving)
-{
-	key_release(&moving->old);
-	key_release(&moving->moved);
-}
-
 /* The value under its new name. */
-static int copy_value(struct renaming *r, const struct moving *moving, struct node *node)
+static int copy_value(struct renaming *r, const struct below *below)
 {
 	struct dw_value value;
-	int rc = dw_get(r->volume->store, key_bytes(&moving->old), &value);
+	int rc = dw_get(r->volume->store, below_key(below), &value);
 
 	if (rc < 0)
 		return rc;
 	const struct dw_op op = {
 		.type = DW_PUT,
-		.key = key_bytes(&moving->moved),
+		.key = below_moved(below),
 		.value = {value.data, value.size},
 		.mtime_set = true,
-		.mtime_ns = volume_current_mtime(r->volume, node),
+		.mtime_ns = volume_current_mtime(r->volume, below->node),
 	};
 	rc = dw_batch(r->volume->store, &op, 1);
 	free(value.data);
@@ -280,11 +238,11 @@ enum step {
 
 /* One step of the way of one key: attributes come before what they are for, and go
  * behind it. */
-static int move_key(struct renaming *r, const struct moving *moving, struct node *node,
-		    enum step step)
+static int move_key(struct renaming *r, const struct below *below, enum step step)
 {
 	struct volume *volume = r->volume;
-	struct dw_bytes old = key_bytes(&moving->old), moved = key_bytes(&moving->moved);
+	struct node *node = below->node;
+	struct dw_bytes old = below_key(below), moved = below_moved(below);
 	/* taking back must leave the marker of the directory that was to be replaced */
 	struct node *target = node == r->node ? r->target : NULL;
 	bool is_dir = node_is_dir(node), logged = is_logged(node);
@@ -294,7 +252,7 @@ static int move_key(struct renaming *r, const struct moving *moving, struct node
 	case STEP_COPY:
 		rc = volume_keep_before_move(volume, node, target, moved);
 		if (!rc && logged)
-			rc = copy_value(r, moving, node);
+			rc = copy_value(r, below);
 		break;
 	case STEP_REMOVE:
 		if (!is_dir)
@@ -325,24 +283,31 @@ static int move_key(struct renaming *r, const struct moving *moving, struct node
 	return rc;
 }
 
+/* Directories that are there for what is below them only, and have no attributes, are nowhere;
+ * unless a record of one that was removed still waits to go. */
+static bool is_nowhere(const struct renaming *r, const struct node *node)
+{
+	return node_is_dir(node) && !is_logged(node) && attrs_is_empty(node->attrs) &&
+	       node != r->node && !r->pending;
+}
+
 /* Do it for every key below, the directory's own marker included, up to `*end` (NULL:
  * all), which becomes the last one that it was done for. */
 static int move_keys(struct renaming *r, const struct key *prefix, enum step step,
 		     const struct node **end)
 {
 	const struct node *last = *end;
-	int rc = 0;
+	struct below below;
+	int rc = below_init(&below, r->node, key_bytes(prefix));
 
-	for (struct node *node = r->node; node && !rc; node = next_below(r->node, node)) {
-		struct moving moving;
-		rc = moving_init(r, prefix, node, &moving);
-		if (!rc)
-			rc = move_key(r, &moving, node, step);
-		moving_release(&moving);
-		*end = node;
-		if (node == last)
+	for (; below.node && !rc; below_go_on(&below)) {
+		if (!is_nowhere(r, below.node))
+			rc = move_key(r, &below, step);
+		*end = below.node;
+		if (below.node == last)
 			break;
 	}
+	below_release(&below);
 	return rc;
 }
 
@@ -362,12 +327,14 @@ static void undo_copies(struct renaming *r, const struct key *prefix, const stru
 
 static int check_sizes(struct renaming *r, const struct key *prefix)
 {
-	size_t skipped = node_key_size(r->node);
+	struct below below;
+	int rc = below_init(&below, r->node, key_bytes(prefix));
 
-	for (struct node *node = r->node; node; node = next_below(r->node, node))
-		if (node_key_size(node) - skipped + prefix->size > DW_KEY_SIZE_MAX)
-			return -ENAMETOOLONG;
-	return 0;
+	for (; below.node && !rc; below_go_on(&below))
+		if (below.moved_size > DW_KEY_SIZE_MAX)
+			rc = -ENAMETOOLONG;
+	below_release(&below);
+	return rc;
 }
 
 /* The keys in the log, from the old prefix to the new one. */
@@ -378,6 +345,7 @@ static int move_prefix(struct renaming *r, const struct key *prefix)
 
 	if (rc < 0)
 		return rc;
+	r->pending = attrstore_pending(r->volume->attrs) > 0;
 	rc = move_keys(r, prefix, STEP_COPY, &reached);
 	if (rc < 0) {
 		undo_copies(r, prefix, reached);

@@ -9,6 +9,9 @@
  *
  * CHECK_SEED decides how inputs are made, as in other tests.  The input with which the
  * program ended is kept in the file PROGRAM.input.
+ *
+ * An input may take processor time in proportion to its size: what takes time by its square is
+ * a fault, for a store may be anybody's.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +26,14 @@
 #include "tests/fuzz/fuzz.h"
 
 enum { INPUT_MAX = 1 << 16, MUTATIONS = 5 };
+
+/* Processor time of one input, so that other work on the machine does not count: some twenty
+ * times what the slowest take (the fuzzers' own checks included, which are naive). */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { BASE_NS = 1000000000, BYTE_NS = 100000 };
+#else
+enum { BASE_NS = 200000000, BYTE_NS = 10000 };
+#endif
 
 static struct buf *seeds; /* what inputs are made from; owned */
 static size_t seed_count;
@@ -56,6 +67,14 @@ static void on_signal(int number)
 	(void)raise(number);
 }
 
+static int64_t processor_ns(void)
+{
+	struct timespec used;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used); /* cannot fail */
+	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
 static void run(const struct buf *bytes)
 {
 	/* a block of its own size, so that reading behind it is noticed */
@@ -65,7 +84,9 @@ static void run(const struct buf *bytes)
 	if (bytes->size)
 		memcpy(copy, bytes->data, bytes->size);
 	input = bytes;
+	int64_t started_ns = processor_ns();
 	(void)LLVMFuzzerTestOneInput(copy, bytes->size);
+	FUZZ_CHECK(processor_ns() - started_ns < BASE_NS + (int64_t)bytes->size * BYTE_NS);
 	input = NULL;
 	free(copy);
 }
