@@ -138,12 +138,18 @@ int dw_open(const char *path, const struct dw_options *options, struct dw_report
 	    struct dw_store **ret);
 
 /* dw_open() of the store in the directory `name` inside the directory of `above`: a
- * store that belongs to another one and lives under its lock. */
+ * store that belongs to another one, lives under its lock, and is closed before it.
+ * Open for writing it comes first: nothing that is appended to `above` is brought to disk,
+ * by dw_sync(), a rotation, a compaction, or dw_close(), before all that was appended here earlier
+ * is.  What cannot be brought to disk here makes those fail; `above` then stays in use.
+ * -EBUSY: there is one already. */
 int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret);
 
 /* End the maintenance, sync, let the lock go, free.  Waits for no one else: no other call
  * may be running and every dw_ref, dw_iter and dw_export given back.  NULL is fine.
+ * Of a store that lives in another one no call on that may be running either, and its
+ * maintenance ends, too.
  * Returns the first error of the final sync; the store is gone in any case but one:
  * -EBUSY, and nothing was done, while snapshots of it are open. */
 int dw_close(struct dw_store *store);
@@ -175,8 +181,9 @@ int dw_delete(struct dw_store *store, struct dw_bytes key);
 /* A Raw record: in the log, no part of the view. */
 int dw_append_raw(struct dw_store *store, struct dw_bytes key, struct dw_bytes payload);
 
-/* Return once everything appended before the call is on disk.  Callers that
- * arrive together share one fdatasync.  A failure poisons the writer. */
+/* Return once everything appended before the call is on disk, also what was appended to
+ * the store inside (dw_open_in), that first.  Callers that arrive together share one fdatasync.  A
+ * failure poisons the writer. */
 int dw_sync(struct dw_store *store);
 
 /* Seal the active segment and start the next one.  -EOVERFLOW: segment 99999999

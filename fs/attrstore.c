@@ -38,8 +38,6 @@ struct attrstore {
 	uint64_t mark;
 	/* --- */
 	_Atomic(struct dw_store *) store; /* owned; NULL: none yet */
-	atomic_uint_fast64_t appended;    /* batches */
-	atomic_uint_fast64_t synced;      /* so many of them are on disk */
 };
 
 static void log_text(struct attrstore *attrs, int priority, const char *format, ...)
@@ -82,11 +80,8 @@ static int open_below(struct attrstore *attrs, bool create)
 	struct dw_store *store;
 	int rc = dw_open_in(attrs->above, directory, &options, NULL, &store);
 
-	if (!rc) {
-		/* a writer that was killed may have left something to sync */
-		atomic_store(&attrs->appended, 1);
+	if (!rc)
 		atomic_store(&attrs->store, store);
-	}
 	return rc;
 }
 
@@ -194,20 +189,16 @@ uint64_t attrstore_mark(struct attrstore *attrs)
 
 int attrstore_settle(struct attrstore *attrs, uint64_t mark)
 {
-	bool written = false;
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&attrs->lock);
 	while (!rc && attrs->pending && attrs->pending->mark <= mark) {
 		const struct dw_bytes key = {attrs->pending->key, attrs->pending->size};
 		rc = dw_delete(atomic_load(&attrs->store), key);
-		written = written || !rc;
 		if (!rc)
 			drop_pending(attrs, attrs->pending);
 	}
 	(void)pthread_mutex_unlock(&attrs->lock);
-	if (written)
-		atomic_fetch_add(&attrs->appended, 1);
 	return rc;
 }
 
@@ -277,26 +268,7 @@ int attrstore_batch(struct attrstore *attrs, const struct dw_op *ops, size_t cou
 			drop_pending(attrs, pending);
 	}
 	(void)pthread_mutex_unlock(&attrs->lock);
-	if (!rc)
-		atomic_fetch_add(&attrs->appended, 1);
 	return rc;
-}
-
-int attrstore_sync(struct attrstore *attrs)
-{
-	struct dw_store *store = atomic_load(&attrs->store);
-	uint64_t appended = atomic_load(&attrs->appended);
-	uint64_t synced = atomic_load(&attrs->synced);
-
-	if (!store || synced >= appended)
-		return 0;
-	int rc = dw_sync(store);
-	if (rc < 0)
-		return rc;
-	while (synced < appended &&
-	       !atomic_compare_exchange_weak(&attrs->synced, &synced, appended))
-		; /* another one was faster; `synced` is what it said */
-	return 0;
 }
 
 int attrstore_compact(struct attrstore *attrs)

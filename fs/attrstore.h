@@ -7,8 +7,9 @@
  * nothing is touched: the mount goes on with defaults, and whatever would have to be
  * kept is refused with -EIO.
  *
- * What a removed key had is kept until the removal is on disk: a power cut may bring the
- * key back, and it must not come back with the defaults.
+ * It lives in the other one (dw_open_in()), so whatever brings values to disk brings first
+ * what was appended here before them.  What a removed key had is kept until the removal is on disk:
+ * a power cut may bring the key back, and it must not come back with the defaults.
  *
  * Its keys are 'f' and the key of a file, or 'd' and the key of a directory's marker
  * ('d' alone: the root); its values are the records of fs/attrrecord.h.  Any thread.
@@ -58,9 +59,6 @@ size_t attrstore_pending(struct attrstore *attrs);
 /* A point of time; and: what the store above had by then is on disk now. */
 uint64_t attrstore_mark(struct attrstore *attrs);
 int attrstore_settle(struct attrstore *attrs, uint64_t mark);
-
-/* Return once what was appended before is on disk; without a system call if it is. */
-int attrstore_sync(struct attrstore *attrs);
 
 /* Compaction in place. */
 int attrstore_compact(struct attrstore *attrs);

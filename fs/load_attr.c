@@ -329,7 +329,7 @@ void attr_table_finish(struct attr_table *table)
 		drop_vanished(table, table->files);
 		drop_vanished(table, table->directories);
 		/* before a txid that was forgotten can come back */
-		if (table->changed && attrstore_sync(volume->attrs) < 0)
+		if (table->changed && dw_sync(attrstore_store(volume->attrs)) < 0)
 			volume_log(volume, LOG_ERR, "attributes could not be synced");
 	}
 	attr_table_free(table);

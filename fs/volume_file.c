@@ -433,8 +433,5 @@ int volume_fsync(struct volume *volume, struct node *node)
 
 int volume_sync(struct volume *volume)
 {
-	/* the attributes first: a value on disk finds its own there */
-	int rc = attrstore_sync(volume->attrs);
-
-	return rc < 0 ? rc : volume_settle(volume);
+	return volume_settle(volume);
 }

@@ -19,6 +19,9 @@ int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)
 	*log = (struct log){
 		.pool = pool, .segment_size = segment_size, .fd = -1, .hint = {.fd = -1}};
 	ahead_init(&log->ahead, pool->io, segment_size);
+	atomic_init(&log->first, NULL);
+	atomic_init(&log->first_lost, 0);
+	atomic_init(&log->syncs_running, 0);
 	atomic_init(&log->poison, 0);
 	atomic_init(&log->appended, 0);
 	int rc = -pthread_mutex_init(&log->lock, NULL);
@@ -186,13 +189,23 @@ static bool removes(const struct dw_op *ops, size_t count)
 	return deletes;
 }
 
+/* Whether having room for an append takes a sync, which brings to disk what is there. */
+static bool space_syncs(const struct log *log, uint64_t size)
+{
+	if (log->ahead.on)
+		return size > AHEAD_APPEND_MAX || ahead_must_grow(&log->ahead, log->end, size);
+	return log->wants_zeros && size <= AHEAD_APPEND_MAX && !log->ahead.no_zeros;
+}
+
 /* Zeros ahead or none, as it suits the append; then room for it. */
 static int prepare_space(struct log *log, const struct dw_op *ops, size_t count, uint64_t size)
 {
 	bool sync_failed = false, was_on = log->ahead.on;
 	uint64_t room = log->ahead.size;
-	int rc = 0;
+	int rc = space_syncs(log, size) ? log_sync_first(log) : 0;
 
+	if (rc < 0)
+		return rc;
 	/* large appends gain nothing by zeros, nor do those between which nobody syncs */
 	if (was_on &&
 	    (size > AHEAD_APPEND_MAX || (ahead_must_grow(&log->ahead, log->end, size) &&
@@ -215,6 +228,14 @@ static int prepare_space(struct log *log, const struct dw_op *ops, size_t count,
 	return rc;
 }
 
+/* Nothing of a failed append stays, durably. */
+static int undo(struct log *log)
+{
+	int rc = log_sync_first(log);
+
+	return rc < 0 ? rc : ahead_undo(&log->ahead, log->end);
+}
+
 /* After a call failed otherwise than for want of room: a file system that is gone may still
  * say yes to a sync, so that one must not be asked.  Whether the file takes a truncate to its
  * own end tells. */
@@ -223,7 +244,7 @@ static void probe(struct log *log, int rc)
 	bool room = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG || rc == -ENOMEM ||
 		    rc == -EMFILE || rc == -ENFILE;
 
-	if (!room && log->active && !log_check(log) && ahead_undo(&log->ahead, log->end) < 0)
+	if (!room && log->active && !log_check(log) && undo(log) < 0)
 		log_poison(log, rc, "append");
 }
 
@@ -243,7 +264,7 @@ int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, ui
 	if (rc < 0) {
 		/* Whatever part of the records reached the file must not stay: the next
 		 * append would stand behind a torn record, where no replay ever looks. */
-		if (!log_check(log) && ahead_undo(&log->ahead, log->end) < 0)
+		if (!log_check(log) && undo(log) < 0)
 			log_poison(log, rc, "append");
 		return rc;
 	}
@@ -320,6 +341,9 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 	if (id > SEGMENT_ID_MAX)
 		return -EOVERFLOW;
 	assert(!log->active || id > log->active->id);
+	rc = log_sync_first(log);
+	if (rc < 0)
+		return rc;
 	rc = complete_active(log);
 	if (!rc)
 		rc = create_durably(log, id, &segment);
@@ -361,8 +385,26 @@ static void note_sync(struct log *log)
 	log->wants_zeros = log->small_syncs >= SMALL_SYNCS;
 }
 
+static bool is_synced(struct log *log)
+{
+	(void)pthread_mutex_lock(&log->sync_lock);
+	bool synced = log->synced >= atomic_load(&log->appended);
+	(void)pthread_mutex_unlock(&log->sync_lock);
+	return synced;
+}
+
+int log_sync_first(struct log *log)
+{
+	struct log *first = atomic_load(&log->first);
+	int lost = atomic_load(&log->first_lost);
+
+	if (lost)
+		return lost;
+	return first && !is_synced(first) ? log_sync(first) : 0;
+}
+
 /* One fdatasync for all that was appended until it starts. */
-static int sync_once(struct log *log, uint64_t *reach_ret)
+static int sync_file(struct log *log, uint64_t *reach_ret)
 {
 	log_lock(log);
 	int rc = log_check(log);
@@ -382,6 +424,19 @@ static int sync_once(struct log *log, uint64_t *reach_ret)
 		segment_unpin(segment);
 	}
 	segment_unref(segment);
+	return rc;
+}
+
+/* The log that comes first, then this one.  Records appended meanwhile may come to disk as
+ * well: whoever appends one looks at syncs_running behind all that was to come first, so that
+ * either this sync of the first log has it, or the append makes one. */
+static int sync_once(struct log *log, uint64_t *reach_ret)
+{
+	atomic_fetch_add(&log->syncs_running, 1);
+	int rc = log_sync_first(log);
+	if (!rc)
+		rc = sync_file(log, reach_ret);
+	atomic_fetch_sub(&log->syncs_running, 1);
 	return rc;
 }
 
@@ -419,8 +474,10 @@ int log_sync(struct log *log)
 {
 	struct sync_call call = {.want = atomic_load(&log->appended)};
 	uint64_t reach = 0;
-	int rc = 0;
+	int rc = log_sync_first(log); /* also where this one has nothing new */
 
+	if (rc < 0)
+		return rc;
 	(void)pthread_mutex_lock(&log->sync_lock);
 	log->syncs_asked++;
 	call.next = log->calls;

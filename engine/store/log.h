@@ -45,6 +45,11 @@ struct log {
 	struct hintwriter hint; /* of `active` */
 	uint64_t bytes_appended, puts, deletes, raws, rotations;
 
+	/* The log that must be on disk before this one; NULL: none.  And why it never will be. */
+	_Atomic(struct log *) first;
+	atomic_int first_lost;
+	atomic_uint syncs_running; /* log_sync() brings this one to disk just now */
+
 	atomic_int poison;             /* 0 or the negative errno of the first failure */
 	atomic_uint_fast64_t appended; /* counts appends; written under `lock` */
 
@@ -95,6 +100,17 @@ int64_t log_size_of_locked(const struct log *log, const struct dw_op *ops, size_
 
 /* Whether `size` more bytes belong into a new segment. */
 bool log_is_full_locked(const struct log *log, uint64_t size);
+
+/* Every sync of a log begins with this: what the log that comes first has, it has on disk.  No
+ * system call if that is so already.  `lock` may be held: a log that comes first never waits
+ * for one behind it. */
+int log_sync_first(struct log *log);
+
+/* Before an append, without `lock`: a sync under way may take the new records with it. */
+static inline int log_before_append(struct log *log)
+{
+	return atomic_load(&log->syncs_running) ? log_sync_first(log) : 0;
+}
 
 /* Append; the first record lands at `*offset_ret` of the active segment, the others
  * right behind.  `now_ns`: the commit time of those that bring none.  On failure nothing is left of

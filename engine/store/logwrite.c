@@ -138,6 +138,9 @@ static int write_over_guard(struct log *log, const struct dw_op *ops, size_t cou
 	}
 	assert(scratch->size == size);
 	memcpy(scratch->data + size, guard_bytes, GUARD_SIZE);
+	rc = awkward ? log_sync_first(log) : 0; /* for a sync comes in between */
+	if (rc < 0)
+		return rc;
 	rc = guard_write_over(log->pool->io, log->fd, scratch->data, (size_t)size + GUARD_SIZE,
 			      log->end, awkward, &sync_failed);
 	if (sync_failed)

@@ -123,6 +123,7 @@ static void report_io(struct dw_store *store, int rc, uint32_t segment, const ch
 	store_report(store, &finding);
 }
 
+/* Be the one writer, and have on disk what must be there before anything of this store is. */
 static int take_lock(struct dw_store *store, uint32_t wait_ms)
 {
 	struct dw_finding finding = {.kind = DW_FINDING_LOCKED};
@@ -135,7 +136,7 @@ static int take_lock(struct dw_store *store, uint32_t wait_ms)
 	if (fd < 0)
 		return fd;
 	store->lockfd = fd;
-	return 0;
+	return recover_first(store);
 }
 
 /* What a reader meets where a compaction has just removed a segment: no such name or, on a network
@@ -390,12 +391,34 @@ int dw_open_in(struct dw_store *above, const char *name, const struct dw_options
 	       struct dw_report *report_ret, struct dw_store **ret)
 {
 	char path[300];
+	bool writes = !above->read_only && !options->read_only;
 
+	if (writes && atomic_load(&above->log.first))
+		return -EBUSY;
 	/* by the descriptor: what the directory is called by now does not matter */
 	int size = snprintf(path, sizeof path, "/proc/self/fd/%d/%s", above->dirfd, name);
 	if (size < 0 || (size_t)size >= sizeof path)
 		return -ENAMETOOLONG;
-	return store_open(above->io, path, options, report_ret, ret);
+	struct dw_store *store;
+	int rc = store_open(above->io, path, options, report_ret, &store);
+	if (rc < 0)
+		return rc;
+	if (writes) {
+		store->above = above;
+		atomic_store(&above->log.first, &store->log);
+	}
+	*ret = store;
+	return 0;
+}
+
+/* The store above can ask this one no more; what is lost of it `above` must not outlive. */
+static void leave_above(struct dw_store *store, int rc)
+{
+	if (!store->above)
+		return;
+	if (rc < 0)
+		atomic_store(&store->above->log.first_lost, rc);
+	atomic_store(&store->above->log.first, NULL);
 }
 
 int dw_close(struct dw_store *store)
@@ -412,9 +435,12 @@ int dw_close(struct dw_store *store)
 	if (busy) /* they would be left with nothing below them */
 		return -EBUSY;
 	maintain_stop(&store->maintain);
+	if (store->above) /* its threads sync as well */
+		maintain_stop(&store->above->maintain);
 	int rc = store->read_only ? 0 : log_sync(&store->log);
 	if (!rc && !store->read_only)
 		rc = log_finish(&store->log);
+	leave_above(store, rc);
 	store_free(store);
 	return rc;
 }

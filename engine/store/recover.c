@@ -160,6 +160,47 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t fi
 	return rc;
 }
 
+static int sync_last(struct dw_store *store, int dirfd)
+{
+	struct io *io = store->io;
+	struct segset_ids ids = {0};
+	char name[SEGNAME_SIZE];
+	int rc = segset_list(io, dirfd, &ids);
+
+	/* the others were synced before it was made */
+	if (!rc && ids.count) {
+		segname_format(ids.items[ids.count - 1], name);
+		int fd = io->open(io, dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+		bool there = fd != -ELOOP && fd != -ENXIO; /* a link is no segment, nor a socket */
+		if (there)
+			rc = fd < 0 ? fd : io->fdatasync(io, fd);
+		if (fd >= 0)
+			(void)io->close(io, fd); /* nothing was written through it */
+	}
+	segset_ids_release(&ids);
+	if (!rc)
+		rc = io->fsync(io, dirfd);
+	return rc ? rc : io->fsync(io, store->dirfd); /* its own name */
+}
+
+int recover_first(struct dw_store *store)
+{
+	struct io *io = store->io;
+	int fd = io->open(io, store->dirfd, DW_ATTR_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+			  0);
+
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
+		return 0; /* whoever wants it will say so */
+	int rc = fd < 0 ? fd : sync_last(store, fd);
+	if (fd >= 0)
+		(void)io->close(io, fd); /* a directory: nothing to lose */
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_IO, .error = -rc, .name = "syncing " DW_ATTR_DIRECTORY};
+	if (rc < 0)
+		store_report(store, &finding);
+	return rc;
+}
+
 /* Blocks behind a segment that are no more than file systems round up by. */
 enum { BLOCK_SIZE = 512, BLOCKS_SLACK = 64 << 10, BLOCKS_SHARE = 16 };
 

@@ -186,9 +186,12 @@ int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
 		if (!prepared)
 			return -ENOMEM;
 	}
-	log_lock(&store->log);
-	int rc = append_locked(store, ops, count, prepared);
-	store_unlock_log(store);
+	int rc = log_before_append(&store->log);
+	if (!rc) {
+		log_lock(&store->log);
+		rc = append_locked(store, ops, count, prepared);
+		store_unlock_log(store);
+	}
 	if (prepared != few)
 		free(prepared);
 	return rc;

@@ -47,6 +47,8 @@ struct dw_store {
 	struct dw_store *snapshots; /* of this store, the newest first; under log.lock */
 	struct snapshot snapshot;   /* if it is one itself */
 
+	struct dw_store *above; /* whose log this one's comes before; NULL: none (dw_open_in) */
+
 	atomic_uint_fast64_t damage, compactions;
 };
 
@@ -123,6 +125,9 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
  * nothing to save), leftovers (store/recover.c). */
 int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn);
 int recover_leftovers(struct dw_store *store);
+/* Bring to disk what a writer that was killed left in the store of attributes.  Before anything
+ * else of a store that is opened for writing is synced. */
+int recover_first(struct dw_store *store);
 /* Give back blocks that a writer which was killed had allocated ahead: on a full disk they may
  * be all there is, also for a copy of a torn tail. */
 void recover_blocks(struct dw_store *store);

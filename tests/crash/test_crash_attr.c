@@ -2,7 +2,8 @@
  *
  * test_crash_attr.c - values and their attributes, which stand in two logs, after the
  * daemon was killed before any system call, after a power cut that took back values but
- * not attributes, and after any of the calls failed.
+ * not attributes, after one that left of both logs what was synced at any instant, and after
+ * any of the calls failed.
  *
  * Each file is described by one line: name, type, mode, owner, group, xattr and value.
  * Whatever moment is chosen, each line that shows is one of before or of after the
@@ -308,9 +309,9 @@ static void on_log(void *context, int priority, const char *text)
 	left_over = left_over || strstr(text, "will show again");
 }
 
-static struct volume *mount_io(struct io *io, const char *dir)
+static struct volume *mount_io(struct io *io, const char *dir, uint64_t segment_size)
 {
-	const struct dw_options options = {.read_only = false};
+	const struct dw_options options = {.segment_size = segment_size};
 	struct dw_store *store = NULL;
 	struct volume_options with_log = volumes_defaults;
 	struct volume *volume = NULL;
@@ -374,7 +375,7 @@ static void test_killed(void)
 	kill.io.pwritev = kill_pwritev;
 	kill.io.open = kill_open;
 	kill.io.fdatasync = kill.io.fsync = no_sync;
-	struct volume *v = mount_io(&kill.io, kill.dir);
+	struct volume *v = mount_io(&kill.io, kill.dir, 0);
 	states[0] = describe(v);
 	while (operate(v, ops, &rc)) {
 		CHECK_EQ(rc, 0);
@@ -455,7 +456,7 @@ static int cut_power(int sync_every)
 
 	(void)snprintf(dir, sizeof dir, "%s", stores_dir());
 	cut.io.fdatasync = cut.io.fsync = cut_sync;
-	struct volume *v = mount_io(&cut.io, cut.dir);
+	struct volume *v = mount_io(&cut.io, cut.dir, 0);
 	CHECK_EQ(volume_sync(v), 0);
 	states[0] = describe(v);
 	while (operate(v, cut.op, &rc)) {
@@ -490,6 +491,173 @@ static void test_power_cut(void)
 	CHECK(cuts > 100);
 }
 
+/* --- both logs fall back to what was synced --- */
+
+enum { INSTANTS_MAX = 1500 };
+
+/* What a power cut leaves at one instant. */
+struct instant {
+	struct files files, attrs;
+	int first, last; /* states that it may show */
+};
+
+struct syncio {
+	struct io io; /* first: the engine hands it back to us */
+	const char *dir;
+	struct files files, attrs; /* as far as they are on disk */
+	int durable_op, op; /* the values on disk are those of the one, or later up to the other */
+	struct instant instants[INSTANTS_MAX];
+	int count;
+};
+
+static struct files copy_of(const struct files *files)
+{
+	struct files copy = {.items = calloc(files->count + 1, sizeof *copy.items),
+			     .count = files->count};
+
+	CHECK(copy.items != NULL);
+	for (size_t i = 0; i < files->count; i++) {
+		const struct file_image *from = &files->items[i];
+		struct file_image *to = &copy.items[i];
+		memcpy(to->name, from->name, sizeof to->name);
+		if (from->data.size)
+			CHECK_EQ(buf_add(&to->data, from->data.data, from->data.size), 0);
+	}
+	return copy;
+}
+
+static bool holds(const struct files *files, const char *name)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (!strcmp(files->items[i].name, name))
+			return true;
+	return false;
+}
+
+static void set_durable(struct files *files, const char *name, struct buf data)
+{
+	files_drop(files, name);
+	files->items = reallocarray(files->items, files->count + 1, sizeof *files->items);
+	CHECK(files->items != NULL);
+	struct file_image *item = &files->items[files->count++];
+	*item = (struct file_image){.data = data};
+	(void)snprintf(item->name, sizeof item->name, "%s", name);
+}
+
+/* The names of a directory are on disk: a file that is new to it was synced under another one,
+ * or is empty. */
+static void names_synced(struct files *files, const char *dir)
+{
+	struct files now = files_snapshot(dir);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	for (size_t i = files->count; i--;)
+		if (!holds(&now, files->items[i].name))
+			files_drop(files, files->items[i].name);
+	for (size_t i = 0; i < now.count; i++)
+		if (strstr(now.items[i].name, ".dwal") && !holds(files, now.items[i].name))
+			set_durable(files, now.items[i].name, files_read(fd, now.items[i].name));
+	(void)close(fd);
+	files_release(&now);
+}
+
+static int note_sync(struct io *io, int fd)
+{
+	struct syncio *sync = (struct syncio *)io;
+	char link[64], path[300] = "", attrs[256];
+	struct stat st;
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	CHECK(readlink(link, path, sizeof path - 1) > 0);
+	attr_dir(sync->dir, attrs);
+	bool is_attr = !strncmp(path, attrs, strlen(attrs));
+	CHECK(!strncmp(path, sync->dir, strlen(sync->dir)));
+	CHECK(!fstat(fd, &st));
+	struct files *files = is_attr ? &sync->attrs : &sync->files;
+	const char *name = strrchr(path, '/') + 1;
+	if (S_ISDIR(st.st_mode))
+		names_synced(files, is_attr ? attrs : sync->dir);
+	else if (strstr(name, ".dwal"))
+		set_durable(files, name, files_read(AT_FDCWD, path));
+	CHECK(sync->count < INSTANTS_MAX);
+	sync->instants[sync->count++] = (struct instant){.files = copy_of(&sync->files),
+							 .attrs = copy_of(&sync->attrs),
+							 .first = sync->durable_op,
+							 .last = sync->op};
+	return 0;
+}
+
+/* What is done behind each operation. */
+enum upkeep { ROTATED, COMPACTED, COMPACTED_PARTLY, SYNCED, SMALL_SEGMENTS, CLOSED, UPKEEPS };
+
+static void keep_up(struct syncio *sync, struct volume *v, enum upkeep how)
+{
+	const struct dw_compact_options part = {.dead_percent = 1};
+	struct dw_store *store = volume_store(v);
+
+	switch (how) {
+	case ROTATED: CHECK_EQ(dw_rotate(store), 0); break;
+	case COMPACTED: CHECK_EQ(dw_compact(store, NULL), 0); break;
+	case COMPACTED_PARTLY: CHECK_EQ(dw_compact_with(store, &part, NULL), 0); break;
+	case SYNCED: CHECK_EQ(dw_sync(store), 0); break;
+	default: return;
+	}
+	if (how != COMPACTED_PARTLY)
+		sync->durable_op = sync->op;
+}
+
+/* Values and attributes fall back to what was synced of each, at every instant. */
+static int cut_both(enum upkeep how)
+{
+	static struct lines states[LINES_MAX];
+	static struct syncio sync;
+	char dir[128];
+	int rc;
+
+	(void)snprintf(dir, sizeof dir, "%s", stores_dir());
+	sync = (struct syncio){.io = io_posix, .dir = dir};
+	sync.io.fdatasync = sync.io.fsync = note_sync;
+	struct volume *v = mount_io(&sync.io, dir, how == SMALL_SEGMENTS ? 150 : 0);
+	/* so that there are zeros ahead, and syncs in the middle of appends */
+	for (int i = 0; how == SYNCED && i < 40; i++) {
+		volumes_write(v, "a", "not yet");
+		CHECK_EQ(dw_sync(volume_store(v)), 0);
+	}
+	CHECK_EQ(volume_sync(v), 0);
+	sync.count = 0;
+	states[0] = describe(v);
+	while (operate(v, sync.op++, &rc)) {
+		CHECK_EQ(rc, 0);
+		states[sync.op] = describe(v);
+		keep_up(&sync, v, how);
+	}
+	states[sync.op] = states[sync.op - 1];
+	volumes_unmount(v);
+	for (int i = 0; i < sync.count; i++) {
+		struct instant *instant = &sync.instants[i];
+		struct attr_moment moment = {.files = instant->files, .attrs = instant->attrs};
+		v = mount_snapshot(&moment);
+		struct lines got = describe(v);
+		check_since(states, instant->first, instant->last, &got);
+		volumes_unmount(v);
+		files_release(&instant->files);
+		files_release(&instant->attrs);
+	}
+	files_release(&sync.files);
+	files_release(&sync.attrs);
+	return sync.count;
+}
+
+static void test_both(void)
+{
+	for (enum upkeep how = 0; how < UPKEEPS; how++) {
+		int instants = cut_both(how);
+		printf("  %d: %d instants\n", (int)how, instants);
+		CHECK(instants > (how == CLOSED ? 2 : 40));
+	}
+}
+
 /* --- a call fails --- */
 
 static void check_same(const struct lines *live, const struct lines *next, uint64_t call,
@@ -521,7 +689,7 @@ static bool run_with_fault(enum faultio_kind kind, uint64_t fail_at)
 
 	left_over = false;
 	faultio_init(&fault);
-	struct volume *v = mount_io(&fault.io, dir);
+	struct volume *v = mount_io(&fault.io, dir, 0);
 	faultio_arm(&fault, kind, ENOSPC, fault.calls + fail_at);
 	for (int i = 0; operate(v, i, &rc); i++)
 		(void)rc; /* what it says is held against the next mount */
@@ -557,6 +725,7 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		{"crash_attr_killed", test_killed},
 		{"crash_attr_power_cut", test_power_cut},
+		{"crash_attr_both", test_both},
 		{"crash_attr_fault", test_fault},
 		{NULL, NULL},
 	};
