@@ -242,4 +242,43 @@ test_mount_full_disk()
 
 export -f lost_values lost_after
 
+# A daemon that may not write large files: an error for the one file, by close, by msync, by the
+# timer and at the end; the signal that comes with it (SIGXFSZ) ends nothing.
+test_mount_file_size_limit()
+{
+	head -c 8000000 /dev/urandom > "$W/big"
+	(ulimit -f 2000; exec "$DATAWALFS" "$S" "$M" -o commit_ms=20,log="$W/daemon.log")
+	local pid
+	pid=$(daemon_pid)
+	echo old > "$M/f"
+	lost_after 1 cp "$W/big" "$M/f"
+	grep -q 'File too large' "$W/stderr"
+	python3 - "$M/f" <<-'END'
+	import mmap, os, sys
+	fd = os.open(sys.argv[1], os.O_RDWR)
+	os.ftruncate(fd, 8000000)
+	map = mmap.mmap(fd, 8000000)
+	map[7000000] = 1
+	for sync in map.flush, lambda: os.fsync(fd):
+	    try:
+	        sync()
+	    except OSError as e:
+	        assert e.errno == 27, e
+	    else:
+	        sys.exit("no error")
+	END
+	wait_until bash -c '[ "$(lost_values)" = 2 ]'
+	[ "$(cat "$M/f")" = old ]
+	exec 3<> "$M/f"
+	fails cp "$W/big" "$M/f"
+	wait_until bash -c "[ \"\$(sed -n 's/.*\"commits_failed\": \([0-9]*\).*/\1/p' '$M/.datawal/stats.json')\" -gt 9 ]"
+	kill "$pid"
+	wait_released
+	exec 3>&- || true
+	[ "$(grep -c "'f': the value written last, 8000000 bytes, is lost (File too large)" "$W/daemon.log")" = 3 ]
+	mount_store
+	[ "$(cat "$M/f")" = old ]
+	unmount_store
+}
+
 run_tests "$@"
