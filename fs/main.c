@@ -123,18 +123,22 @@ static void set_limits(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* else with what there is */
 }
 
-enum { THREADS = 10 };
+enum {
+	THREADS = 10,
+	TIMEOUT_S = 60, /* what --unmount waits for the daemon */
+};
 
-static int run_session(struct fuse_session *session, const struct fuse_cmdline_opts *opts)
+static int run_session(struct fuse_session *session, const struct fuse_cmdline_opts *opts,
+		       unsigned max_threads)
 {
 	if (opts->singlethread)
 		return fuse_session_loop(session);
-	/* libfuse marks what was not asked for by -1 */
-	return serve_session(session, opts->max_threads == UINT_MAX ? THREADS : opts->max_threads);
+	return serve_session(session, max_threads);
 }
 
 /* Threads of our own, and then the kernel's requests until it has no more. */
-static int serve_mounted(const struct fuse_cmdline_opts *opts, struct mount *mount)
+static int serve_mounted(const struct fuse_cmdline_opts *opts, const struct settings *settings,
+			 struct mount *mount)
 {
 	struct signals *signals = NULL;
 	struct view *view = views_hold(mount->views, NULL);
@@ -147,7 +151,8 @@ static int serve_mounted(const struct fuse_cmdline_opts *opts, struct mount *mou
 		(void)fail("cannot start a thread: %s%s", strerror(-rc), "");
 	else
 		/* the number of a signal that asked for the end is no failure */
-		rc = run_session(mount->session, opts) < 0;
+		rc = run_session(mount->session, opts,
+				 (unsigned)number_or(settings, NUMBER_MAX_THREADS, THREADS)) < 0;
 	tell("STOPPING=1\nSTATUS=committing and syncing%s%s", "", "");
 	signals_stop(signals);
 	return rc ? 1 : 0;
@@ -166,7 +171,7 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 	} else {
 		rc = features_attach(mount);
 		rc = rc ? fail("cannot serve '%s': %s", settings->mountpoint, strerror(-rc))
-			: serve_mounted(opts, mount);
+			: serve_mounted(opts, settings, mount);
 		fuse_session_unmount(mount->session);
 	}
 	fuse_remove_signal_handlers(mount->session);
@@ -296,7 +301,11 @@ int main(int argc, char **argv)
 
 	if (!rc && !done) {
 		if (settings.unmount)
-			rc = unmount_and_wait(settings.store, settings.timeout_s);
+			rc = unmount_and_wait(
+				settings.store,
+				(unsigned)number_or(&settings, NUMBER_TIMEOUT_S, TIMEOUT_S));
+		else if (settings.remount)
+			rc = remount(&settings, opts.mountpoint);
 		else if (options_resolve(&settings, opts.mountpoint) ||
 			 options_add_mount(&args, &settings) < 0)
 			rc = 1;

@@ -9,23 +9,42 @@
 
 /* --- options (main_options.c) --- */
 
+/* Options that are numbers (main_numbers.c). */
+enum number {
+	NUMBER_UID,
+	NUMBER_GID,
+	NUMBER_UMASK,
+	NUMBER_SEGMENT_SIZE, /* bytes */
+	NUMBER_COMMIT_MS,
+	NUMBER_MAX_THREADS,
+	NUMBER_TIMEOUT_S,
+	NUMBERS,
+};
+
+#define NUMBER_UNSET UINT64_MAX /* the option was not given */
+
 struct settings {
 	char *store;                   /* as given; with --unmount, the mount point */
 	char *store_path, *mountpoint; /* absolute; owned */
 	int flat, read_only, remount_stale, recover;
-	unsigned uid, gid, umask;
-	int uid_set, gid_set, umask_set;
-	char *segment_size_text; /* with a suffix; owned */
-	uint64_t segment_size;   /* 0: the default */
-	unsigned commit_ms;
+	uint64_t numbers[NUMBERS];
+	unsigned long flags_set, flags_cleared; /* of mount(2), by options; for a remount */
+	mode_t umask;                           /* the process's, for where none is given */
 	char *control; /* name of the control directory; owned; NULL: there is none */
 	char *log;     /* file, absolute; owned; NULL: none */
 	/* where `export NAME` writes: as given, NULL: the store's own; absolute; both owned */
 	char *export_dir, *export_path;
 	int export_fd; /* -1: the store's own, opened when it is needed */
 	int unmount;   /* take it down, that is all */
-	unsigned timeout_s;
+	int remount;   /* change what the kernel minds of a mount, that is all */
+	char *fsname;  /* in the table of mounts; owned; NULL: the store's path */
 };
+
+void numbers_init(struct settings *settings);
+/* Read the option `arg` ("commit_ms=5").  0, or -1 after saying which numbers are possible. */
+int numbers_take(struct settings *settings, enum number which, const char *arg);
+/* What was given, else `fallback`. */
+uint64_t number_or(const struct settings *settings, enum number which, uint64_t fallback);
 
 /* Read the command line; what is libfuse's ends up in `args` and `opts`.
  * 0, or the exit status after saying what is wrong (2), or that all is done (0 with
@@ -55,6 +74,14 @@ int store_reopen_volume(void *settings, struct volume **ret);
 
 /* datawalfs --unmount: the exit status. */
 int unmount_and_wait(const char *mountpoint, unsigned timeout_s);
+
+/* --- changing a mount (main_remount.c) --- */
+
+/* datawalfs -o remount: give the mount the flags that the options ask for; only what the kernel
+ * minds can be changed.  The exit status. */
+int remount(const struct settings *settings, const char *mountpoint);
+/* Note an option as one of these flags. */
+void remount_note(struct settings *settings, const char *option);
 
 /* --- what libfuse does not know (main_features.c) --- */
 

@@ -16,10 +16,8 @@
 
 static const char control_directory[] = ".datawal";
 
-/* What --unmount waits for the daemon. */
-enum { TIMEOUT_S = 60 };
-
-enum { KEY_READ_ONLY, KEY_UID, KEY_GID, KEY_UMASK, KEY_IGNORED };
+/* Behind the numbers: those are their own keys. */
+enum { KEY_READ_ONLY = NUMBERS, KEY_REMOUNT, KEY_IGNORED, KEY_REFUSED };
 
 #define OPTION(text, field, value)                                                                 \
 	{                                                                                          \
@@ -28,22 +26,45 @@ enum { KEY_READ_ONLY, KEY_UID, KEY_GID, KEY_UMASK, KEY_IGNORED };
 
 static const struct fuse_opt option_spec[] = {
 	OPTION("flat", flat, 1),
-	OPTION("uid=%u", uid, 0),
-	FUSE_OPT_KEY("uid=", KEY_UID),
-	OPTION("gid=%u", gid, 0),
-	FUSE_OPT_KEY("gid=", KEY_GID),
-	OPTION("umask=%o", umask, 0),
-	FUSE_OPT_KEY("umask=", KEY_UMASK),
-	OPTION("segment_size=%s", segment_size_text, 0),
-	OPTION("commit_ms=%u", commit_ms, 0),
+	FUSE_OPT_KEY("uid=", NUMBER_UID),
+	FUSE_OPT_KEY("gid=", NUMBER_GID),
+	FUSE_OPT_KEY("umask=", NUMBER_UMASK),
+	FUSE_OPT_KEY("segment_size=", NUMBER_SEGMENT_SIZE),
+	FUSE_OPT_KEY("commit_ms=", NUMBER_COMMIT_MS),
+	FUSE_OPT_KEY("max_threads=", NUMBER_MAX_THREADS),
+	FUSE_OPT_KEY("--timeout=", NUMBER_TIMEOUT_S),
 	OPTION("control=%s", control, 0),
 	OPTION("export_dir=%s", export_dir, 0),
 	OPTION("log=%s", log, 0),
 	OPTION("remount_stale", remount_stale, 1),
 	OPTION("recover", recover, 1),
 	OPTION("--unmount", unmount, 1),
-	OPTION("--timeout=%u", timeout_s, 0),
+	OPTION("fsname=%s", fsname, 0),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
+	FUSE_OPT_KEY("remount", KEY_REMOUNT),
+	/* libfuse would take these, which do not go with what is decided here */
+	FUSE_OPT_KEY("max_idle_threads=", KEY_REFUSED),
+	FUSE_OPT_KEY("clone_fd", KEY_REFUSED),
+	FUSE_OPT_KEY("max_read=", KEY_REFUSED),
+	FUSE_OPT_KEY("subtype=", KEY_REFUSED),
+	/* about access times, which are not recorded, and about disks that are none of ours */
+	FUSE_OPT_KEY("relatime", KEY_IGNORED),
+	FUSE_OPT_KEY("norelatime", KEY_IGNORED),
+	FUSE_OPT_KEY("strictatime", KEY_IGNORED),
+	FUSE_OPT_KEY("nostrictatime", KEY_IGNORED),
+	FUSE_OPT_KEY("diratime", KEY_IGNORED),
+	FUSE_OPT_KEY("nodiratime", KEY_IGNORED),
+	FUSE_OPT_KEY("lazytime", KEY_IGNORED),
+	FUSE_OPT_KEY("nolazytime", KEY_IGNORED),
+	FUSE_OPT_KEY("iversion", KEY_IGNORED),
+	FUSE_OPT_KEY("noiversion", KEY_IGNORED),
+	FUSE_OPT_KEY("discard", KEY_IGNORED),
+	FUSE_OPT_KEY("nodiscard", KEY_IGNORED),
+	/* what is so anyway */
+	FUSE_OPT_KEY("symfollow", KEY_IGNORED),
+	FUSE_OPT_KEY("nomand", KEY_IGNORED),
+	FUSE_OPT_KEY("silent", KEY_IGNORED),
+	FUSE_OPT_KEY("loud", KEY_IGNORED),
 	/* what mount(8) and systemd pass on from fstab for themselves */
 	FUSE_OPT_KEY("nofail", KEY_IGNORED),
 	FUSE_OPT_KEY("_netdev", KEY_IGNORED),
@@ -65,18 +86,26 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *out
 	struct settings *settings = data;
 
 	(void)outargs;
+	if (key >= 0 && key < NUMBERS)
+		return numbers_take(settings, (enum number)key, arg);
 	switch (key) {
-	case KEY_READ_ONLY: settings->read_only = 1; return 0;
-	case KEY_UID: settings->uid_set = 1; return 0;
-	case KEY_GID: settings->gid_set = 1; return 0;
-	case KEY_UMASK: settings->umask_set = 1; return 0;
+	case KEY_READ_ONLY:
+		settings->read_only = 1;
+		remount_note(settings, arg);
+		return 0;
+	case KEY_REMOUNT: settings->remount = 1; return 0;
+	case KEY_REFUSED:
+		(void)fail("-o %s is not possible here; leave it out%s", arg, "");
+		return -1;
 	case KEY_IGNORED: return 0;
 	case FUSE_OPT_KEY_NONOPT:
 		if (settings->store)
 			return 1; /* the mount point, or one too many: libfuse says so */
 		settings->store = strdup(arg);
 		return settings->store ? 0 : -1;
-	case FUSE_OPT_KEY_OPT: return strncmp(arg, "x-", 2) && strncmp(arg, "X-", 2);
+	case FUSE_OPT_KEY_OPT:
+		remount_note(settings, arg);
+		return strncmp(arg, "x-", 2) && strncmp(arg, "X-", 2);
 	default: return 1;
 	}
 }
@@ -106,9 +135,11 @@ static void print_help(void)
 	     "    -o log=FILE            log to a file, opened again on SIGHUP\n"
 	     "    -o recover             repair a damaged store, as 'datawal repair' does\n"
 	     "    -o remount_stale       clear the mount of a daemon that died first\n"
+	     "    -o remount,ro          let nothing be written to a mount; rw: again\n"
+	     "    -o fsname=NAME         shown as the mount's source (the store's path)\n"
 	     "    -o allow_other         let other users in\n"
 	     "    -o default_permissions check owner and mode (always on)\n"
-	     "    -o max_threads=N       how many requests at once (10)\n"
+	     "    -o max_threads=N       how many requests at once (10, at most 64)\n"
 	     "\n"
 	     "Commands: write compact [auto|off], export NAME, sync, rotate, verify, cancel or\n"
 	     "reload to MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it "
@@ -124,39 +155,15 @@ int fail(const char *format, const char *a, const char *b)
 	return 1;
 }
 
-/* "64M" in bytes; 0 on nonsense. */
-static uint64_t parse_size(const char *text)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long long n = strtoull(text, &end, 10);
-	unsigned shift = 0;
-	if (*end) {
-		const char *suffixes = "KMG", *at = strchr(suffixes, *end);
-		if (!at || end[1])
-			return 0;
-		shift = 10 * (unsigned)(at - suffixes + 1);
-	}
-	if (errno || end == text || *text == '-' || n > UINT64_MAX >> shift)
-		return 0;
-	return (uint64_t)n << shift;
-}
-
 /* What contradicts itself, or makes no sense.  0 or 2. */
 static int check(struct settings *settings, const struct fuse_cmdline_opts *opts)
 {
 	int rc = 0;
 
-	if (settings->segment_size_text)
-		settings->segment_size = parse_size(settings->segment_size_text);
 	if (settings->unmount ? !settings->store || opts->mountpoint
 			      : !settings->store || !opts->mountpoint)
 		rc = fail("give %s; see 'datawalfs --help'%s",
 			  settings->unmount ? "one mount point" : "a store and a mount point", "");
-	else if (settings->segment_size_text && !settings->segment_size)
-		rc = fail("segment_size '%s' is no size; write for example 64M%s",
-			  settings->segment_size_text, "");
 	else if (settings->control && !control_name_is_valid(settings->control))
 		rc = fail("control '%s' is no name for a directory; it has no '/' and no '%%'%s",
 			  settings->control, "");
@@ -181,9 +188,9 @@ static int set_defaults(struct settings *settings)
 int options_parse(struct fuse_args *args, struct settings *settings, struct fuse_cmdline_opts *opts,
 		  bool *done_ret)
 {
-	settings->umask = umask(0);
-	(void)umask((mode_t)settings->umask);
-	settings->timeout_s = TIMEOUT_S;
+	numbers_init(settings);
+	settings->umask = umask(0); /* it can only be asked by setting it */
+	(void)umask(settings->umask);
 	if (fuse_opt_parse(args, settings, option_spec, on_option) < 0 ||
 	    fuse_parse_cmdline(args, opts) < 0)
 		return 2;
@@ -216,10 +223,9 @@ static char *absolute(const char *path)
 static int clear_stale(const struct settings *settings, const char *mountpoint)
 {
 	char *path = mounts_resolve(mountpoint);
-	char *store = path ? mounts_store_at(path) : NULL;
 	int rc = 0;
 
-	if (!store)
+	if (!path || !mounts_is_ours(path))
 		rc = fail("'%s' is the stale mount of another file system; clear it with "
 			  "'umount %s'",
 			  mountpoint, mountpoint);
@@ -231,7 +237,6 @@ static int clear_stale(const struct settings *settings, const char *mountpoint)
 		rc = fail("the stale mount '%s' could not be cleared: %s", mountpoint,
 			  rc == -ECHILD ? "see above" : strerror(-rc));
 	free(path);
-	free(store);
 	return rc;
 }
 
@@ -302,7 +307,8 @@ int options_resolve(struct settings *settings, const char *mountpoint)
 int options_add_mount(struct fuse_args *args, const struct settings *settings)
 {
 	char *options = NULL, *name = NULL;
-	int rc = asprintf(&name, "fsname=%s", settings->store_path);
+	int rc = asprintf(&name, "fsname=%s",
+			  settings->fsname ? settings->fsname : settings->store_path);
 
 	if (rc >= 0)
 		rc = fuse_opt_add_opt(&options, "subtype=datawalfs,default_permissions");
@@ -326,9 +332,9 @@ void options_release(struct settings *settings)
 	free(settings->store);
 	free(settings->store_path);
 	free(settings->mountpoint);
-	free(settings->segment_size_text);
 	free(settings->control);
 	free(settings->log);
+	free(settings->fsname);
 	free(settings->export_dir);
 	free(settings->export_path);
 	if (settings->export_fd >= 0)

@@ -33,7 +33,7 @@ static struct dw_options store_options(const struct settings *settings)
 	char *where = mounts_find_store(settings->store_path);
 	const struct dw_options options = {
 		.read_only = settings->read_only,
-		.segment_size = settings->segment_size,
+		.segment_size = number_or(settings, NUMBER_SEGMENT_SIZE, 0),
 		/* a daemon that was just unmounted may still be at work; one that is
 		 * mounted will not go away */
 		.lock_wait_ms = where ? 0 : LOCK_WAIT_MS,
@@ -49,13 +49,13 @@ static struct volume_options volume_options(const struct settings *settings)
 	return (struct volume_options){
 		.read_only = settings->read_only,
 		.flat = settings->flat,
-		.uid = settings->uid_set ? settings->uid : getuid(),
-		.gid = settings->gid_set ? settings->gid : getgid(),
-		.fixed_uid = settings->uid_set,
-		.fixed_gid = settings->gid_set,
-		.umask = settings->umask & 0777,
-		.fixed_umask = settings->umask_set,
-		.commit_ms = settings->commit_ms,
+		.uid = (uid_t)number_or(settings, NUMBER_UID, getuid()),
+		.gid = (gid_t)number_or(settings, NUMBER_GID, getgid()),
+		.fixed_uid = settings->numbers[NUMBER_UID] != NUMBER_UNSET,
+		.fixed_gid = settings->numbers[NUMBER_GID] != NUMBER_UNSET,
+		.umask = (mode_t)number_or(settings, NUMBER_UMASK, settings->umask),
+		.fixed_umask = settings->numbers[NUMBER_UMASK] != NUMBER_UNSET,
+		.commit_ms = (unsigned)number_or(settings, NUMBER_COMMIT_MS, 0),
 		.reserved = settings->control,
 		.log = logger_log,
 	};

@@ -4,6 +4,7 @@
  */
 #include "fs/mounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -15,12 +16,20 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const char fs_type[] = "fuse.datawalfs";
 
-char *mounts_resolve(const char *path)
+enum {
+	/* of a line: two paths, of which each byte may be written as four, and options */
+	MOUNTS_LINE_SIZE = 2 * 4 * PATH_MAX + 4096,
+	LINKS_MAX = 40, /* as the kernel has it */
+};
+
+/* The absolute path whose last component is not looked into; NULL and errno. */
+static char *resolve_parent(const char *path)
 {
 	char *copy = strdup(path), *copy2 = strdup(path), *parent = NULL, *ret = NULL;
 
@@ -40,27 +49,67 @@ char *mounts_resolve(const char *path)
 	return ret;
 }
 
-/* The other column of the last of our mounts in which one column is as given: of
- * several at one place the last is on top. */
+/* Where the symlink `link` (absolute) leads to, one step; NULL and errno: it is none. */
+static char *follow(const char *link)
+{
+	char target[PATH_MAX], *copy, *path = NULL;
+	ssize_t size = readlink(link, target, sizeof target - 1);
+
+	if (size < 0)
+		return NULL;
+	target[size] = '\0';
+	if (*target == '/')
+		return resolve_parent(target);
+	copy = strdup(link);
+	if (copy && asprintf(&path, "%s/%s", dirname(copy), target) < 0)
+		path = NULL;
+	free(copy);
+	char *ret = path ? resolve_parent(path) : NULL;
+	free(path);
+	return ret;
+}
+
+char *mounts_resolve(const char *path)
+{
+	char *ret = resolve_parent(path), *next;
+
+	/* the root of a mount is no link for readlink(2), whether its daemon lives or not */
+	for (int i = 0; ret && i < LINKS_MAX && (next = follow(ret)); i++) {
+		free(ret);
+		ret = next;
+	}
+	return ret;
+}
+
+/* The last mount for which one column is as given, for of several at one place the last is on
+ * top: its other column; NULL: it is none of ours. */
 static char *find(const char *fsname, const char *dir)
 {
-	struct mntent *entry;
-	char *found = NULL;
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent entry;
+	char *found = NULL, *line = malloc(MOUNTS_LINE_SIZE);
+	FILE *mounts = line ? setmntent("/proc/self/mounts", "re") : NULL;
 
-	if (!mounts)
-		return NULL;
-	while ((entry = getmntent(mounts))) {
-		if (dir && strcmp(entry->mnt_dir, dir))
+	while (mounts && getmntent_r(mounts, &entry, line, MOUNTS_LINE_SIZE)) {
+		if (dir && strcmp(entry.mnt_dir, dir))
 			continue;
-		bool ours = !strcmp(entry->mnt_type, fs_type);
-		if (!dir && (!ours || strcmp(entry->mnt_fsname, fsname)))
+		bool ours = !strcmp(entry.mnt_type, fs_type);
+		if (!dir && (!ours || strcmp(entry.mnt_fsname, fsname)))
 			continue;
 		free(found);
-		found = ours ? strdup(dir ? entry->mnt_fsname : entry->mnt_dir) : NULL;
+		found = ours ? strdup(dir ? entry.mnt_fsname : entry.mnt_dir) : NULL;
 	}
-	(void)endmntent(mounts);
+	if (mounts)
+		(void)endmntent(mounts);
+	free(line);
 	return found;
+}
+
+bool mounts_is_ours(const char *path)
+{
+	char *fsname = find(NULL, path);
+
+	free(fsname);
+	return fsname != NULL;
 }
 
 char *mounts_store_at(const char *path)
@@ -71,6 +120,58 @@ char *mounts_store_at(const char *path)
 char *mounts_find_store(const char *store_path)
 {
 	return find(store_path, NULL);
+}
+
+/* Whether a process sees the mount of `dev`: a line of its table begins with two numbers, and
+ * then the device. */
+static bool is_seen_by(const char *pid, dev_t dev)
+{
+	char path[64];
+	char *line = NULL;
+	size_t size = 0;
+	unsigned major_id, minor_id;
+	bool found = false;
+
+	(void)snprintf(path, sizeof path, "/proc/%.20s/mountinfo", pid);
+	FILE *table = fopen(path, "re");
+	while (table && !found && getline(&line, &size, table) > 0)
+		found = sscanf(line, "%*u %*u %u:%u", &major_id, &minor_id) == 2 &&
+			makedev(major_id, minor_id) == dev;
+	free(line);
+	if (table)
+		(void)fclose(table); /* was only read */
+	return found;
+}
+
+/* The name of a process's mount namespace.  false: it may not be seen. */
+static bool namespace_of(const char *pid, char ret[64])
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof path, "/proc/%.20s/ns/mnt", pid);
+	ssize_t size = readlink(path, ret, 63);
+	ret[size < 0 ? 0 : size] = '\0';
+	return size > 0;
+}
+
+pid_t mounts_elsewhere(dev_t dev)
+{
+	char own[64], its[64], last[64] = "";
+	struct dirent *entry;
+	pid_t found = 0;
+	DIR *processes = namespace_of("self", own) ? opendir("/proc") : NULL;
+
+	while (processes && !found && (entry = readdir(processes))) {
+		if (*entry->d_name < '1' || *entry->d_name > '9' ||
+		    !namespace_of(entry->d_name, its) || !strcmp(its, own) || !strcmp(its, last))
+			continue;
+		(void)strcpy(last, its); /* of the same size */
+		if (is_seen_by(entry->d_name, dev))
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+	}
+	if (processes)
+		(void)closedir(processes);
+	return found;
 }
 
 bool mounts_is_dead(const char *path)

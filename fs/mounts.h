@@ -6,20 +6,27 @@
 #define FS_MOUNTS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
-/* The absolute path of a mount point that may be dead: its last component is not
- * looked into.  Owned by the caller; NULL and errno. */
+/* The absolute path of a mount point that may be dead, or of a symlink to one: a directory that
+ * is the last component is not looked into.  Owned by the caller; NULL and errno. */
 char *mounts_resolve(const char *path);
 
-/* What is mounted at `path` (absolute) by datawalfs: the store's path, owned by the
- * caller.  NULL: nothing, or another file system. */
+/* Whether what is mounted at `path` (absolute) is served by datawalfs. */
+bool mounts_is_ours(const char *path);
+
 char *mounts_store_at(const char *path);
 
-/* Where the store is mounted; owned by the caller; NULL: nowhere. */
+/* Where the store is mounted, unless under another name (-o fsname); owned by the caller; NULL:
+ * nowhere. */
 char *mounts_find_store(const char *store_path);
 
 /* Whether the daemon behind the mount at `path` died. */
 bool mounts_is_dead(const char *path);
+
+/* A process with another mount namespace in which the file system `dev` is mounted; 0: none that
+ * can be seen. */
+pid_t mounts_elsewhere(dev_t dev);
 
 /* Unmount `path` (absolute), as root by the system call, else by fusermount3.
  * `lazy`: out of the tree at once, whoever still uses it.

@@ -62,11 +62,9 @@ static int parse_number(const char *what, const char *text, uint64_t least, uint
 	errno = 0;
 	unsigned long long n = strtoull(text, &end, 10);
 	/* digits only: strtoull takes blanks and signs as well */
-	if (!*text || strspn(text, "0123456789") != strlen(text) || errno)
-		return soak_setup_error("%s: '%s' is no number", what, text);
-	if (n < least)
-		return soak_setup_error("%s: '%s' is too small; give at least %llu", what, text,
-					(unsigned long long)least);
+	if (!*text || strspn(text, "0123456789") != strlen(text) || errno || n < least)
+		return soak_setup_error("%s: '%s' is no number from %llu to %llu", what, text,
+					(unsigned long long)least, ULLONG_MAX);
 	*ret = n;
 	return 0;
 }

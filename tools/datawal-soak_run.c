@@ -233,7 +233,9 @@ static int on_time(struct run *run)
 	}
 	if (now_s < run->next_sample_s || atomic_load(&run->progress->stop))
 		return 0;
-	run->next_sample_s = now_s + run->config->progress_s;
+	run->next_sample_s =
+		now_s + (run->config->progress_s < UINT64_MAX - now_s ? run->config->progress_s
+								      : UINT64_MAX - now_s);
 	return sample(run);
 }
 

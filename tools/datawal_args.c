@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,9 +101,10 @@ static int parse_number(const struct args *args, const char *name, uint64_t max,
 
 	errno = 0;
 	unsigned long long n = strtoull(optarg, &end, 10);
-	if (errno || end == optarg || *end || *optarg == '-' || n > max)
-		return fail(args, STATUS_USER, "--%s '%s' is no number that is possible there",
-			    name, optarg);
+	/* no blanks and no minus: strtoull() takes those as well */
+	if (errno || !strspn(optarg + (*optarg == '+'), "0123456789") || *end || n > max)
+		return fail(args, STATUS_USER, "--%s '%s' is no number from 0 to %" PRIu64, name,
+			    optarg, max);
 	*ret = n;
 	return -1;
 }

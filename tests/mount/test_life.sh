@@ -56,6 +56,84 @@ test_life_fstab_options()
 	umount "$M"
 }
 
+# Options that are numbers: the message names the option, the value and what is possible.
+test_life_numbers_have_ranges()
+{
+	local given option text
+	for given in commit_ms=-5 commit_ms=0 commit_ms= commit_ms=5x commit_ms=86400001 \
+		segment_size=1 segment_size=65535 segment_size=0 segment_size=17G segment_size=1T \
+		segment_size=-1 segment_size=99999999999999999999G segment_size=K \
+		max_threads=0 max_threads=-1 max_threads=65 max_threads=5x max_threads=4294967295 \
+		uid=-1 uid=4294967295 uid=5x uid=root gid=-1 gid=4294967295 "gid= 5" gid=+5 \
+		umask=8 umask=-1 umask=1000 umask=; do
+		option=${given%%=*} text=${given#*=}
+		fails mount_store -o "$given"
+		grep -qE "^datawalfs: $option '[^']*' is no (octal number|number|size) from [0-9KMG]+ to [0-9KMG]+" "$W/stderr"
+		grep -qF "$option '$text'" "$W/stderr"
+		[ "$(grep -cv '^+' "$W/stderr")" = 1 ]
+		[ -z "$(ls -A "$S")" ]
+	done
+	for text in -1 5x 86401 ''; do
+		fails "$DATAWALFS" --unmount "$M" --timeout="$text"
+		grep -qx "datawalfs: --timeout '$text' is no number from 0 to 86400 (seconds)" "$W/stderr"
+	done
+	# the edges are possible
+	mount_store -o commit_ms=1,segment_size=64K,max_threads=1,uid=0,gid=0,umask=0
+	echo x > "$M/a"
+	unmount_store
+	mount_store -o commit_ms=86400000,segment_size=16G,max_threads=64,umask=777
+	[ "$(stat -c %a "$M")" = 0 ]
+	unmount_store
+}
+
+# What an fstab may hold for any file system is taken, and has no effect where it could have none.
+test_life_options_of_mount()
+{
+	local option
+	mount_store -o relatime,norelatime,strictatime,nostrictatime,lazytime,nolazytime,diratime,nodiratime,iversion,noiversion,discard,nodiscard,silent,loud,nomand,symfollow
+	echo x > "$M/a"
+	unmount_store
+	# what would not be obeyed is refused by its name
+	for option in max_idle_threads=5 clone_fd subtype=other max_read=4096 nosymfollow mand bogus; do
+		fails mount_store -o "$option"
+		grep -qF "$option" "$W/stderr"
+	done
+}
+
+flags_of_mount()
+{
+	findmnt -no OPTIONS "$M"
+}
+export -f flags_of_mount
+
+test_life_remount()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to remount"
+	mount_store -o noexec
+	echo x > "$M/a"
+	"$DATAWALFS" "$S" "$M" -o remount,ro
+	flags_of_mount | grep -qE '^ro,nosuid,nodev,noexec,'
+	fails touch "$M/b"
+	[ "$(cat "$M/a")" = x ]
+	"$DATAWALFS" "$S" "$M" -o rw,remount,user_id=0,group_id=0,default_permissions
+	flags_of_mount | grep -qE '^rw,nosuid,nodev,noexec,'
+	echo y > "$M/b"
+	exec 3> "$M/open"
+	fails "$DATAWALFS" "$S" "$M" -o remount,ro
+	grep -q 'open for writing' "$W/stderr"
+	exec 3>&-
+	fails "$DATAWALFS" "$S" "$M" -o remount,suid
+	grep -q 'cannot bring suid or dev back' "$W/stderr"
+	flags_of_mount | grep -qE '^rw,nosuid,nodev,noexec,'
+	unmount_store
+	mount_store -o ro
+	fails "$DATAWALFS" "$S" "$M" -o remount,rw
+	grep -q "was mounted with -o ro" "$W/stderr"
+	umount "$M"
+	fails "$DATAWALFS" "$S" "$M" -o remount,ro
+	grep -q 'no mount of datawalfs' "$W/stderr"
+}
+
 test_life_owner_options()
 {
 	mount_store -o uid=1234,gid=4321,umask=077
