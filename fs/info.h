@@ -18,6 +18,7 @@ struct mount_info {
 	uint64_t ending_token;
 	int32_t ending_fd; /* in the daemon; -1: nowhere */
 	uint32_t unused;
+	char store[4096]; /* its path, as the daemon sees it; NUL at the end */
 };
 
 #define MOUNT_INFO_IOCTL _IOR(0xda, 1, struct mount_info)

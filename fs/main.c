@@ -194,6 +194,7 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 		return rc;
 	}
 	mount->read_only = settings->read_only;
+	mount->store_path = settings->store_path;
 	/* a reader loses nothing */
 	if (!settings->read_only && ending_init(&mount->ending) < 0)
 		logger_log(NULL, LOG_WARNING,

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/info.h"
@@ -47,14 +48,21 @@ struct waiting {
 	int lock; /* the writer's lock of the store, opened */
 	struct ending_wait ending;
 	int lock_error, ending_error; /* -errno: why one cannot be waited for */
+	struct mount_info info;
+	dev_t dev; /* of the mount */
 	unsigned timeout_s;
 };
 
-static int ask(const char *mountpoint, struct mount_info *ret)
+static int ask(const char *mountpoint, struct waiting *ret)
 {
+	struct stat st = {.st_dev = 0};
 	int root = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = root < 0 || ioctl(root, MOUNT_INFO_IOCTL, ret) < 0 ? -errno : 0;
+	int rc = root < 0 || ioctl(root, MOUNT_INFO_IOCTL, &ret->info) < 0 || fstat(root, &st) < 0
+			 ? -errno
+			 : 0;
 
+	ret->dev = st.st_dev;
+	ret->info.store[sizeof ret->info.store - 1] = '\0'; /* whoever answered */
 	if (root >= 0)
 		(void)close(root); /* was only asked */
 	return rc;
@@ -73,18 +81,18 @@ static int open_lock(const char *store)
 }
 
 /* Before unmounting: afterwards nobody can be asked. */
-static void waiting_init(const char *mountpoint, const char *store, struct waiting *waiting)
+static void waiting_init(const char *mountpoint, struct waiting *waiting)
 {
-	struct mount_info info = {.read_only = 0};
-	int rc = ask(mountpoint, &info);
+	const struct mount_info *info = &waiting->info;
+	int rc = ask(mountpoint, waiting);
 
 	waiting->lock_error = waiting->ending_error = rc;
-	if (rc < 0 || info.read_only) /* a reader takes no lock, and loses nothing */
+	if (rc < 0 || info->read_only) /* a reader takes no lock, and loses nothing */
 		return;
-	const struct ending ending = {info.ending_fd, info.ending_token};
-	waiting->lock = open_lock(store);
+	const struct ending ending = {info->ending_fd, info->ending_token};
+	waiting->lock = open_lock(info->store);
 	waiting->lock_error = waiting->lock < 0 ? waiting->lock : 0;
-	waiting->ending_error = ending_open((pid_t)info.pid, &ending, &waiting->ending);
+	waiting->ending_error = ending_open((pid_t)info->pid, &ending, &waiting->ending);
 }
 
 static void waiting_release(struct waiting *waiting)
@@ -114,10 +122,34 @@ static int too_late(const char *store, unsigned timeout_s)
 		    seconds, store);
 }
 
-static int wait_for_end(const char *store, const struct waiting *waiting)
+/* The daemon serves on where its mount is seen from another namespace: said before the wait.
+ * Whether it is so. */
+static bool tell_elsewhere(const char *mountpoint, const struct waiting *waiting)
 {
-	int rc = waiting->lock < 0 ? 0 : wait_for_lock(waiting->lock, waiting->timeout_s);
+	pid_t pid = mounts_elsewhere(waiting->dev);
+	char process[128];
 
+	(void)snprintf(process, sizeof process,
+		       "process %ld has it in another mount namespace; waiting for that, at most "
+		       "%u s",
+		       (long)pid, waiting->timeout_s);
+	if (pid)
+		(void)fail("'%s' is unmounted here, but %s", mountpoint, process);
+	return pid != 0;
+}
+
+static int wait_for_end(const char *mountpoint, const struct waiting *waiting)
+{
+	const char *store = waiting->info.store;
+	int rc = waiting->lock < 0 ? 0 : wait_for_lock(waiting->lock, 0);
+
+	if (rc == -EINTR) {
+		bool elsewhere = tell_elsewhere(mountpoint, waiting);
+		rc = wait_for_lock(waiting->lock, waiting->timeout_s);
+		if (rc == -EINTR && elsewhere)
+			return fail("the daemon still serves '%s' in another mount namespace%s",
+				    store, "");
+	}
 	if (rc == -EINTR)
 		return too_late(store, waiting->timeout_s);
 	if (rc < 0)
@@ -139,19 +171,19 @@ static int wait_for_end(const char *store, const struct waiting *waiting)
 	return 0;
 }
 
-static int take_down(const char *mountpoint, const char *store, unsigned timeout_s)
+static int take_down(const char *mountpoint, unsigned timeout_s)
 {
 	struct waiting waiting = {.lock = -1, .ending = {-1, -1}, .timeout_s = timeout_s};
 	/* of a daemon that died nothing is to be waited for */
 	bool dead = mounts_is_dead(mountpoint);
 
 	if (!dead)
-		waiting_init(mountpoint, store, &waiting);
+		waiting_init(mountpoint, &waiting);
 	int rc = mounts_unmount(mountpoint, dead);
 	if (rc < 0)
 		rc = explain_unmount(mountpoint, rc);
 	else
-		rc = wait_for_end(store, &waiting);
+		rc = wait_for_end(mountpoint, &waiting);
 	int unseen = waiting.lock_error ? waiting.lock_error : waiting.ending_error;
 	if (!rc && unseen)
 		rc = fail("'%s' is unmounted, but whether all was committed and is on disk cannot "
@@ -164,16 +196,14 @@ static int take_down(const char *mountpoint, const char *store, unsigned timeout
 int unmount_and_wait(const char *mountpoint, unsigned timeout_s)
 {
 	char *path = mounts_resolve(mountpoint);
-	char *store = path ? mounts_store_at(path) : NULL;
 	int rc;
 
 	if (!path)
 		rc = fail("mount point '%s': %s", mountpoint, strerror(errno));
-	else if (!store)
+	else if (!mounts_is_ours(path))
 		rc = fail("'%s' is no mount of datawalfs%s", path, "");
 	else
-		rc = take_down(path, store, timeout_s);
+		rc = take_down(path, timeout_s);
 	free(path);
-	free(store);
 	return rc;
 }

@@ -112,11 +112,6 @@ bool mounts_is_ours(const char *path)
 	return fsname != NULL;
 }
 
-char *mounts_store_at(const char *path)
-{
-	return find(NULL, path);
-}
-
 char *mounts_find_store(const char *store_path)
 {
 	return find(store_path, NULL);

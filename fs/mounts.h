@@ -15,8 +15,6 @@ char *mounts_resolve(const char *path);
 /* Whether what is mounted at `path` (absolute) is served by datawalfs. */
 bool mounts_is_ours(const char *path);
 
-char *mounts_store_at(const char *path);
-
 /* Where the store is mounted, unless under another name (-o fsname); owned by the caller; NULL:
  * nowhere. */
 char *mounts_find_store(const char *store_path);

@@ -21,6 +21,7 @@ struct mount {
 	struct control *control; /* NULL: there is none */
 	struct metrics *metrics;
 	bool read_only;
+	const char *store_path; /* absolute */
 	struct ending ending;
 	uint64_t init_unique; /* of the kernel's first request; 0: it was not there yet */
 	atomic_bool init_answered;

@@ -8,6 +8,7 @@
  * behind it the time is counted.  A request that is answered by another thread later
  * (a command of the control file) counts with the time that it took to start it.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -196,13 +197,15 @@ static void answer_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void 
 			 unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
 	const struct mount *mount = mount_of(req);
-	const struct mount_info about = {
+	struct mount_info about = {
 		.pid = (uint32_t)getpid(),
 		.read_only = mount->read_only,
 		.ending_token = mount->ending.token,
 		.ending_fd = mount->ending.fd,
 	};
 
+	/* a path that realpath(3) gave has at most PATH_MAX bytes, the NUL among them */
+	(void)snprintf(about.store, sizeof about.store, "%s", mount->store_path);
 	(void)arg;
 	(void)fi;
 	(void)flags;

@@ -21,9 +21,94 @@ test_daemon_unmount()
 	mount_store
 	[ "$(ls "$M" | tr '\n' ' ')" = "f1 f2 f3 " ]
 	# by another name of the place
-	ln -s "$M" "$W/link"
 	(cd "$W" && "$DATAWALFS" --unmount ./mnt/)
 	flock -n "$S/.lock" true
+}
+
+# By symlinks, relative and absolute, one after the other; whether the daemon lives or not.
+test_daemon_unmount_by_symlink()
+{
+	mkdir "$W/links"
+	ln -s ../mnt "$W/links/one"
+	ln -s "$W/links/one" "$W/two"
+	for link in "$W/links/one" "$W/two" "$W/two/" two; do
+		mount_store
+		(cd "$W" && "$DATAWALFS" --unmount "$link")
+		fails mountpoint -q "$M"
+		flock -n "$S/.lock" true
+	done
+	mount_store
+	kill_daemon
+	"$DATAWALFS" --unmount "$W/two"
+	[ "$(grep -c " $M " /proc/mounts)" = 0 ]
+	ln -s round "$W/round"
+	fails "$DATAWALFS" --unmount "$W/round"
+	[ -L "$W/links/one" ] && [ -L "$W/two" ]
+}
+
+# A path of nearly as many bytes as there may be, each of which takes four in the table.
+test_daemon_long_paths()
+{
+	[ "$(id -u)" = 0 ] || skip "fusermount3 takes no paths as long"
+	local n name
+	name=$(printf '%0199d' 0 | tr 0 ' ')
+	cd "$W"
+	for n in $(seq $(((4000 - ${#W}) / 200))); do
+		mkdir "$name"
+		cd "$name"
+	done
+	mkdir s m
+	"$DATAWALFS" "$PWD/s" "$PWD/m"
+	echo x > m/a
+	fails "$DATAWALFS" "$PWD/s" "$W/mnt"
+	grep -qF "mounted at '$PWD/m'" "$W/stderr"
+	"$DATAWALFS" --unmount "$PWD/m"
+	flock -n s/.lock true
+	fails mountpoint -q m
+}
+
+# A process with a copy of the mount in its own namespace: said before the wait, not after it.
+test_daemon_unmount_in_one_namespace()
+{
+	[ "$(id -u)" = 0 ] && unshare -m true 2> /dev/null || skip "no right to make a mount namespace"
+	local pid other
+	mount_store
+	mkfifo "$W/hold"
+	unshare -m --propagation private sh -c 'echo $$ > "$W/other"; exec cat "$W/hold"' > /dev/null &
+	pid=$!
+	wait_until test -s "$W/other"
+	other=$(cat "$W/other")
+	fails timeout 60 "$DATAWALFS" --unmount "$M" --timeout=1
+	grep -q "'$M' is unmounted here, but process $other has it in another mount namespace" "$W/stderr"
+	grep -q "still serves '$S'" "$W/stderr"
+	fails mountpoint -q "$M"
+	: > "$W/hold"
+	wait $pid
+	wait_released
+	# and it waits for as long as that takes
+	mount_store
+	unshare -m --propagation private sh -c 'echo $$ > "$W/other2"; exec cat "$W/hold"' > /dev/null &
+	wait_until test -s "$W/other2"
+	"$DATAWALFS" --unmount "$M" 2> "$W/said" &
+	pid=$!
+	wait_until grep -q 'another mount namespace' "$W/said"
+	: > "$W/hold"
+	wait $pid
+	flock -n "$S/.lock" true
+}
+
+test_daemon_fsname()
+{
+	mount_store -o 'fsname=my:store'
+	[ "$(findmnt -no SOURCE "$M")" = my:store ]
+	echo x > "$M/a"
+	"$DATAWALFS" --unmount "$M"
+	flock -n "$S/.lock" true
+	mount_store -o 'fsname=my:store'
+	kill_daemon
+	mount_store -o 'fsname=other,remount_stale'
+	[ "$(cat "$M/a")" = x ]
+	unmount_store
 }
 
 test_daemon_unmount_refuses()
