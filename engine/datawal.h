@@ -138,11 +138,13 @@ int dw_open(const char *path, const struct dw_options *options, struct dw_report
 	    struct dw_store **ret);
 
 /* dw_open() of the store in the directory `name` inside the directory of `above`: a
- * store that belongs to another one, lives under its lock, and is closed before it.
+ * store that belongs to another one, lives under its lock, and is closed before it.  Opened
+ * relative to it, whatever its path means by now.
  * Open for writing it comes first: nothing that is appended to `above` is brought to disk,
  * by dw_sync(), a rotation, a compaction, or dw_close(), before all that was appended here earlier
  * is.  What cannot be brought to disk here makes those fail; `above` then stays in use.
- * -EBUSY: there is one already. */
+ * -EBUSY: there is one already; -ENOTDIR also for a link; -EINVAL: `name` is no name in a
+ * directory. */
 int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret);
 
@@ -445,6 +447,10 @@ struct dw_segment_stat {
 /* All segments, by ascending id.  Reads the headers of the log.  The array is the
  * caller's: free(3).  -EBADMSG: damaged bytes (DW_FINDING_DAMAGE). */
 int dw_segment_stats(struct dw_store *store, struct dw_segment_stat **ret, size_t *count_ret);
+
+/* Whether users beside the one that runs this may read the files of the store: those of the
+ * segments' group, or all, as far as the modes of the segments and of the directory say. */
+bool dw_others_can_read(const struct dw_store *store);
 
 /* A descriptor of the store's directory, for statvfs(3); the store's own. */
 int dw_directory_fd(const struct dw_store *store);

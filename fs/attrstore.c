@@ -98,7 +98,14 @@ int attrstore_open(struct dw_store *above, bool read_only, attrstore_log_fn *log
 	attrs->context = context;
 	(void)pthread_mutex_init(&attrs->lock, NULL); /* cannot fail on Linux */
 	int rc = open_below(attrs, false);
-	if (rc < 0 && rc != -ENOENT) {
+	if (rc == -ENOTDIR || rc == -ELOOP || rc == -ENOMEDIUM) {
+		attrs->refused = true;
+		log_text(attrs, LOG_ERR,
+			 "'%s' inside the store is %s: everything shows with the owner and mode of "
+			 "the mount, and none can be set; unmount and move it away",
+			 directory,
+			 rc == -ENOMEDIUM ? "no store" : "no directory (a link is not followed)");
+	} else if (rc < 0 && rc != -ENOENT) {
 		attrs->refused = true;
 		log_text(attrs, LOG_ERR,
 			 "the attributes in '%s' inside the store cannot be read (%s): everything "

@@ -24,7 +24,8 @@ static struct {
 static int open_log(const char *path)
 {
 	/* readable for those who read other logs, by the directory's rights */
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
+	int fd = open(path, flags, 0640);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -246,7 +246,8 @@ static int run(const struct fuse_cmdline_opts *opts, const struct settings *sett
 	openlog("datawalfs", LOG_PID, LOG_DAEMON);
 	int rc = settings->log ? logger_open_file(settings->log) : 0;
 	if (rc < 0)
-		return fail("log file '%s': %s", settings->log, strerror(-rc));
+		return fail("log file '%s': %s", settings->log,
+			    rc == -ELOOP ? "it is a link; name the file itself" : strerror(-rc));
 	tell("STATUS=opening %s%s", settings->store_path, "");
 	if (store_open_volume(settings, &volume))
 		return 1;

@@ -26,8 +26,9 @@ struct volume {
 
 	pthread_rwlock_t names; /* covers `tree` */
 	struct tree tree;
-	atomic_bool direct; /* volume_allow_direct() */
-	atomic_bool loaded; /* it has all names; set once, with `names` held for writing */
+	atomic_bool direct;    /* volume_allow_direct() */
+	atomic_bool told_open; /* that modes do not protect the store itself; told once */
+	atomic_bool loaded;    /* it has all names; set once, with `names` held for writing */
 
 	/* Each node has one of these for its content, attributes and count of opens. */
 	pthread_mutex_t node_locks[NODE_LOCKS];

@@ -189,6 +189,21 @@ static int kept_make(struct volume *volume, bool is_dir, struct dw_bytes key,
 	return rc;
 }
 
+/* A mode that keeps others out of a file keeps them out of the mount only, if they may read the
+ * store.  Once for each mount, not for each file. */
+static void warn_open(struct volume *volume, const struct attr_record *record)
+{
+	const mode_t all = S_IRGRP | S_IROTH;
+	bool restricts = record->attrs.set & ATTR_MODE && (record->attrs.mode & all) != all;
+
+	if (!restricts || atomic_load(&volume->told_open) || !dw_others_can_read(volume->store) ||
+	    atomic_exchange(&volume->told_open, true))
+		return;
+	volume_log(volume, LOG_WARNING,
+		   "modes are set in this mount, but other users may read the store's files: take "
+		   "that away by 'chmod -R go= STORE'");
+}
+
 static int keep(struct volume *volume, bool is_dir, struct dw_bytes key,
 		const struct attr_record *now, const struct attr_record *replaced, bool alone)
 {
@@ -197,6 +212,8 @@ static int keep(struct volume *volume, bool is_dir, struct dw_bytes key,
 
 	if (!rc && kept.needed)
 		rc = attrstore_batch(volume->attrs, &kept.op, 1);
+	if (!rc && kept.needed)
+		warn_open(volume, now);
 	kept_release(&kept);
 	return rc;
 }

@@ -6,9 +6,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int make_directory(const char *path)
 {
@@ -19,6 +21,16 @@ static int make_directory(const char *path)
 	int rc = -errno;
 	/* on a read-only file system what is there already counts, whatever mkdir(2) says */
 	return !stat(path, &st) && S_ISDIR(st.st_mode) ? 0 : rc;
+}
+
+FILE *path_create(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (fd >= 0 && !file)
+		(void)close(fd); /* nothing was written */
+	return file;
 }
 
 int path_make_parents(const char *path)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tools/common_base64.h"
+#include "tools/common_path.h"
 #include "tools/datawal-soak_sample.h"
 #include "tools/datawal-soak_say.h"
 #include "tools/datawal-soak_stream.h"
@@ -80,7 +81,7 @@ static int write_record(FILE *file, const struct record *record)
 
 static int write_fixture(const char *path, const struct stream *stream)
 {
-	FILE *file = fopen(path, "we");
+	FILE *file = path_create(path);
 	int rc = file ? 0 : -errno;
 
 	for (size_t i = 0; !rc && i < stream->count; i++)

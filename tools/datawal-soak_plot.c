@@ -176,7 +176,9 @@ int plot_draw(const struct config *config, const char *path)
 {
 	char *csv = sample_path(config), *temporary = soak_text("%s.tmp", path), *rows = NULL;
 	int rc = read_rows(csv, &rows);
-	int fd = rc ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (!rc)
+		(void)unlink(temporary); /* a leftover, or a link that must not be followed */
+	int fd = rc ? -1 : open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
 	if (!rc && fd < 0)
 		rc = soak_setup_error("'%s': %s", temporary, strerror(errno));

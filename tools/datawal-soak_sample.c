@@ -37,7 +37,7 @@ int sample_open(const struct config *config, FILE **ret)
 	if (rc)
 		return rc;
 	char *path = sample_path(config);
-	FILE *csv = fopen(path, "we");
+	FILE *csv = path_create(path);
 	if (csv && fprintf(csv, "%s\n", sample_columns) > 0 && !fflush(csv)) {
 		*ret = csv;
 	} else {

@@ -3,6 +3,7 @@
  * dirlock.c - see dirlock.h.
  */
 #include "disk/dirlock.h"
+#include "disk/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ static int take(struct io *io, int fd, uint32_t wait_ms)
 /* A fifo would have us wait for somebody. */
 static int open_lock(struct io *io, int dirfd, int flags)
 {
-	int fd = io->open(io, dirfd, lock_name, flags | O_NOFOLLOW | O_NONBLOCK, 0644);
+	int fd = io->open(io, dirfd, lock_name, flags | O_NOFOLLOW | O_NONBLOCK, OWNER_MODE_NEW);
 	struct stat st;
 
 	if (fd < 0)

@@ -14,6 +14,7 @@
 
 #include "codec/segname.h"
 #include "disk/io.h"
+#include "disk/owner.h"
 
 /* Lock of all fields but `name`: the pool's. */
 struct fdpool_file {
@@ -32,6 +33,7 @@ struct fdpool {
 	struct io *io;
 	int dirfd;            /* the store's directory, the caller's */
 	uint32_t limit;       /* open files beyond which idle ones are closed */
+	struct owner owner;   /* of new files in it; set while the store is opened */
 	uint64_t map_size;    /* bytes of a file that grows to map at once; set by the store */
 	pthread_mutex_t lock; /* a leaf: nothing is taken under it */
 	uint32_t open_count;

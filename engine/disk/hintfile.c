@@ -38,7 +38,8 @@ void hintwriter_init(struct hintwriter *writer, struct io *io, int dirfd, uint32
 	*writer = (struct hintwriter){
 		.io = io, .dirfd = dirfd, .start = covered, .end = covered, .size = size};
 	segname_format_hint(id, name);
-	writer->fd = io->open(io, dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644);
+	writer->fd = io->open(io, dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
+			      OWNER_MODE_NEW);
 	if (writer->fd < 0)
 		return;
 	rc = io->ftruncate(io, writer->fd, (off_t)size);
@@ -75,6 +76,12 @@ static void flush(struct hintwriter *writer, bool sealed)
 	writer->start = writer->end;
 	writer->count = 0;
 	writer->state = (struct hint_state){0};
+}
+
+void hintwriter_own(struct hintwriter *writer, const struct owner *owner)
+{
+	if (writer->fd >= 0)
+		owner_apply(owner, writer->io, writer->fd);
 }
 
 void hintwriter_add(struct hintwriter *writer, const struct hint_entry *entry, uint32_t crc)

@@ -12,6 +12,7 @@
 
 #include "codec/hint.h"
 #include "disk/io.h"
+#include "disk/owner.h"
 
 struct hintwriter {
 	struct io *io;
@@ -29,6 +30,9 @@ struct hintwriter {
  * loaded, else begun anew (then `covered` is 0). */
 void hintwriter_init(struct hintwriter *writer, struct io *io, int dirfd, uint32_t id,
 		     uint64_t size, uint64_t covered);
+
+/* Give the file, if there is one, to the owner of its segment. */
+void hintwriter_own(struct hintwriter *writer, const struct owner *owner);
 
 /* Note a record; the next one must start at its end.  `crc` is its CRC field. */
 void hintwriter_add(struct hintwriter *writer, const struct hint_entry *entry, uint32_t crc);

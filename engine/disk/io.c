@@ -139,6 +139,26 @@ static int posix_flock(struct io *io, int fd, int operation)
 	return status(rc);
 }
 
+static int posix_own(struct io *io, int fd, uid_t uid, gid_t gid, mode_t mode)
+{
+	struct stat st;
+	int rc = posix_fstat(io, fd, &st);
+
+	if (rc < 0)
+		return rc;
+	/* each by itself: a process that may not give a file away may still choose among its
+	 * groups */
+	if (st.st_uid != uid && fchown(fd, uid, (gid_t)-1) < 0)
+		rc = -errno;
+	if (st.st_gid != gid && fchown(fd, (uid_t)-1, gid) < 0) {
+		rc = -errno;
+		mode &= ~(mode_t)S_IRWXG; /* meant for another group */
+	}
+	if ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+		rc = -errno;
+	return rc;
+}
+
 static int posix_list(struct io *io, int dirfd, io_name_fn *visit, void *context)
 {
 	struct dirent *entry;
@@ -211,6 +231,7 @@ struct io io_posix = {
 	.unlink = posix_unlink,
 	.mkdir = posix_mkdir,
 	.flock = posix_flock,
+	.own = posix_own,
 	.list = posix_list,
 	.allocate = posix_allocate,
 	.trim = posix_trim,

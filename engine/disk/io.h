@@ -33,6 +33,9 @@ struct io {
 	int (*unlink)(struct io *io, int dirfd, const char *name);
 	int (*mkdir)(struct io *io, int dirfd, const char *name, mode_t mode);
 	int (*flock)(struct io *io, int fd, int operation);
+	/* Give a file to that owner and group, as far as the process may, and set its mode.
+	 * NULL: it stays as it was made. */
+	int (*own)(struct io *io, int fd, uid_t uid, gid_t gid, mode_t mode);
 	int (*list)(struct io *io, int dirfd, io_name_fn *visit, void *context);
 	/* Allocate blocks for these bytes and leave the size as it is.  -EOPNOTSUPP where
 	 * the file system cannot.  NULL: none can. */

@@ -84,9 +84,10 @@ int segment_create(struct fdpool *pool, uint32_t id, struct dw_segment **ret)
 
 	segname_format(id, name);
 	int fd = pool->io->open(pool->io, pool->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-				0644);
+				OWNER_MODE_NEW);
 	if (fd < 0)
 		return fd;
+	owner_apply(&pool->owner, pool->io, fd);
 	int rc = adopt(pool, id, fd, true, &size, ret);
 	if (rc < 0)
 		(void)pool->io->unlink(pool->io, pool->dirfd, name); /* empty, and refused anyway */

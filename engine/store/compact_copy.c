@@ -74,7 +74,12 @@ static int begin_output(struct compaction *c)
 	segname_format(output->id, name);
 	segname_format_compact(output->id, temporary);
 	hintwriter_init(&output->hint, c->store->io, c->store->dirfd, output->id, 0, 0);
-	return atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary, 0644);
+	hintwriter_own(&output->hint, &c->store->pool.owner);
+	int rc = atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary,
+				 OWNER_MODE_NEW);
+	if (!rc)
+		owner_apply(&c->store->pool.owner, c->store->io, output->file.fd);
+	return rc;
 }
 
 /* The current output is complete: on disk, and its descriptor given back. */

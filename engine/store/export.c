@@ -239,10 +239,10 @@ static int is_own_directory(struct dw_store *store, int dirfd, const char *own)
 {
 	struct io *io = store->io;
 	struct stat there, here;
-	int fd = io->open(io, store->dirfd, own, O_PATH | O_DIRECTORY, 0);
+	int fd = io->open(io, store->dirfd, own, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 
 	if (fd < 0)
-		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
 	int rc = io->fstat(io, dirfd, &there);
 	if (!rc)
 		rc = io->fstat(io, fd, &here);

@@ -95,6 +95,7 @@ int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid
 			  true); /* without it removals may fail on a full disk, no more */
 	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, segment->id, hint->size,
 			hint->covered);
+	hintwriter_own(&log->hint, &log->pool->owner);
 	if (hint->covered < log->end)
 		catch_up(log);
 	return 0;
@@ -369,6 +370,7 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 	next.fd = log->fd;
 	log->ahead = next;
 	hintwriter_init(&log->hint, pool->io, pool->dirfd, id, 0, 0);
+	hintwriter_own(&log->hint, &pool->owner);
 	log->rotations++;
 	*ret = segment;
 	return 0;

@@ -20,7 +20,7 @@
 #include "store/replay.h"
 #include "store/store.h"
 
-enum { SNAPSHOT_TRIES = 1000 };
+enum { SNAPSHOT_TRIES = 1000, DIRECTORY_MODE = 0700 };
 
 static void close_fd(struct io *io, int fd)
 {
@@ -90,8 +90,9 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 	return 0;
 }
 
-/* Make the directory if asked to, durably. */
-static int make_directory(struct io *io, const char *path)
+/* Make the directory `path`, durably: else a crash could lose the store with all that was
+ * synced inside. */
+static int make_by_path(struct io *io, const char *path)
 {
 	char *parent = strdup(path);
 
@@ -101,9 +102,8 @@ static int make_directory(struct io *io, const char *path)
 	while (size > 1 && parent[size - 1] == '/')
 		parent[--size] = '\0';
 	char *slash = strrchr(parent, '/');
-	int rc = io->mkdir(io, AT_FDCWD, parent, 0700);
+	int rc = io->mkdir(io, AT_FDCWD, parent, DIRECTORY_MODE);
 	if (!rc) {
-		/* else a crash could lose the store with all that was synced inside */
 		const char *above = !slash ? "." : slash == parent ? "/" : parent;
 		if (slash)
 			*slash = '\0';
@@ -112,6 +112,17 @@ static int make_directory(struct io *io, const char *path)
 		close_fd(io, fd);
 	}
 	free(parent);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+/* The same for `name` in the directory of `above`. */
+static int make_below(const struct dw_store *above, const char *name)
+{
+	mode_t mode = owner_directory_mode(&above->pool.owner);
+	int rc = above->io->mkdir(above->io, above->dirfd, name, mode);
+
+	if (!rc)
+		rc = above->io->fsync(above->io, above->dirfd);
 	return rc == -EEXIST ? 0 : rc;
 }
 
@@ -144,6 +155,27 @@ static int take_lock(struct dw_store *store, uint32_t wait_ms)
 static bool is_gone(const struct dw_store *store, int rc)
 {
 	return rc == -ENOENT || (rc == -ESTALE && store->read_only);
+}
+
+/* New files are as the last segment is. */
+static int learn_owner(struct dw_store *store)
+{
+	struct dw_segment *last = segset_last(&store->segments);
+	struct stat st;
+	int fd = -1, rc = 0;
+
+	if (store->read_only)
+		return 0;
+	if (last && (rc = fd = segment_pin(last)) >= 0) {
+		rc = store->io->fstat(store->io, fd, &st);
+		segment_unpin(last);
+	}
+	if (rc < 0)
+		return rc;
+	if (last)
+		store->pool.owner = owner_of(&st);
+	owner_apply_lock(&store->pool.owner, store->io, store->lockfd);
+	return 0;
 }
 
 /* Open the segments of `ids`; `*sizes_ret` are their files' sizes, owned by the caller. */
@@ -207,6 +239,13 @@ static int open_all(struct dw_store *store, uint64_t **sizes_ret)
 
 	for (int i = 0; rc == -EAGAIN && i < SNAPSHOT_TRIES; i++)
 		rc = try_snapshot(store, sizes_ret);
+	if (rc)
+		return rc;
+	rc = learn_owner(store);
+	if (rc < 0) {
+		free(*sizes_ret);
+		*sizes_ret = NULL;
+	}
 	return rc;
 }
 
@@ -305,10 +344,12 @@ static int check_place(struct io *io, int dirfd, const struct dw_options *option
 	return options->read_only || options->must_exist ? -ENOENT : 0;
 }
 
-static int open_directory(struct io *io, const char *path, const struct dw_options *options,
-			  struct dw_store **ret)
+/* `path`, or if `above` is not NULL that name in its directory, where no link is followed. */
+static int open_directory(struct io *io, const struct dw_store *above, const char *path,
+			  const struct dw_options *options, struct dw_store **ret)
 {
-	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	int flags = O_RDONLY | O_DIRECTORY | (above ? O_NOFOLLOW : 0);
+	int dirfd = io->open(io, above ? above->dirfd : AT_FDCWD, path, flags, 0);
 
 	if (dirfd < 0)
 		return dirfd;
@@ -317,14 +358,17 @@ static int open_directory(struct io *io, const char *path, const struct dw_optio
 		close_fd(io, dirfd);
 		return rc;
 	}
-	return store_new(io, dirfd, options, ret);
+	rc = store_new(io, dirfd, options, ret);
+	if (!rc && above)
+		(*ret)->pool.owner = above->pool.owner;
+	return rc;
 }
 
 static int open_unread_once(struct io *io, const char *path, const struct dw_options *options,
 			    uint64_t **sizes_ret, struct dw_store **ret)
 {
 	struct dw_store *store = NULL;
-	int rc = open_directory(io, path, options, &store);
+	int rc = open_directory(io, NULL, path, options, &store);
 
 	if (rc < 0)
 		return rc;
@@ -349,14 +393,17 @@ int store_open_unread(struct io *io, const char *path, const struct dw_options *
 	return rc;
 }
 
-static int open_once(struct io *io, const char *path, const struct dw_options *options,
-		     struct dw_report *report_ret, struct dw_store **ret)
+static int open_once(struct io *io, const struct dw_store *above, const char *path,
+		     const struct dw_options *options, struct dw_report *report_ret,
+		     struct dw_store **ret)
 {
 	struct dw_store *store = NULL;
-	int rc = options->create && !options->read_only ? make_directory(io, path) : 0;
+	int rc = 0;
 
+	if (options->create && !options->read_only)
+		rc = above ? make_below(above, path) : make_by_path(io, path);
 	if (!rc)
-		rc = open_directory(io, path, options, &store);
+		rc = open_directory(io, above, path, options, &store);
 	if (rc)
 		return rc;
 	rc = open_locked(store, options, report_ret);
@@ -369,14 +416,21 @@ static int open_once(struct io *io, const char *path, const struct dw_options *o
 	return 0;
 }
 
-int store_open(struct io *io, const char *path, const struct dw_options *options,
-	       struct dw_report *report_ret, struct dw_store **ret)
+static int open_at(struct io *io, const struct dw_store *above, const char *path,
+		   const struct dw_options *options, struct dw_report *report_ret,
+		   struct dw_store **ret)
 {
 	int rc = -ESTALE;
 
 	for (int i = 0; rc == -ESTALE && i < (options->read_only ? SNAPSHOT_TRIES : 1); i++)
-		rc = open_once(io, path, options, report_ret, ret);
+		rc = open_once(io, above, path, options, report_ret, ret);
 	return rc;
+}
+
+int store_open(struct io *io, const char *path, const struct dw_options *options,
+	       struct dw_report *report_ret, struct dw_store **ret)
+{
+	return open_at(io, NULL, path, options, report_ret, ret);
 }
 
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
@@ -390,17 +444,14 @@ int dw_open(const char *path, const struct dw_options *options, struct dw_report
 int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret)
 {
-	char path[300];
 	bool writes = !above->read_only && !options->read_only;
+	struct dw_store *store = NULL;
 
+	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
 	if (writes && atomic_load(&above->log.first))
 		return -EBUSY;
-	/* by the descriptor: what the directory is called by now does not matter */
-	int size = snprintf(path, sizeof path, "/proc/self/fd/%d/%s", above->dirfd, name);
-	if (size < 0 || (size_t)size >= sizeof path)
-		return -ENAMETOOLONG;
-	struct dw_store *store;
-	int rc = store_open(above->io, path, options, report_ret, &store);
+	int rc = open_at(above->io, above, name, options, report_ret, &store);
 	if (rc < 0)
 		return rc;
 	if (writes) {

@@ -103,7 +103,9 @@ static int save_bytes(struct dw_store *store, uint32_t segment, int fd, uint64_t
 	if (rc < 0)
 		return rc;
 	(void)snprintf(temporary, sizeof temporary, "%s.tmp", name_ret); /* cannot be cut */
-	rc = atomicfile_init(&file, store->io, store->dirfd, name_ret, temporary, 0644);
+	rc = atomicfile_init(&file, store->io, store->dirfd, name_ret, temporary, OWNER_MODE_NEW);
+	if (!rc)
+		owner_apply(&store->pool.owner, store->io, file.fd);
 	if (!rc)
 		rc = copy_bytes(store->io, fd, offset, end, SPARSE_SIZE, true, &file);
 	if (!rc)

@@ -170,7 +170,11 @@ static int rewrite(struct repair *repair, uint32_t id, int fd, uint64_t size,
 	int rc = store->io->fstat(store->io, fd, &st);
 	if (!rc)
 		rc = atomicfile_init(&file, store->io, store->dirfd, name, temporary,
-				     st.st_mode & 0777);
+				     OWNER_MODE_NEW);
+	if (!rc) {
+		const struct owner owner = owner_of(&st);
+		owner_apply(&owner, store->io, file.fd);
+	}
 	if (!rc)
 		rc = copy_sound(store->io, fd, size, plan, &file);
 	if (!rc)

@@ -156,9 +156,11 @@ static int replay_rest(struct replay *replay, struct dw_segment *segment, int fd
 	struct scan scan;
 	int rc = scan_init(&scan, pool->io, fd, replay->hint.covered, file_size);
 
-	if (completes)
+	if (completes) {
 		hintwriter_init(&writer, pool->io, pool->dirfd, segment->id, replay->hint.size,
 				replay->hint.covered);
+		hintwriter_own(&writer, &pool->owner);
+	}
 	if (!rc)
 		rc = replay_records(replay, segment, &scan, last, completes ? &writer : NULL);
 	if (completes)

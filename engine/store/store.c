@@ -451,6 +451,17 @@ void dw_get_stats(struct dw_store *store, struct dw_stats *ret)
 	*ret = stats;
 }
 
+bool dw_others_can_read(const struct dw_store *store)
+{
+	const struct owner *owner = &store->pool.owner;
+	struct stat st;
+
+	if (!owner->known || store->io->fstat(store->io, store->dirfd, &st) < 0)
+		return false;
+	/* each class needs to pass the directory and to read the file */
+	return owner->mode & (st.st_mode << 2) & (S_IRGRP | S_IROTH);
+}
+
 int dw_directory_fd(const struct dw_store *store)
 {
 	return store->dirfd;

@@ -77,6 +77,14 @@ static int dir_of(const struct memio *mem, int dirfd)
 	return -mem->fds[dirfd] - 1;
 }
 
+static int path_at(const struct memio *mem, int dirfd, const char *name, char ret[MEMIO_NAME])
+{
+	const char *above = dirfd == AT_FDCWD ? "" : mem->dirs[dir_of(mem, dirfd)];
+	int size = snprintf(ret, MEMIO_NAME, "%s/%s", above, name);
+
+	return size < MEMIO_NAME ? 0 : -ENAMETOOLONG;
+}
+
 static struct memio_file *file_of(struct memio *mem, int fd)
 {
 	FUZZ_CHECK(fd >= 0 && fd < MEMIO_FDS && mem->fds[fd] > 0);
@@ -134,12 +142,14 @@ static int open_file(struct memio *mem, int dir, const char *name, int flags)
 static int mem_open(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
 {
 	struct memio *mem = enter(io);
+	char path[MEMIO_NAME];
 	int rc;
 
 	(void)mode;
-	if (dirfd == AT_FDCWD) {
-		FUZZ_CHECK(flags & O_DIRECTORY);
-		rc = find_dir(mem, name);
+	FUZZ_CHECK(dirfd != AT_FDCWD || flags & O_DIRECTORY);
+	if (flags & O_DIRECTORY) {
+		rc = path_at(mem, dirfd, name, path);
+		rc = rc < 0 ? rc : find_dir(mem, path);
 		rc = rc < 0 ? rc : new_fd(mem, -rc - 1);
 	} else {
 		rc = open_file(mem, dir_of(mem, dirfd), name, flags);
@@ -269,16 +279,17 @@ static int mem_unlink(struct io *io, int dirfd, const char *name)
 static int mem_mkdir(struct io *io, int dirfd, const char *name, mode_t mode)
 {
 	struct memio *mem = enter(io);
-	int rc = 0;
+	char path[MEMIO_NAME];
+	int rc;
 
 	(void)mode;
-	FUZZ_CHECK(dirfd == AT_FDCWD);
-	if (find_dir(mem, name) >= 0)
+	rc = path_at(mem, dirfd, name, path);
+	if (!rc && find_dir(mem, path) >= 0)
 		rc = -EEXIST;
-	else if (mem->dir_count == MEMIO_DIRS || strlen(name) >= MEMIO_NAME)
+	else if (!rc && mem->dir_count == MEMIO_DIRS)
 		rc = -ENOSPC;
-	else
-		(void)snprintf(mem->dirs[mem->dir_count++], MEMIO_NAME, "%s", name);
+	else if (!rc)
+		rc = clean_path(path, mem->dirs[mem->dir_count++]);
 	return (int)leave(mem, rc);
 }
 

@@ -467,4 +467,53 @@ test_attr_setgid_and_setuid()
 	unmount_store
 }
 
+# A link in the place of the attributes is not followed: nothing is made or deleted behind it.
+test_attr_link()
+{
+	mkdir "$W/victim"
+	"$DATAWAL" put "$W/victim" --key fother --file /etc/hostname
+	echo precious > "$W/victim/00000007.dwal.compact"
+	(cd "$W/victim" && find . -printf '%P %s %T@ %C@\n' | sort) > before
+	"$DATAWAL" put "$S" --key a one
+	ln -s "$W/victim" "$S/.attr"
+	mount_store -o log="$W/messages"
+	grep "'.attr' inside the store is no directory (a link is not followed)" "$W/messages"
+	[ "$(cat "$M/a")" = one ]
+	fails chmod 600 "$M/a"
+	echo two > "$M/b"
+	unmount_store
+	(cd "$W/victim" && find . -printf '%P %s %T@ %C@\n' | sort) | cmp - before
+	[ "$("$DATAWAL" get "$S" --key b)" = two ]
+}
+
+# What the mount refuses to another user he does not find in the store either.
+test_attr_private_store()
+{
+	need_root
+	chmod 755 "$W" "$S"
+	mount_others -o log="$W/messages"
+	echo secret > "$M/a"
+	chmod 600 "$M/a"
+	fails as_user cat "$M/a"
+	fails as_user "$DATAWAL" get "$S" --key a
+	grep "Permission denied" "$W/stderr"
+	[ -z "$(find "$S" -type f -perm /077)" ]
+	fails as_user flock -n "$S/.lock" true
+	unmount_store
+	fails grep "other users" "$W/messages"
+	# of a store that others may read already, the owner's choice counts, and is told once
+	chmod 644 "$S/00000001.dwal"
+	mount_others -o log="$W/messages"
+	echo more > "$M/b"
+	fails grep "other users" "$W/messages"
+	chmod 600 "$M/a" "$M/b"
+	chmod 640 "$M/b"
+	mkdir -m 700 "$M/d"
+	echo rotate > "$M/.datawal/control"
+	[ "$(grep -c "other users may read the store's files" "$W/messages")" = 1 ]
+	unmount_store
+	[ "$(stat -c %a "$S/00000002.dwal")" = 644 ]
+	[ "$(stat -c %a "$S/.lock")" = 600 ]
+}
+
 run_tests "$@"
