@@ -378,6 +378,11 @@ uint32_t node_child_seek(const struct node *dir, uint64_t cookie)
 	return dir->children ? children_seek(dir->children, cookie + 1) : 0;
 }
 
+uint64_t node_last_cookie(const struct node *dir)
+{
+	return dir->children ? dir->children->next_cookie - 1 : COOKIE_PARENT;
+}
+
 struct node *node_child_at(const struct node *dir, uint32_t *at)
 {
 	return dir->children ? children_at(dir->children, at) : NULL;

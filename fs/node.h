@@ -154,6 +154,8 @@ void node_set_logged(struct node *node, bool logged);
  * behind such a place, which `*at` becomes.  NULL: no more. */
 uint32_t node_child_seek(const struct node *dir, uint64_t cookie);
 struct node *node_child_at(const struct node *dir, uint32_t *at);
+/* The highest cookie there is or was by now. */
+uint64_t node_last_cookie(const struct node *dir);
 
 /* Cookies 1 and 2 are those of "." and "..". */
 enum { COOKIE_SELF = 1, COOKIE_PARENT = 2 };

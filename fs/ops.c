@@ -258,7 +258,20 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 	return 0;
 }
 
-static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
+/* A listing ends where the directory ended when it began: by opendir(3) or rewinddir(3), each
+ * of which the kernel shows by a first look at offset 0. */
+static int begin_listing(fuse_req_t req, fuse_ino_t ino, struct open_dir *dir)
+{
+	uint64_t end = 0;
+	int rc = volume_listing_end(volume_of(req), node_of(req, ino), &end);
+
+	if (!rc)
+		atomic_store(&dir->end, end);
+	return rc;
+}
+
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct open_dir *dir,
+		 bool plus)
 {
 	struct views *views = mount_of(req)->views;
 	struct listing l = {.req = req, .buf = malloc(size), .size = size, .plus = plus};
@@ -270,8 +283,10 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 		reply_err(req, -ENOMEM);
 		return;
 	}
-	int rc = volume_readdir(volume_of(req), node_of(req, ino), (uint64_t)offset,
-				plus && l.known, add_entry, &l);
+	int rc = offset ? 0 : begin_listing(req, ino, dir);
+	if (!rc)
+		rc = volume_readdir(volume_of(req), node_of(req, ino), (uint64_t)offset,
+				    atomic_load(&dir->end), plus && l.known, add_entry, &l);
 	if (rc < 0)
 		reply_err(req, rc);
 	else
@@ -279,34 +294,26 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 	free(l.buf);
 }
 
-static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)fuse_reply_open(req, fi); /* nothing is held for it */
-}
-
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi)
 {
-	(void)fi;
 	if (ino == CONTROL_SNAPSHOTS)
-		snapshots_op_readdir(req, size, offset, false);
+		snapshots_op_readdir(req, size, offset, open_dir_of(fi), false);
 	else if (control_owns(ino))
 		control_op_readdir(req, size, offset, false);
 	else
-		list(req, ino, size, offset, false);
+		list(req, ino, size, offset, open_dir_of(fi), false);
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			   struct fuse_file_info *fi)
 {
-	(void)fi;
 	if (ino == CONTROL_SNAPSHOTS)
-		snapshots_op_readdir(req, size, offset, true);
+		snapshots_op_readdir(req, size, offset, open_dir_of(fi), true);
 	else if (control_owns(ino))
 		control_op_readdir(req, size, offset, true);
 	else
-		list(req, ino, size, offset, true);
+		list(req, ino, size, offset, open_dir_of(fi), true);
 }
 
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -489,7 +496,6 @@ const struct fuse_lowlevel_ops ops_table = {
 	.flush = op_flush,
 	.release = op_release,
 	.fsync = op_fsync,
-	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.fsyncdir = op_fsyncdir,

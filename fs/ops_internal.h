@@ -19,6 +19,17 @@ static inline double attr_seconds(const struct stat *st)
 	return S_ISREG(st->st_mode) && st->st_mode & (S_ISUID | S_ISGID) ? 0 : KEEP_SECONDS;
 }
 
+/* An open directory: what `fh` of its requests is. */
+struct open_dir {
+	struct view *view;        /* in which the listing goes on; NULL: that of the node */
+	atomic_uint_fast64_t end; /* of the listing, as of its start */
+};
+
+static inline struct open_dir *open_dir_of(const struct fuse_file_info *fi)
+{
+	return (struct open_dir *)(uintptr_t)fi->fh;
+}
+
 /* The volume that this thread's request is about: set before it gets to ops_table,
  * which is told no more than the session. */
 extern _Thread_local struct volume *ops_volume;
@@ -91,6 +102,7 @@ void control_op_write(fuse_req_t req, const char *buf, size_t size, struct fuse_
 void snapshots_op_lookup(fuse_req_t req, const char *name);
 void snapshots_op_mkdir(fuse_req_t req, const char *name);
 void snapshots_op_rmdir(fuse_req_t req, const char *name);
-void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus);
+void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, struct open_dir *dir,
+			  bool plus);
 
 #endif

@@ -64,7 +64,8 @@ void snapshots_op_rmdir(fuse_req_t req, const char *name)
 /* A place in the listing: 1 and 2 behind the dots, then 2 more than the snapshot's serial. */
 enum { DOTS = 2 };
 
-static bool next_entry(fuse_req_t req, off_t offset, struct snapshot_entry *ret, off_t *next_ret)
+static bool next_entry(fuse_req_t req, off_t offset, uint64_t end, struct snapshot_entry *ret,
+		       off_t *next_ret)
 {
 	if (offset < DOTS) {
 		*ret = (struct snapshot_entry){.ino = offset ? CONTROL_DIR : CONTROL_SNAPSHOTS,
@@ -73,13 +74,15 @@ static bool next_entry(fuse_req_t req, off_t offset, struct snapshot_entry *ret,
 		*next_ret = offset + 1;
 		return true;
 	}
-	if (snapshots_next(mount_of(req)->views, (uint64_t)offset - DOTS, ret) < 0)
+	if (snapshots_next(mount_of(req)->views, (uint64_t)offset - DOTS, ret) < 0 ||
+	    ret->serial > end)
 		return false;
 	*next_ret = (off_t)ret->serial + DOTS;
 	return true;
 }
 
-void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
+void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, struct open_dir *dir,
+			  bool plus)
 {
 	char *buf = malloc(size);
 	struct snapshot_entry entry;
@@ -89,7 +92,9 @@ void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, bool plus)
 		reply_err(req, -ENOMEM);
 		return;
 	}
-	while (next_entry(req, offset, &entry, &offset)) {
+	if (!offset)
+		atomic_store(&dir->end, snapshots_last(mount_of(req)->views));
+	while (next_entry(req, offset, atomic_load(&dir->end), &entry, &offset)) {
 		/* an id of 0: the name only, nothing to be counted or kept */
 		const struct fuse_entry_param param = {
 			.attr = {.st_ino = entry.ino, .st_mode = S_IFDIR},

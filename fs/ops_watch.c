@@ -9,6 +9,7 @@
  * (a command of the control file) counts with the time that it took to start it.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -148,42 +149,42 @@ static void watch_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_
 
 /* --- directories: a listing of the root goes on in the volume that it began in --- */
 
-static struct view *view_of(const info *fi)
+static void close_dir(struct views *views, struct open_dir *dir)
 {
-	return (struct view *)(uintptr_t)fi->fh;
+	if (dir->view)
+		views_drop(views, dir->view);
+	free(dir);
 }
 
-static void watch_opendir(fuse_req_t req, fuse_ino_t ino, info *fi)
+static void open_dir(fuse_req_t req, fuse_ino_t ino, info *fi)
 {
 	const struct watch watch = watch_begin(req, METRIC_OPENDIR, ino, NULL);
-	bool kept = views_may_change(watch.mount->views) && !control_owns(ino);
+	struct open_dir *dir = calloc(1, sizeof *dir);
+	bool kept = dir && views_may_change(watch.mount->views) && !control_owns(ino);
 
 	if (kept)
-		fi->fh = (uintptr_t)watch.view;
-	/* an answer that is lost keeps the view till unmount */
-	ops_table.opendir(req, ino, fi);
+		dir->view = watch.view;
+	fi->fh = (uintptr_t)dir;
+	if (!dir)
+		reply_err(req, -ENOMEM);
+	else if (fuse_reply_open(req, fi) == -ENOENT)
+		close_dir(watch.mount->views, dir); /* nobody got it */
 	watch_end(&watch, !kept);
 }
 
-static void watch_releasedir(fuse_req_t req, fuse_ino_t ino, info *fi)
+static void release_dir(fuse_req_t req, fuse_ino_t ino, info *fi)
 {
-	struct views *views = mount_of(req)->views;
-
-	if (views_may_change(views) && view_of(fi))
-		views_drop(views, view_of(fi));
-	if (ops_table.releasedir)
-		ops_table.releasedir(req, ino, fi);
-	else
-		(void)fuse_reply_err(req, 0); /* nothing is held for it */
+	(void)ino;
+	close_dir(mount_of(req)->views, open_dir_of(fi));
+	(void)fuse_reply_err(req, 0); /* nothing is held for it */
 }
 
 #define WATCH_LISTING(name)                                                                        \
 	static void watch_##name(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,        \
 				 info *fi)                                                         \
 	{                                                                                          \
-		bool kept = views_may_change(mount_of(req)->views) && view_of(fi);                 \
-		const struct watch watch =                                                         \
-			watch_begin(req, METRIC_READDIR, ino, kept ? view_of(fi) : NULL);          \
+		struct view *kept = open_dir_of(fi)->view;                                         \
+		const struct watch watch = watch_begin(req, METRIC_READDIR, ino, kept);            \
 		ops_table.name(req, ino, size, offset, fi);                                        \
 		watch_end(&watch, !kept);                                                          \
 	}
@@ -252,7 +253,6 @@ const struct fuse_lowlevel_ops *ops_table_watched(void)
 	TAKE(flush);
 	TAKE(release);
 	TAKE(fsync);
-	TAKE(opendir);
 	TAKE(readdir);
 	TAKE(readdirplus);
 	TAKE(fsyncdir);
@@ -266,7 +266,8 @@ const struct fuse_lowlevel_ops *ops_table_watched(void)
 	TAKE(lseek);
 	TAKE(copy_file_range);
 	table.forget_multi = watch_forget_multi;
-	table.releasedir = watch_releasedir;
+	table.opendir = open_dir;
+	table.releasedir = release_dir;
 	table.ioctl = answer_ioctl;
 	return &table;
 }
@@ -292,7 +293,7 @@ void ops_forget_volume(void *mount_arg, struct volume *old)
 	struct mount *mount = mount_arg;
 
 	/* all else hangs on these names, and goes with them or stays with who uses it */
-	(void)volume_readdir(old, volume_root(old), 0, false, forget_name, mount);
+	(void)volume_readdir(old, volume_root(old), 0, UINT64_MAX, false, forget_name, mount);
 	(void)fuse_lowlevel_notify_inval_inode(mount->session, FUSE_ROOT_ID, 0, 0);
 }
 

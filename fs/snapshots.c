@@ -114,6 +114,14 @@ int snapshots_next(struct views *views, uint64_t serial, struct snapshot_entry *
 	return found ? 0 : -ENOENT;
 }
 
+uint64_t snapshots_last(struct views *views)
+{
+	(void)pthread_mutex_lock(&views->lock);
+	uint64_t last = views->snapshots;
+	(void)pthread_mutex_unlock(&views->lock);
+	return last;
+}
+
 size_t snapshots_count(struct views *views)
 {
 	size_t count = 0;

@@ -28,6 +28,8 @@ struct snapshot_entry {
 
 /* The oldest that is younger than `serial` (0: of all).  -ENOENT: there is none. */
 int snapshots_next(struct views *views, uint64_t serial, struct snapshot_entry *ret);
+/* The serial of the youngest that there is or was; 0: there was none. */
+uint64_t snapshots_last(struct views *views);
 size_t snapshots_count(struct views *views);
 
 #endif

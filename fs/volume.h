@@ -129,10 +129,15 @@ void volume_visit_below(struct volume *volume, struct node *parent, const char *
 typedef int volume_dirent_fn(void *context, const char *name, struct node *node,
 			     const struct stat *st, uint64_t next);
 
-/* Call `visit` for each entry behind `offset` (0: from the start) until it declines.
+/* Where a directory ends by now: what is given a name in it later comes behind.  A file that is
+ * renamed within its directory keeps its place. */
+int volume_listing_end(struct volume *volume, struct node *dir, uint64_t *ret);
+
+/* Call `visit` for each entry behind `offset` (0: from the start), up to `end`
+ * (UINT64_MAX: however many), until it declines.
  * With `counted` each node taken is counted for the caller. */
-int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, bool counted,
-		   volume_dirent_fn *visit, void *context);
+int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, uint64_t end,
+		   bool counted, volume_dirent_fn *visit, void *context);
 
 /* --- attributes ---
  *

@@ -266,8 +266,21 @@ static int visit_dots(struct volume *volume, struct node *dir, uint64_t offset,
 	return rc;
 }
 
-int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, bool counted,
-		   volume_dirent_fn *visit, void *context)
+int volume_listing_end(struct volume *volume, struct node *dir, uint64_t *ret)
+{
+	if (!node_is_dir(dir))
+		return -ENOTDIR;
+	int rc = volume_need_names(volume);
+	if (rc < 0)
+		return rc;
+	(void)pthread_rwlock_rdlock(&volume->names);
+	*ret = node_last_cookie(dir);
+	unlock_names(volume);
+	return 0;
+}
+
+int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, uint64_t end,
+		   bool counted, volume_dirent_fn *visit, void *context)
 {
 	char name[NAME_SIZE_MAX + 1];
 	struct stat st;
@@ -283,7 +296,7 @@ int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, boo
 		offset = COOKIE_PARENT;
 	for (uint32_t at = node_child_seek(dir, offset); !rc; at++) {
 		struct node *node = node_child_at(dir, &at);
-		if (!node)
+		if (!node || node->cookie > end)
 			break;
 		memcpy(name, node->key->name, node->name_size);
 		name[node->name_size] = '\0';

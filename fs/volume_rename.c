@@ -61,7 +61,9 @@ static int new_key(struct renaming *r, struct key *ret)
 	return key_of_child(r->new_parent, component, node_is_dir(r->node), ret);
 }
 
-/* Put the node where the target was, or behind all others. */
+/* Put the node where the target was; else it keeps its place in the directory, so that whoever
+ * lists that and renames what he finds finds each file once; or goes behind all others of
+ * another one. */
 static int move_in_tree(struct renaming *r)
 {
 	struct tree *tree = &r->volume->tree;
@@ -72,7 +74,7 @@ static int move_in_tree(struct renaming *r)
 	if (!target) {
 		const struct dw_bytes component = {r->component.text, r->component.size};
 		rc = tree_move(tree, r->node, r->new_parent, r->new_name, strlen(r->new_name),
-			       &component, 0);
+			       &component, r->parent == r->new_parent ? r->node->cookie : 0);
 	} else {
 		struct dw_bytes component = node_component(target);
 		uint64_t cookie = target->cookie;

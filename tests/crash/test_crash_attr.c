@@ -83,7 +83,7 @@ static void describe_one(struct listing *l, const char *path)
 	if (!S_ISDIR(st.st_mode))
 		return;
 	(void)snprintf(l->path, sizeof l->path, "%s", path);
-	CHECK_EQ(volume_readdir(l->volume, node, 0, false, note, l), 0);
+	CHECK_EQ(volume_readdir(l->volume, node, 0, UINT64_MAX, false, note, l), 0);
 }
 
 static struct lines describe(struct volume *v)

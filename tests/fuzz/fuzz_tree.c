@@ -131,7 +131,8 @@ static void check_tree(struct world *w)
 	while (w->pending_count) {
 		struct node *dir = w->pending[--w->pending_count];
 		listing = (struct listing){0};
-		FUZZ_CHECK(!volume_readdir(w->volume, dir, 0, false, add_entry, &listing));
+		FUZZ_CHECK(
+			!volume_readdir(w->volume, dir, 0, UINT64_MAX, false, add_entry, &listing));
 		for (size_t i = 0; i < listing.count; i++)
 			check_entry(w, dir, &listing.items[i]);
 		free(listing.items);

@@ -136,6 +136,55 @@ test_mount_listing_while_removing()
 	unmount_store
 }
 
+# list_and DIR ACTION: read DIR entry by entry, doing the action for each; then again from its start.
+# What each reading found, counted: entries, and different ones.
+list_and()
+{
+	timeout 60 perl -e '
+		my ($dir, $action, $n) = (@ARGV, 0);
+		opendir(my $d, $dir) or die;
+		my $read = sub {
+			my (%seen, $count);
+			while (defined(my $name = readdir($d))) {
+				next if $name =~ /^\.\.?$/;
+				$count++;
+				$seen{$name =~ s/\.x*$//r}++;
+				$_ = "$dir/$name";
+				eval $action;
+				die $@ if $@;
+			}
+			print "$count ", scalar(keys %seen), "\n";
+		};
+		$read->();
+		rewinddir($d);
+		$action = "";
+		$read->()' "$1" "$2"
+}
+
+test_mount_listing_while_renaming()
+{
+	mount_store
+	mkdir "$M/d" "$M/e"
+	(cd "$M/d" && seq 1 1000 | xargs touch)
+	(cd "$M/e" && seq 1001 2000 | xargs touch)
+	# each once, and the listing ends
+	list_and "$M/d" 'rename($_, "$_.x") or die' > "$W/renamed"
+	diff - "$W/renamed" <<< $'1000 1000\n1000 1000'
+	# what comes meanwhile is behind the end, and there from the start on
+	list_and "$M/d" '++$n; open(my $f, ">", "$dir/new$n") or die' > "$W/created"
+	diff - "$W/created" <<< $'1000 1000\n2000 2000'
+	list_and "$M/d" '++$n; !-e "$dir/../e/" . (1000 + $n) or rename("$dir/../e/" . (1000 + $n), "$dir/moved$n") or die' > "$W/moved"
+	diff - "$W/moved" <<< $'2000 2000\n3000 3000'
+	mkdir "$M/f"
+	touch "$M/f/a"
+	list_and "$M/f" '++$n; mkdir("$dir/d$n") or die' > "$W/dirs"
+	diff - "$W/dirs" <<< $'1 1\n2 2'
+	mkdir "$M/.datawal/snapshots/s"
+	list_and "$M/.datawal/snapshots" '++$n; mkdir("$dir/s$n") or die' > "$W/snapshots"
+	diff - "$W/snapshots" <<< $'1 1\n2 2'
+	unmount_store
+}
+
 test_mount_odd_names()
 {
 	mount_store
@@ -240,7 +289,7 @@ test_mount_full_disk()
 	umount "$W/disk"
 }
 
-export -f lost_values lost_after
+export -f list_and lost_values lost_after
 
 # A daemon that may not write large files: an error for the one file, by close, by msync, by the
 # timer and at the end; the signal that comes with it (SIGXFSZ) ends nothing.

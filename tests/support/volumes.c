@@ -269,7 +269,7 @@ char *volumes_list(struct volume *volume, const char *path)
 	struct node *dir = volumes_find(volume, path);
 
 	CHECK(dir != NULL);
-	CHECK_EQ(volume_readdir(volume, dir, 0, false, add_name, &l), 0);
+	CHECK_EQ(volume_readdir(volume, dir, 0, UINT64_MAX, false, add_name, &l), 0);
 	if (l.count)
 		qsort(l.names, l.count, sizeof *l.names, by_bytes);
 	char *text = malloc(l.size + 1), *at = text;

@@ -107,8 +107,8 @@ void world_check_listing(struct world *w, const char *dir, unsigned step)
 		want += paths_is_child(w->paths.items[i].path, dir);
 	while (!l.left) {
 		l.left = step;
-		CHECK_EQ(volume_readdir(w->volume, volumes_find(w->volume, dir), l.offset, false,
-					take, &l),
+		CHECK_EQ(volume_readdir(w->volume, volumes_find(w->volume, dir), l.offset,
+					UINT64_MAX, false, take, &l),
 			 0);
 	}
 	CHECK_EQ(l.count, want);

@@ -361,18 +361,58 @@ static void test_readdir_removing(void)
 	}
 	while (!l.left) { /* a listing that ends early has taken less than it may */
 		l.left = 13;
-		CHECK_EQ(volume_readdir(v, volume_root(v), l.offset, true, take, &l), 0);
+		CHECK_EQ(volume_readdir(v, volume_root(v), l.offset, UINT64_MAX, true, take, &l),
+			 0);
 		remove_seen(v, &l, gone);
 	}
 	CHECK_EQ(l.count, NAMES);
 	unsigned stayed = 0;
 	l = (struct listing){.left = UINT32_MAX};
-	CHECK_EQ(volume_readdir(v, volume_root(v), 0, false, take, &l), 0);
+	CHECK_EQ(volume_readdir(v, volume_root(v), 0, UINT64_MAX, false, take, &l), 0);
 	for (int i = 0; i < NAMES; i++) {
 		CHECK_EQ(l.seen[i], i % STAY_EVERY == 0);
 		stayed += l.seen[i];
 	}
 	CHECK_EQ(l.count, stayed);
+	volumes_unmount(v);
+}
+
+/* A directory whose names change while it is listed: what stays in it shows once, what comes
+ * is behind the end. */
+static void test_readdir_end(void)
+{
+	struct volume *v = volumes_mount(stores_dir());
+	struct listing l = {.offset = 0};
+	uint64_t end = 0, later = 0;
+	char name[16], other[16];
+
+	CHECK_EQ(volumes_mkdir(v, "e"), 0);
+	for (int i = 0; i < NAMES; i++) {
+		(void)snprintf(name, sizeof name, "%d", i);
+		CHECK_EQ(volumes_create(v, name), 0);
+	}
+	CHECK_EQ(volumes_unlink(v, "0"), 0);
+	CHECK_EQ(volume_listing_end(v, volume_root(v), &end), 0);
+	while (!l.left) {
+		l.left = 13;
+		CHECK_EQ(volume_readdir(v, volume_root(v), l.offset, end, false, take, &l), 0);
+		/* one that was not listed yet, perhaps, and one that is new */
+		unsigned next = l.count + 20;
+		(void)snprintf(name, sizeof name, "%u", next);
+		(void)snprintf(other, sizeof other, "%ub", next);
+		if (volumes_find(v, name))
+			CHECK_EQ(volumes_rename(v, name, other, 0), 0);
+		(void)snprintf(name, sizeof name, "new%u", next);
+		CHECK_EQ(volumes_create(v, name), 0);
+		(void)snprintf(other, sizeof other, "e/%u", next);
+		CHECK_EQ(volumes_create(v, other), 0);
+		(void)snprintf(name, sizeof name, "from%u", next);
+		CHECK_EQ(volumes_rename(v, other, name, 0), 0);
+	}
+	CHECK_EQ(l.count, NAMES); /* "e", and all but "0" */
+	CHECK_EQ(volume_listing_end(v, volume_root(v), &later), 0);
+	CHECK(later > end);
+	CHECK_EQ(volume_listing_end(v, volumes_find(v, "1"), &later), -ENOTDIR);
 	volumes_unmount(v);
 }
 
@@ -391,6 +431,7 @@ int main(int argc, char **argv)
 		{"volume_read_only", test_read_only},
 		{"volume_statfs", test_statfs},
 		{"volume_readdir_removing", test_readdir_removing},
+		{"volume_readdir_end", test_readdir_end},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
