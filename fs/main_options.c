@@ -41,6 +41,7 @@ static const struct fuse_opt option_spec[] = {
 	OPTION("--unmount", unmount, 1),
 	OPTION("fsname=%s", fsname, 0),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
+	FUSE_OPT_KEY("-r", KEY_READ_ONLY),
 	FUSE_OPT_KEY("remount", KEY_REMOUNT),
 	/* libfuse would take these, which do not go with what is decided here */
 	FUSE_OPT_KEY("max_idle_threads=", KEY_REFUSED),
@@ -81,6 +82,18 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_END,
 };
 
+/* Whether libfuse takes an option that begins with a dash. */
+static bool is_known(const char *option)
+{
+	static const char *const known[] = {"-h",      "--help", "-V", "--version", "-d",
+					    "--debug", "-f",     "-s", "-n"};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(known[i], option))
+			return true;
+	return false;
+}
+
 static int on_option(void *data, const char *arg, int key, struct fuse_args *outargs)
 {
 	struct settings *settings = data;
@@ -91,7 +104,7 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *out
 	switch (key) {
 	case KEY_READ_ONLY:
 		settings->read_only = 1;
-		remount_note(settings, arg);
+		remount_note(settings, "ro");
 		return 0;
 	case KEY_REMOUNT: settings->remount = 1; return 0;
 	case KEY_REFUSED:
@@ -104,6 +117,11 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *out
 		settings->store = strdup(arg);
 		return settings->store ? 0 : -1;
 	case FUSE_OPT_KEY_OPT:
+		/* libfuse would name it as well, but only after a store and a mount point */
+		if (*arg == '-' && !is_known(arg)) {
+			(void)fail("'%s' is no option; see 'datawalfs --help'%s", arg, "");
+			return -1;
+		}
 		remount_note(settings, arg);
 		return strncmp(arg, "x-", 2) && strncmp(arg, "X-", 2);
 	default: return 1;
@@ -201,7 +219,9 @@ int options_parse(struct fuse_args *args, struct settings *settings, struct fuse
 		printf("datawalfs %s\nFUSE library version %s\n", DATAWALFS_VERSION,
 		       fuse_pkgversion());
 	if (*done_ret)
-		return 0;
+		return fflush(stdout) || ferror(stdout)
+			       ? fail("writing to stdout: %s%s", strerror(errno), "")
+			       : 0;
 	int rc = check(settings, opts);
 	return rc ? rc : set_defaults(settings);
 }

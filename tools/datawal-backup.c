@@ -103,7 +103,7 @@ static int parse(int argc, char **argv, struct backup *backup, const char **moun
 		case OPTION_CONTROL: backup->control = optarg; break;
 		case 'h': print_help(); return -1;
 		case 'V': (void)printf("datawal-backup %s\n", DATAWALFS_VERSION); return -1;
-		default: return fail("see --help");
+		default: return fail("see 'datawal-backup --help'"); /* getopt named it */
 		}
 	if (argc - optind < 3 || strcmp(argv[optind + 1], "--"))
 		return fail("usage: datawal-backup [options] MOUNT -- COMMAND [ARGUMENT...]");
@@ -303,6 +303,8 @@ int main(int argc, char **argv)
 	const char *mount = NULL;
 	int rc = parse(argc, argv, &backup, &mount);
 
+	if (rc < 0 && (fflush(stdout) || ferror(stdout)))
+		return fail("writing to stdout: %s", strerror(errno));
 	if (rc)
 		return rc < 0 ? 0 : rc;
 	rc = find_directory(&backup, mount);

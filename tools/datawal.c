@@ -22,9 +22,11 @@ static void print_help(void)
 	for (const struct command *command = commands; command->name; command++)
 		printf("    %-8s %s\n", command->name, command->summary);
 	puts("\n"
+	     "'datawal help COMMAND' tells more of one.\n"
+	     "\n"
 	     "Options, before or behind the command:\n"
 	     "    --json               JSON, an object a line\n"
-	     "    -q, --quiet          no progress on the terminal\n"
+	     "    -q, --quiet          no progress on the terminal, no summary\n"
 	     "    -h, --help           print this, or what a command does and takes\n"
 	     "    -V, --version        print the version\n"
 	     "\n"
@@ -66,11 +68,19 @@ static int parse_global(struct args *args, int argc, char **argv)
 	}
 	if (optind == argc)
 		return fail(args, STATUS_USER, "give a command; see 'datawal --help'");
+	bool help = !strcmp(argv[optind], "help");
+	if (help && optind + 1 == argc) {
+		print_help();
+		return STATUS_OK;
+	}
+	optind += help;
 	args->command = find_command(argv[optind]);
 	if (!args->command)
 		return fail(args, STATUS_USER, "'%s' is no command; see 'datawal --help'",
 			    argv[optind]);
-	return -1;
+	if (help)
+		args_print_help(args->command);
+	return help ? STATUS_OK : -1;
 }
 
 static void raise_limits(void)
@@ -95,7 +105,8 @@ int main(int argc, char **argv)
 		raise_limits();
 		status = args.command->run(&args);
 	}
-	if ((fflush(stdout) || ferror(stdout)) && status != STATUS_HARD)
+	/* a failure was told already, perhaps this one */
+	if ((fflush(stdout) || ferror(stdout)) && (!status || status == STATUS_SOFT))
 		return fail(&args, STATUS_USER, "writing to stdout: %s", strerror(errno));
 	return status;
 }

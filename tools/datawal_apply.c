@@ -276,6 +276,16 @@ static void show(const struct apply *apply)
 	json_end();
 }
 
+/* For people, and not on stdout, where scripts expect nothing. */
+static void summarize(const struct apply *apply)
+{
+	(void)fail(apply->args, 0,
+		   "done: %llu lines: %llu puts, %llu deletes, %llu raws, %llu rotates, %llu syncs",
+		   (unsigned long long)apply->lines.line, (unsigned long long)apply->puts,
+		   (unsigned long long)apply->deletes, (unsigned long long)apply->raws,
+		   (unsigned long long)apply->rotates, (unsigned long long)apply->syncs);
+}
+
 static int run(struct args *args, line_fn *line)
 {
 	struct apply *apply = calloc(1, sizeof *apply);
@@ -293,6 +303,8 @@ static int run(struct args *args, line_fn *line)
 	status = close_writer(args, apply->store, status);
 	if (!status && args->json)
 		show(apply);
+	else if (!status && !args->quiet)
+		summarize(apply);
 	jsonl_release(&apply->lines);
 	free(apply);
 	return status;

@@ -65,7 +65,8 @@ static const struct known {
 	 "    --force              also where a file, or a directory with files, is there"},
 	{"yes", NULL, ID_YES, TAKES_YES, "    --yes                do it, do not only tell"},
 	{"json", NULL, ID_JSON, GLOBAL, "    --json               JSON, an object a line"},
-	{"quiet", NULL, ID_QUIET, GLOBAL, "    -q, --quiet          no progress on the terminal"},
+	{"quiet", NULL, ID_QUIET, GLOBAL,
+	 "    -q, --quiet          no progress on the terminal, no summary"},
 	{"help", NULL, ID_HELP, GLOBAL, "    -h, --help           print this"},
 };
 enum { KNOWN = sizeof known / sizeof *known };
@@ -75,7 +76,7 @@ static bool is_taken(const struct command *command, const struct known *option)
 	return option->taken_by == GLOBAL || command->takes & option->taken_by;
 }
 
-static void print_help(const struct command *command)
+void args_print_help(const struct command *command)
 {
 	printf("usage: datawal %s %s\n\n%s\n\n", command->name, command->usage, command->text);
 	for (size_t i = 0; i < KNOWN; i++)
@@ -161,7 +162,7 @@ static int apply_option(struct args *args, int id)
 	case ID_YES: args->yes = true; return -1;
 	case ID_JSON: args->json = true; return -1;
 	case ID_QUIET: args->quiet = true; return -1;
-	case ID_HELP: print_help(args->command); return STATUS_OK;
+	case ID_HELP: args_print_help(args->command); return STATUS_OK;
 	default: /* getopt_long() said what is wrong */
 		(void)fprintf(stderr, "Try 'datawal %s --help'.\n", args->command->name);
 		return STATUS_USER;

@@ -87,12 +87,18 @@ static int export_to_stdout(struct args *args, struct dw_store *store)
 	ssize_t n = chunk ? dw_export_open(store, &export) : -ENOMEM;
 
 	while (!n && (n = dw_export_read(export, chunk, CHUNK)) > 0)
-		n = fwrite(chunk, 1, (size_t)n, stdout) == (size_t)n ? 0 : -EIO;
-	if (n < 0)
+		n = fwrite(chunk, 1, (size_t)n, stdout) == (size_t)n && !fflush(stdout) ? 0
+											: -errno;
+	int status = n < 0 ? status_of((int)n) : 0;
+	if (ferror(stdout)) /* no fault of the store, whatever the error is */
+		status =
+			fail(args, STATUS_USER, "writing to stdout: %s; what came out is not whole",
+			     strerror((int)-n));
+	else if (n < 0)
 		(void)fail(args, 0, "exporting: %s; what came out is not whole", strerror((int)-n));
 	dw_export_close(export);
 	free(chunk);
-	return n < 0 ? status_of((int)n) : 0;
+	return status;
 }
 
 /* What the reference says of a copy that is done; "live_keys" only of a store. */

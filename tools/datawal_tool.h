@@ -71,6 +71,8 @@ command_fn run_init, run_scan, run_dump, run_report, run_verify, run_get, run_ls
 
 /* --- datawal_args.c --- */
 
+void args_print_help(const struct command *command);
+
 /* Parse what follows the name of args->command, which is argv[0].  -1: go on; else the
  * exit status (help was asked for, or the arguments are wrong, which it said). */
 int args_parse(struct args *args, int argc, char **argv);

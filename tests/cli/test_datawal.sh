@@ -541,6 +541,61 @@ test_usage()
 	"$DATAWAL" --version | grep '^datawal [0-9]'
 	status 1 "$DATAWAL" scan "$TOP/tests/golden/read/d00_base_one/store" > /dev/full 2>stderr
 	grep 'writing to stdout' stderr
+	# an option is named by whoever does not know it
+	for command in "--nosuch" "ls --nosuch" "ls $S --nosuch" "help nosuch"; do
+		# shellcheck disable=SC2086 # words
+		status 1 "$DATAWAL" $command 2>stderr
+		grep -e nosuch stderr
+	done
+	"$DATAWAL" --help > want
+	"$DATAWAL" help | cmp - want
+	"$DATAWAL" export --help > want
+	"$DATAWAL" help export | cmp - want
+}
+
+# What did not arrive on a full disk is a failure that says so, and no fault of the store.
+test_full_stdout()
+{
+	local command
+	head -c 3000000 /dev/urandom > value
+	"$DATAWAL" put "$S" --key small v
+	for command in "--help" "help" "help export" "--version" "export $S -" "ls $S" "scan $S" "dump $S" \
+		"stats $S" "verify $S" "check $S" "report $S" "--json ls $S" "get $S --key small" \
+		"put $S --key large --file value" "export $S -" "dump $S" "get $S --key large"; do
+		case $command in
+		put*) "$DATAWAL" $command; continue ;;
+		esac
+		status 1 "$DATAWAL" $command > /dev/full 2>stderr
+		grep 'writing to stdout: No space left on device' stderr
+		[ "$(grep -cv '^+' stderr)" = 1 ]
+	done
+	for command in --help --version; do
+		status 1 "$DATAWALFS" $command > /dev/full 2>stderr
+		grep 'No space left' stderr
+		status 2 "$(dirname "$DATAWAL")/datawal-soak" $command > /dev/full 2>stderr
+		grep 'No space left' stderr
+		status 125 "$(dirname "$DATAWAL")/datawal-backup" $command > /dev/full 2>stderr
+		grep 'No space left' stderr
+	done
+}
+
+# Long work ends with a word to whoever waits for it, and none to scripts.
+test_summary()
+{
+	printf '%s\n' '{"key_b64":"YQ==","value_b64":"MQ=="}' '{"key_b64":"Yg==","value_b64":""}' > in
+	"$DATAWAL" import "$S" in > stdout 2>stderr
+	[ ! -s stdout ]
+	grep -x 'datawal: import: done: 2 lines: 2 puts, 0 deletes, 0 raws, 0 rotates, 0 syncs' stderr
+	"$DATAWAL" apply "$S" < /dev/null 2>stderr
+	grep -x 'datawal: apply: done: 0 lines: .*' stderr
+	"$DATAWAL" import -q "$S" in 2>stderr
+	"$DATAWAL" --json import "$S" in > stdout 2>>stderr
+	[ ! -s stderr ]
+	grep '"puts":2' stdout
+	printf 'nonsense\n' >> in
+	status 1 "$DATAWAL" import "$S" in 2>stderr
+	grep 'what stands before line 3 was applied' stderr
+	fails grep 'done:' stderr
 }
 
 # The completions know every command and option that --help tells of, and no other.
