@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -57,6 +58,9 @@ static int go_background(void)
 struct readiness {
 	int fd; /* -1: in the foreground, nobody waits */
 	const struct settings *settings;
+	const struct mount *mount;
+	int64_t started_ns; /* by metrics_now_ns() */
+	bool mounted;
 };
 
 /* A service manager that cannot be told has other ways to find out. */
@@ -72,6 +76,30 @@ static void tell(const char *format, const char *a, const char *b)
 			   "the service manager cannot be told anything; "
 			   "look at NOTIFY_SOCKET");
 	free(text);
+}
+
+static uint64_t count_keys(const struct mount *mount)
+{
+	struct view *view = views_hold(mount->views, NULL);
+	uint64_t keys = dw_count(volume_store(view->volume));
+
+	views_drop(mount->views, view);
+	return keys;
+}
+
+/* A line for who looks through the log later; `what` is "mounted" or the like. */
+static void log_life(const struct settings *settings, const char *what, uint64_t keys,
+		     int64_t since_ns)
+{
+	char *text = NULL;
+	double seconds = (double)(metrics_now_ns() - since_ns) / 1e9;
+
+	if (asprintf(&text, "%s: '%s' at '%s'%s, %" PRIu64 " keys, in %.3f s (datawalfs %s)", what,
+		     settings->store_path, settings->mountpoint,
+		     settings->read_only ? ", read only" : "", keys, seconds,
+		     DATAWALFS_VERSION) >= 0)
+		logger_log(NULL, LOG_INFO, text);
+	free(text); /* without memory the line is missing */
 }
 
 static void on_ready(void *context)
@@ -95,6 +123,9 @@ static void on_ready(void *context)
 		(void)close(readiness->fd);
 		readiness->fd = -1;
 	}
+	readiness->mounted = true;
+	log_life(readiness->settings, "mounted", count_keys(readiness->mount),
+		 readiness->started_ns);
 	(void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
 	tell("READY=1\nMAINPID=%s\nSTATUS=mounted at %s", pid, readiness->settings->mountpoint);
 }
@@ -215,6 +246,10 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 
 static int release_mount(struct mount *mount)
 {
+	const struct readiness *readiness = mount->context;
+	int64_t began = metrics_now_ns();
+	uint64_t keys = mount->views ? count_keys(mount) : 0;
+
 	control_free(mount->control);
 	int rc = views_free(mount->views);
 	metrics_free(mount->metrics);
@@ -224,6 +259,8 @@ static int release_mount(struct mount *mount)
 		text = NULL;
 	if (rc < 0)
 		logger_log(NULL, LOG_CRIT, text ? text : strerror(-rc));
+	else if (readiness->mounted)
+		log_life(readiness->settings, "unmounted, everything is on disk", keys, began);
 	free(text);
 	/* last of all: the lock is free by now, and whoever waits looks when the process is gone */
 	ending_tell(&mount->ending, rc < 0);
@@ -265,8 +302,10 @@ static int run(const struct fuse_cmdline_opts *opts, const struct settings *sett
 static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
 			const struct settings *settings)
 {
-	struct readiness readiness = {.fd = -1, .settings = settings};
+	struct readiness readiness = {
+		.fd = -1, .settings = settings, .started_ns = metrics_now_ns()};
 	struct mount mount = {.ready = on_ready, .context = &readiness, .ending = {.fd = -1}};
+	readiness.mount = &mount;
 
 	mount.session = fuse_session_new(args, ops_table_watched(),
 					 sizeof(struct fuse_lowlevel_ops), &mount);

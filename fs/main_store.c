@@ -17,6 +17,9 @@
 /* How long a daemon that was just unmounted may take to bring everything to disk. */
 enum { LOCK_WAIT_MS = 10000 };
 
+/* Damage that is found now will be repaired, not refused.  Set before there are threads. */
+static bool recovering;
+
 static void log_finding(void *context, const struct dw_finding *finding)
 {
 	char text[512];
@@ -25,6 +28,10 @@ static void log_finding(void *context, const struct dw_finding *finding)
 
 	(void)context;
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
+	/* the advice at its end is for somebody who is refused */
+	char *advice = recovering ? strstr(text, "; nothing was changed") : NULL;
+	if (advice)
+		*advice = '\0';
 	logger_log(NULL, serious ? LOG_ERR : LOG_WARNING, text);
 }
 
@@ -75,6 +82,12 @@ static int explain_open(const struct settings *settings, int rc)
 	else if (where)
 		(void)fail("'%s' is mounted at '%s'; use it there, or mount with -o ro",
 			   settings->store, where);
+	else if (rc == -EROFS)
+		(void)fail("'%s' is on a disk that is read only; mount with -o ro%s",
+			   settings->store, "");
+	else if (rc == -EACCES && !settings->read_only)
+		(void)fail("'%s' cannot be opened for writing: %s; -o ro needs only to read it",
+			   settings->store, strerror(-rc));
 	else
 		(void)fail("'%s' cannot be opened: %s", settings->store,
 			   rc == -EBADMSG ? "it is damaged (see above)" : strerror(-rc));
@@ -134,14 +147,17 @@ int store_open_volume(const struct settings *settings, struct volume **ret)
 {
 	const struct dw_options options = store_options(settings);
 	struct dw_store *store = NULL;
-	int rc = dw_open(settings->store_path, &options, NULL, &store);
 
+	recovering = settings->recover;
+	int rc = dw_open(settings->store_path, &options, NULL, &store);
 	/* only what would be refused is repaired: that reads everything */
 	if (rc == -EBADMSG && settings->recover) {
 		rc = repair(settings, &options);
+		recovering = false;
 		if (!rc)
 			rc = dw_open(settings->store_path, &options, NULL, &store);
 	}
+	recovering = false;
 	if (rc < 0)
 		return explain_open(settings, rc);
 	rc = open_names(settings, store, ret);

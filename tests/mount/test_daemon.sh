@@ -322,6 +322,9 @@ test_daemon_recover()
 	mount_store -o recover 2> "$W/said"
 	grep -q 'recover: segment 00000001: .* damaged bytes at offset 44 (magic) moved to' "$W/said"
 	grep -q 'recover: 1 ranges' "$W/said"
+	# what was found is told as it is: it is about to be changed
+	grep -qx 'datawalfs: segment 00000001 is damaged at offset 44 (magic)' "$W/said"
+	fails grep 'nothing was changed' "$W/said"
 	[ "$(find "$S" -name '00000001.dwal.torn-*' | wc -l)" = 1 ]
 	ls "$M" > "$W/names"
 	[ -s "$W/names" ]
@@ -367,6 +370,45 @@ test_daemon_log_and_signals()
 	unmount_store
 	fails mount_store -o log="$W/no/such/place"
 	grep -q 'no/such/place' "$W/stderr"
+}
+
+# Who looks into the log finds what was mounted where, and when it came down.
+test_daemon_log_tells_mounts()
+{
+	local version
+	version=$("$DATAWALFS" --version | sed -n 's/^datawalfs //p')
+	mount_store -o log="$W/log3"
+	grep -qE "info: mounted: '$S' at '$M', 0 keys, in [0-9]+\.[0-9]{3} s \(datawalfs $version\)$" "$W/log3"
+	touch "$M/a" "$M/b"
+	unmount_store
+	wait_until grep -qE "info: unmounted, everything is on disk: '$S' at '$M', 2 keys, in [0-9.]+ s" "$W/log3"
+	[ "$(wc -l < "$W/log3")" = 2 ]
+	mount_store -o ro,log="$W/log4"
+	grep -q "info: mounted: '$S' at '$M', read only, 2 keys" "$W/log4"
+	umount "$M"
+	wait_until grep -q 'info: unmounted' "$W/log4"
+	# one that never came up says nothing of the kind
+	fails mount_store -o log="$W/log5",segment_size=1
+	[ ! -s "$W/log5" ]
+}
+
+test_daemon_disk_that_is_read_only()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to mount"
+	mount_store
+	echo x > "$M/a"
+	unmount_store
+	mkdir "$W/disk"
+	mount --bind "$S" "$W/disk"
+	mount -o remount,bind,ro "$W/disk"
+	fails "$DATAWALFS" "$W/disk" "$M"
+	grep -q "'$W/disk' is on a disk that is read only; mount with -o ro" "$W/stderr"
+	"$DATAWALFS" "$W/disk" "$M" -o ro
+	[ "$(cat "$M/a")" = x ]
+	fails command_file "export out"
+	grep -q 'mount with -o export_dir=DIR' "$M/.datawal/control"
+	umount "$M"
+	wait_until umount "$W/disk" # the reader ends on its own
 }
 
 test_daemon_signals_without_a_log()
