@@ -102,30 +102,39 @@ static void log_life(const struct settings *settings, const char *what, uint64_t
 	free(text); /* without memory the line is missing */
 }
 
+/* From now on messages go to the log only. */
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO); /* fails only for bad descriptors */
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		if (null > STDERR_FILENO)
+			(void)close(null);
+	}
+	logger_leave_terminal();
+}
+
 static void on_ready(void *context)
 {
 	struct readiness *readiness = context;
 	char pid[32];
 
+	if (readiness->fd >= 0)
+		leave_terminal();
+	readiness->mounted = true;
+	/* whoever waited for the mount finds the line */
+	log_life(readiness->settings, "mounted", count_keys(readiness->mount),
+		 readiness->started_ns);
 	if (readiness->fd >= 0) {
-		int null = open("/dev/null", O_RDWR);
-		if (null >= 0) {
-			(void)dup2(null, STDIN_FILENO); /* fails only for bad descriptors */
-			(void)dup2(null, STDOUT_FILENO);
-			(void)dup2(null, STDERR_FILENO);
-			if (null > STDERR_FILENO)
-				(void)close(null);
-		}
-		logger_leave_terminal();
 		/* a parent that is gone needs no word */
 		if (write(readiness->fd, "", 1) < 0)
 			logger_log(NULL, LOG_WARNING, "nobody waits for the mount any more");
 		(void)close(readiness->fd);
 		readiness->fd = -1;
 	}
-	readiness->mounted = true;
-	log_life(readiness->settings, "mounted", count_keys(readiness->mount),
-		 readiness->started_ns);
 	(void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
 	tell("READY=1\nMAINPID=%s\nSTATUS=mounted at %s", pid, readiness->settings->mountpoint);
 }
