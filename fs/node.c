@@ -6,8 +6,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -52,7 +54,7 @@ static void set_name(struct node *node, const char *name, size_t name_size,
 		     const struct dw_bytes *component)
 {
 	memmove(node->key->name, name, name_size);
-	node->name_size = (uint16_t)name_size;
+	node->name_size = (uint8_t)name_size;
 	node->flags &= (uint8_t)~NODE_STORED;
 	node->component_size = 0;
 	if (!component)
@@ -77,6 +79,19 @@ static size_t key_struct_size(size_t name_size, const struct dw_bytes *component
 	return sizeof(struct node_key) + name_size + (component ? component->size : 0);
 }
 
+static atomic_uint generations;
+
+/* So that a handle of a file of the last mount, whose ids were addresses as well, opens none
+ * of this one. */
+static void begin_generations(void)
+{
+	unsigned begin = 0;
+
+	/* fails only where there is no entropy yet: then from 0 */
+	(void)getrandom(&begin, sizeof begin, GRND_NONBLOCK);
+	atomic_store(&generations, begin);
+}
+
 struct node *node_new(const char *name, size_t name_size, const struct dw_bytes *component,
 		      bool is_dir)
 {
@@ -90,6 +105,7 @@ struct node *node_new(const char *name, size_t name_size, const struct dw_bytes 
 		return NULL;
 	memset(node, 0, sizeof *node);
 	atomic_init(&node->refs, 1);
+	node->generation = atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed);
 	node->is_dir = is_dir;
 	if (external) {
 		node->flags |= NODE_EXTERNAL;
@@ -168,6 +184,9 @@ void node_forget_ino(struct node *node)
 
 int tree_init(struct tree *tree, const struct name_rules *rules)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, begin_generations); /* fails only for a bad argument */
 	*tree = (struct tree){.rules = *rules, .count = 1};
 	tree->root = node_new("", 0, NULL, true);
 	if (!tree->root)
@@ -329,7 +348,7 @@ static void swap_keys(struct node *a, struct node *b)
 	uint8_t differing = (a->flags ^ b->flags) & of_place;
 	struct node_key *key = a->key;
 	uint32_t component_size = a->component_size;
-	uint16_t name_size = a->name_size;
+	uint8_t name_size = a->name_size;
 
 	a->key = b->key;
 	a->component_size = b->component_size;

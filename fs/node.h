@@ -8,7 +8,9 @@
  * created or removed meanwhile.
  *
  * A node's address is the kernel's node id, so a node never moves: it is freed
- * when it is out of the tree and nobody counts on it.
+ * when it is out of the tree and nobody counts on it.  Addresses come back; with its
+ * generation, which begins at random in each process and is another one for each node, the id
+ * does not (before four thousand million others).
  *
  * Nothing here locks: the volume's namespace lock covers the tree (held for
  * writing by everything below that changes it), except for what says otherwise.
@@ -57,18 +59,21 @@ struct node {
 	atomic_uint size;        /* bytes of a file's value */
 	uint32_t opens;          /* of a file.  Lock: the volume's for the node */
 	uint32_t component_size; /* with NODE_STORED */
-	uint16_t name_size;
-	uint16_t inline_size; /* bytes behind the node */
-	bool is_dir;          /* never changes: any thread may ask */
-	bool frozen;          /* of a snapshot, where nothing moves; likewise */
-	bool direct;          /* all who have it open go past the kernel's pages, see
-				 volume_paging().  Lock: the volume's for the node */
-	bool suspect;         /* pages that the kernel keeps may be old; likewise */
-	bool lost;            /* of a file that was never committed and is gone; likewise */
-	atomic_bool given;    /* the kernel was given the value since it changed.  Any lock */
-	uint8_t flags;        /* enum node_flag */
-	atomic_bool logged;   /* a file: its key is in the log.  Any lock */
+	uint32_t generation;     /* no other node of this address has it; never changes */
+	uint16_t inline_size;    /* bytes behind the node */
+	uint8_t name_size;
+	uint8_t flags;      /* enum node_flag */
+	bool is_dir : 1;    /* never changes: any thread may ask */
+	bool frozen : 1;    /* of a snapshot, where nothing moves; likewise */
+	atomic_bool given;  /* the kernel was given the value since it changed.  Any lock */
+	bool direct : 1;    /* all who have it open go past the kernel's pages, see
+			       volume_paging().  Lock: the volume's for the node */
+	bool suspect : 1;   /* pages that the kernel keeps may be old; likewise */
+	bool lost : 1;      /* of a file that was never committed and is gone; likewise */
+	atomic_bool logged; /* a file: its key is in the log.  Any lock */
 };
+_Static_assert(sizeof(struct node) <= 80, "there is one for each key");
+_Static_assert(NAME_SIZE_MAX <= UINT8_MAX, "name_size holds it");
 
 struct tree {
 	struct nodetable table; /* all linked nodes but the root */

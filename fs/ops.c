@@ -21,10 +21,17 @@ static fuse_ino_t ino_of(fuse_req_t req, struct node *node)
 	return node == volume_root(volume_of(req)) ? FUSE_ROOT_ID : (fuse_ino_t)node;
 }
 
+/* The kernel has one generation of the root, whatever it is told. */
+static uint32_t generation_of(fuse_req_t req, const struct node *node)
+{
+	return node == volume_root(volume_of(req)) ? 0 : volume_generation(node);
+}
+
 static struct fuse_entry_param entry_param(fuse_req_t req, const struct volume_entry *entry)
 {
 	return (struct fuse_entry_param){
 		.ino = ino_of(req, entry->node),
+		.generation = generation_of(req, entry->node),
 		.attr = entry->st,
 		.attr_timeout = attr_seconds(&entry->st),
 		.entry_timeout = KEEP_SECONDS,
@@ -244,6 +251,7 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 		bool known = node && l->known;
 		struct fuse_entry_param param = {
 			.ino = known ? ino_of(l->req, node) : 0,
+			.generation = known ? generation_of(l->req, node) : 0,
 			.attr = *st,
 			.attr_timeout = known ? attr_seconds(st) : 0,
 			.entry_timeout = known ? KEEP_SECONDS : 0,

@@ -20,6 +20,7 @@ static void reply_snapshot(fuse_req_t req, int rc, const struct volume_entry *en
 	}
 	const struct fuse_entry_param param = {
 		.ino = (fuse_ino_t)entry->node,
+		.generation = volume_generation(entry->node),
 		.attr = entry->st,
 		.attr_timeout = KEEP_SECONDS,
 		.entry_timeout = KEEP_SECONDS,

@@ -384,6 +384,11 @@ int volume_close(struct volume *volume)
 	return rc ? rc : lost;
 }
 
+uint32_t volume_generation(const struct node *node)
+{
+	return node->generation;
+}
+
 int volume_statfs(struct volume *volume, struct statvfs *ret)
 {
 	struct statvfs below;

@@ -74,6 +74,8 @@ void volume_for_known(struct volume *volume, volume_known_fn *visit, void *conte
 
 /* Whether a node is one of a snapshot. */
 bool volume_is_frozen(const struct node *node);
+/* What tells a node from those that had its address before. */
+uint32_t volume_generation(const struct node *node);
 /* Whether it is a root; any node of a volume where nothing moves. */
 bool volume_is_root(const struct node *node);
 

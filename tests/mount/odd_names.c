@@ -289,13 +289,90 @@ static void test_listing(void)
 	odd_wait(CHURNERS);
 }
 
+/* --- handles --- */
+
+struct handle {
+	struct file_handle head;
+	unsigned char bytes[MAX_HANDLE_SZ];
+};
+
+static void get_handle(const char *name, struct handle *ret)
+{
+	int mount_id;
+
+	ret->head.handle_bytes = MAX_HANDLE_SZ;
+	MUST(!name_to_handle_at(AT_FDCWD, name, &ret->head, &mount_id, 0));
+}
+
+/* The handle of a file that is gone opens none that came after it. */
+static void test_handles(void)
+{
+	enum { FILES = 200 };
+	static struct handle handles[FILES];
+	int root = odd_open(".", O_RDONLY | O_DIRECTORY);
+
+	for (int i = 0; i < FILES; i++) {
+		odd_write("old", "old", 3);
+		get_handle("old", &handles[i]);
+		int fd = open_by_handle_at(root, &handles[i].head, O_RDONLY);
+		MUST(fd >= 0);
+		odd_expect(fd, "old", 3);
+		MUST(!close(fd) && !unlink("old"));
+		/* one of another name, one of the same, one that is looked up by a listing */
+		odd_write("new", "new", 3);
+		MUST_FAIL(open_by_handle_at(root, &handles[i].head, O_RDONLY), ESTALE);
+		MUST(!unlink("new"));
+		odd_write("old", "new", 3);
+		MUST_FAIL(open_by_handle_at(root, &handles[i].head, O_RDONLY), ESTALE);
+		MUST(!unlink("old") && !mkdir("old", 0755));
+		MUST_FAIL(open_by_handle_at(root, &handles[i].head, O_RDONLY), ESTALE);
+		MUST(!rmdir("old"));
+	}
+	odd_write("old", "new", 3);
+	for (int i = 0; i < FILES; i++)
+		MUST_FAIL(open_by_handle_at(root, &handles[i].head, O_RDONLY), ESTALE);
+	MUST(!close(root));
+}
+
+/* Beside the mount, for the next one. */
+static const char kept_handle[] = "../handle";
+
+static void test_handle_kept(void)
+{
+	struct handle handle = {.head = {.handle_bytes = 0}};
+	FILE *file = fopen(kept_handle, "w");
+
+	odd_write("f", "old", 3);
+	get_handle("f", &handle);
+	MUST(file && fwrite(&handle, sizeof handle, 1, file) == 1 && !fclose(file));
+}
+
+static void test_handle_stale(void)
+{
+	FILE *file = fopen(kept_handle, "r");
+	struct handle handle;
+
+	MUST(file && fread(&handle, sizeof handle, 1, file) == 1 && !fclose(file));
+	odd_write("f", "new", 3); /* first, as before: at the same address */
+	int root = odd_open(".", O_RDONLY | O_DIRECTORY);
+	MUST_FAIL(open_by_handle_at(root, &handle.head, O_RDONLY), ESTALE);
+	MUST(!close(root));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct odd_test tests[] = {
-		{"long", test_long},           {"bytes", test_bytes},
-		{"deep", test_deep},           {"deepest", test_deepest},
-		{"noreplace", test_noreplace}, {"exchange", test_exchange},
-		{"listing", test_listing},     {NULL, NULL},
+		{"long", test_long},
+		{"bytes", test_bytes},
+		{"deep", test_deep},
+		{"deepest", test_deepest},
+		{"noreplace", test_noreplace},
+		{"exchange", test_exchange},
+		{"listing", test_listing},
+		{"handles", test_handles},
+		{"handle-kept", test_handle_kept},
+		{"handle-stale", test_handle_stale},
+		{NULL, NULL},
 	};
 	return odd_main(argc, argv, tests);
 }

@@ -57,6 +57,26 @@ test_odd_64_levels() { odd odd_names deep; }
 test_odd_longest_path() { odd odd_names deepest; }
 test_odd_rename_noreplace() { odd odd_names noreplace; }
 test_odd_rename_exchange() { odd odd_names exchange; }
+test_odd_handles_of_removed_files()
+{
+	[ "$(id -u)" = 0 ] || skip "not root"
+	odd odd_names handles
+}
+
+# Ids are addresses, which are the same in each mount here.
+test_odd_handles_of_the_last_mount()
+{
+	[ "$(id -u)" = 0 ] || skip "not root"
+	setarch -R true || skip "addresses cannot be had without chance"
+	setarch -R "$DATAWALFS" "$S" "$M"
+	"$ODD/odd_names" handle-kept "$M"
+	unmount_store
+	mv "$S" "$W/old"
+	mkdir "$S"
+	setarch -R "$DATAWALFS" "$S" "$M"
+	"$ODD/odd_names" handle-stale "$M"
+	unmount_store
+}
 
 # Of what was moved and what was made in its place no two have one number; else find, rm
 # and du take the tree for a loop.
