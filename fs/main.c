@@ -285,6 +285,7 @@ static int run(const struct fuse_cmdline_opts *opts, const struct settings *sett
 
 	if (!opts->foreground && (readiness->fd = go_background()) < 0)
 		return fail("cannot go to the background: %s%s", strerror(errno), "");
+	signals_ignore();
 	/* who works at a terminal expects its end to end what is in the foreground there */
 	signals_block(opts->foreground && isatty(STDIN_FILENO) && !settings->log);
 	if (chdir("/") < 0)
@@ -339,8 +340,16 @@ static void fill_standard_descriptors(void)
 		(void)close(fd); /* never used */
 }
 
+/* A lock or a pipe of whoever started the daemon must not live as long as the mount. */
+static void close_inherited_descriptors(void)
+{
+	/* Linux before 5.9 has no such call: then they stay */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 int main(int argc, char **argv)
 {
+	close_inherited_descriptors();
 	fill_standard_descriptors();
 
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);

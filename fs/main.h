@@ -91,6 +91,9 @@ int features_attach(struct mount *mount);
 
 /* --- signals (main_signals.c) --- */
 
+/* Let no signal end the daemon but those that ask for its end, or tell of a fault. */
+void signals_ignore(void);
+
 /* From now on, SIGHUP and SIGUSR1 wait for signals_start(): before the first thread.
  * With `hangup_ends`, SIGHUP is left to libfuse, whom it ends. */
 void signals_block(bool hangup_ends);

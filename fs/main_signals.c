@@ -29,6 +29,20 @@ struct signals {
 
 static sigset_t waited_for;
 
+void signals_ignore(void)
+{
+	/* timers of somebody else, pipes, limits (SIGXFSZ comes with EFBIG), and what is for
+	 * other programs: by default each of them is the end */
+	static const int ignored[] = {SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF, SIGIO,  SIGPIPE,
+				      SIGPWR,  SIGSTKFLT, SIGXFSZ,   SIGXCPU, SIGURG, SIGWINCH};
+
+	/* these fail only for signals that are none */
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		(void)signal(ignored[i], SIG_IGN);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		(void)signal(number, SIG_IGN);
+}
+
 void signals_block(bool hangup_ends)
 {
 	(void)sigemptyset(&waited_for); /* these fail only for signals that are none */

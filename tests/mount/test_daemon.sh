@@ -427,6 +427,63 @@ test_daemon_signals_without_a_log()
 	fails mountpoint -q "$M"
 }
 
+# Signals that end a program unless it says otherwise, and mean nothing to this one.
+test_daemon_outlives_signals()
+{
+	local name pid
+	mount_store
+	pid=$(daemon_pid)
+	for name in USR2 ALRM VTALRM PROF IO PIPE PWR STKFLT XCPU XFSZ URG WINCH RTMIN RTMIN+5 RTMAX; do
+		kill -s "$name" "$pid"
+	done
+	# a request is answered after what came before it
+	echo value > "$M/a"
+	[ "$(cat "$M/a")" = value ]
+	[ "$(daemon_pid)" = "$pid" ]
+	kill -0 "$pid"
+	unmount_store
+}
+
+# A limit of the size of files is an error of what meets it.
+test_daemon_file_size_limit()
+{
+	local pid
+	(ulimit -f 300; mount_store)
+	pid=$(daemon_pid)
+	echo small > "$M/small"
+	head -c 1000000 /dev/zero > "$W/large"
+	fails cp "$W/large" "$M/large"
+	grep -q 'File too large' "$W/stderr"
+	[ "$(cat "$M/small")" = small ]
+	kill -0 "$pid"
+	umount "$M"
+	wait_released
+	mount_store
+	[ "$(cat "$M/small")" = small ]
+	unmount_store
+}
+
+# Whoever waits for the end of a pipe, or for a lock, does not wait for the mount.
+test_daemon_inherits_no_descriptors()
+{
+	mkfifo "$W/pipe"
+	touch "$W/lock"
+	cat "$W/pipe" > "$W/read" &
+	local pid=$!
+	(
+		exec 7> "$W/pipe" 9> "$W/lock" 200< "$W/lock"
+		flock 9
+		mount_store
+		echo end >&7
+	)
+	wait $pid
+	[ "$(cat "$W/read")" = end ]
+	flock -n "$W/lock" true
+	fails sh -c "ls -l /proc/$(daemon_pid)/fd | grep -E '$W/(pipe|lock)$'"
+	mountpoint -q "$M"
+	unmount_store
+}
+
 # --- service managers ---
 
 test_daemon_notifies()
