@@ -89,7 +89,7 @@ struct dw_finding {
 	int error;               /* IO, POISONED: a positive errno */
 	uint32_t segment;        /* id of the segment; 0 when none is meant */
 	uint64_t offset;         /* in the segment; IO: where known */
-	uint64_t size;           /* TORN_TAIL, QUARANTINED: bytes */
+	uint64_t size;           /* TORN_TAIL, QUARANTINED: bytes; IO: room needed, 0: unknown */
 	uint64_t records_behind; /* TORN_TAIL: whole valid records behind the damage */
 	pid_t pid;               /* LOCKED: who wrote the lock file; 0 when unknown */
 	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed.
@@ -324,19 +324,21 @@ struct dw_compact_options {
 struct dw_compact_report {
 	uint32_t segments_before, segments_after; /* those that took part, and their successors */
 	uint64_t bytes_before, bytes_after;
+	uint64_t room_needed; /* -ENOSPC, -EDQUOT: free bytes with which something could be done */
 };
 
 /* Compaction in place: drop what is dead.  Live Put records and Raw records are
  * kept unchanged, txid included.  Reads and writes go on meanwhile.
  * When the disk has no room for the copies, smaller runs of the oldest segments are
- * compacted, as much as there is room for; a segment in which all is dead needs none.
+ * compacted, as much as there is room for; a segment in which all is dead needs none.  At the
+ * last it takes what is in reserve for removals, which may find no room until it is done.
  * A compaction of the whole store keeps the order of Raw records; one of a run puts those
  * of the run behind the others: their txids then tell in which order they were appended.
  * -EBUSY: a compaction is under way (one in the background gives way instead);
  * -ECANCELED: dw_compact_cancel(); -EBADMSG: a damaged record (nothing is lost: the
- * segments stay); -EOVERFLOW: segment ids are used up; -ENOSPC: there was no room to free
- * anything; -EINVAL: dead_percent is over 100.
- * On failure the store is what it was, perhaps with some records twice.
+ * segments stay); -EOVERFLOW: segment ids are used up; -ENOSPC, -EDQUOT: there was no room to
+ * free anything, which never happens when nothing lives (`ret` tells how much is needed); -EINVAL:
+ * dead_percent is over 100. On failure the store is what it was, perhaps with some records twice.
  * `options` NULL: all zero.  `ret` may be NULL. */
 int dw_compact_with(struct dw_store *store, const struct dw_compact_options *options,
 		    struct dw_compact_report *ret);

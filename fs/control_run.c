@@ -34,7 +34,7 @@ static int set_auto(struct job *job, bool on)
 
 static int run_compact(struct job *job)
 {
-	struct dw_compact_report report;
+	struct dw_compact_report report = {0};
 
 	if (!strcmp(job->argument, "auto") || !strcmp(job->argument, "off"))
 		return set_auto(job, *job->argument == 'a');
@@ -53,6 +53,13 @@ static int run_compact(struct job *job)
 			       " with %" PRIu64,
 			       report.segments_before, report.bytes_before, report.segments_after,
 			       report.bytes_after);
+	else if (report.room_needed)
+		(void)snprintf(
+			job->detail, TEXT_SIZE,
+			"nothing could be freed: make %" PRIu64
+			" bytes of room, or unmount and copy what lives to another disk with "
+			"'datawal compact STORE TARGET'",
+			report.room_needed);
 	else if (rc == -EBUSY)
 		(void)snprintf(job->detail, TEXT_SIZE, "a compaction is under way");
 	return rc ? rc : attrs;

@@ -216,6 +216,17 @@ static void show_compacted(const struct args *args, const struct dw_compact_repo
 	       before, report->segments_after, after);
 }
 
+static int explain_full(const struct args *args, int rc, uint64_t room_needed)
+{
+	char room[FORMAT_SIZE];
+
+	format_size(room_needed, room);
+	return fail(args, status_of(rc),
+		    "'%s': %s; nothing is lost, and nothing freed: make %s of room, or copy what "
+		    "lives to another disk with 'datawal compact %s TARGET'",
+		    args->store, strerror(-rc), room, args->store);
+}
+
 static int compact_in_place(struct args *args)
 {
 	struct dw_compact_report report = {0};
@@ -233,6 +244,8 @@ static int compact_in_place(struct args *args)
 	if (rc == -EBADMSG)
 		status = fail(args, STATUS_HARD,
 			      "a record is damaged; nothing is lost; see 'datawal repair'");
+	else if (report.room_needed)
+		status = explain_full(args, rc, report.room_needed);
 	else if (rc < 0)
 		status = fail(args, status_of(rc), "'%s': %s; nothing is lost", args->store,
 			      strerror(-rc));

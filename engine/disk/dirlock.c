@@ -77,7 +77,7 @@ int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, pid_t *holder_ret)
 		rc = io->ftruncate(io, fd, 0);
 		if (!rc)
 			rc = io_write_full(io, fd, text, (size_t)size, 0);
-		if (rc == -ENOSPC || rc == -EDQUOT)
+		if (io_is_full(rc))
 			rc = 0; /* who holds it is a courtesy; a full disk must still open */
 	}
 	if (rc < 0) {

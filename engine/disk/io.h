@@ -9,6 +9,8 @@
 #ifndef DISK_IO_H
 #define DISK_IO_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -52,6 +54,12 @@ struct io {
 	/* As mapping_init().  NULL: everything is read by preadv(). */
 	int (*map)(struct io *io, int fd, size_t size, struct mapping *ret);
 };
+
+/* Whether a call failed because the disk is full, or the quota of whoever owns the file. */
+static inline bool io_is_full(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
 
 /* The kernel.  Any thread. */
 extern struct io io_posix;

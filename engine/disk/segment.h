@@ -27,6 +27,7 @@ struct dw_segment {
 	uint64_t size;       /* bytes of valid records; the active one's grows.  Lock: the log's */
 	uint64_t live_bytes; /* of records that the view points to.  Lock: the log's */
 	uint64_t raw_bytes;  /* of Raw records, which nobody deletes.  Lock: the log's */
+	uint64_t last_txid;  /* the highest of its records.  Lock: the log's */
 };
 
 /* A segment with one reference, its file not yet open.  NULL: no memory. */

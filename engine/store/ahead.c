@@ -57,10 +57,12 @@ static int allocate(struct ahead *ahead, uint64_t end)
 
 int ahead_begin(struct ahead *ahead, bool shrink)
 {
+	if (ahead->lent)
+		return 0;
 	int rc = allocate(ahead, ahead->allocated + ahead->reserve);
 
 	/* never all there is: values should find room as well */
-	while (shrink && rc == -ENOSPC && ahead->reserve / 4 >= RESERVE_MIN) {
+	while (shrink && io_is_full(rc) && ahead->reserve / 4 >= RESERVE_MIN) {
 		ahead->reserve /= 4;
 		rc = allocate(ahead, ahead->allocated + ahead->reserve);
 	}
@@ -72,7 +74,7 @@ static int make_blocks(struct ahead *ahead, uint64_t end, bool removes)
 	if (end + ahead->reserve <= ahead->allocated)
 		return 0;
 	int rc = allocate(ahead, end + ahead->reserve + least(ahead->step, BLOCKS_STEP_MAX));
-	if (rc == -ENOSPC) /* perhaps for less */
+	if (io_is_full(rc)) /* perhaps for less */
 		rc = allocate(ahead, end + ahead->reserve);
 	if (rc == -EFBIG) /* RLIMIT_FSIZE: the write itself may fit */
 		rc = 0;
@@ -126,7 +128,7 @@ int ahead_enter(struct ahead *ahead, uint64_t end, bool *sync_failed_ret)
 		return 0;
 	}
 	/* whichever call it was: after a sync that failed the kernel may have dropped pages */
-	*sync_failed_ret = rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG;
+	*sync_failed_ret = !io_is_full(rc) && rc != -EFBIG;
 	ahead->no_zeros = true;
 	if (!*sync_failed_ret) {
 		rc = guard_cut(ahead->io, ahead->fd, end, end + GUARD_SIZE + zeros);

@@ -23,6 +23,7 @@ struct ahead {
 	uint64_t size;      /* of the file while `on` */
 	uint64_t allocated; /* while not: blocks are there up to here, as far as known */
 	uint64_t reserve;   /* bytes that only removals may use */
+	bool lent;          /* a compaction uses them: it frees more, and needs room for that */
 	uint64_t reserve_max;
 	uint64_t step;  /* bytes to add at a time */
 	bool no_blocks; /* the file system allocates no blocks ahead */
@@ -39,12 +40,12 @@ void ahead_init(struct ahead *ahead, struct io *io, uint64_t segment_size);
 void ahead_attach(struct ahead *ahead, int fd, uint64_t end);
 
 /* Have blocks for the reserve in the file just attached; on a small disk `shrink` takes
- * what can be had.  -ENOSPC. */
+ * what can be had.  -ENOSPC, -EDQUOT.  Nothing while the reserve is lent. */
 int ahead_begin(struct ahead *ahead, bool shrink);
 
 /* Have room for `size` bytes at `end`, the end of the records; `removes`: these may use
- * the reserve.  -ENOSPC: nothing was changed.  `*sync_failed_ret`: a sync failed, so that the
- * log must not go on. */
+ * the reserve.  -ENOSPC, -EDQUOT: nothing was changed.  `*sync_failed_ret`: a sync failed, so that
+ * the log must not go on. */
 int ahead_make_room(struct ahead *ahead, uint64_t end, uint64_t size, bool removes,
 		    bool *sync_failed_ret);
 

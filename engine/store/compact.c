@@ -33,9 +33,10 @@
  * Raw records are kept: they are no part of the view, but nobody deleted them.  Those of P come
  * to stand behind those of S; within P their order stays.
  *
- * A full disk.  A run that met -ENOSPC wrote as much as there was room for; then a run is
- * tried whose copies take less, down to one in which nothing lives, and what each frees
- * is room for the next.
+ * A full disk, or quota.  A run that met -ENOSPC wrote as much as there was room for; then a run
+ * is tried whose copies take less, down to one of which nothing stays (f, too, must be elsewhere):
+ * that takes no file at all.  What each frees is room for the next.  If none could be had, the
+ * space that removals have in reserve is lent.
  */
 #include "store/compact.h"
 
@@ -106,7 +107,7 @@ static void add_report(struct dw_compact_report *sum, const struct dw_compact_re
 	sum->bytes_after += one->bytes_after;
 }
 
-/* After a run met -ENOSPC: let the next one write less.  Of the write that failed a part may
+/* After a run met a full disk: let the next one write less.  Of the write that failed a part may
  * have found room, and hints take some that is not counted: how much there is for
  * copies is found by trying.  False: there is no less. */
 static bool lower_limits(struct compact_limits *limits, const struct compaction *c)
@@ -122,34 +123,53 @@ static bool lower_limits(struct compact_limits *limits, const struct compaction 
 	return true;
 }
 
+/* Nothing found room: have what is kept for removals, too. */
+static bool squeeze(struct dw_store *store, struct compact_limits *limits)
+{
+	log_lock(&store->log);
+	bool lent = !store->log.ahead.lent && !log_lend_reserve_locked(&store->log);
+	log_unlock(&store->log);
+	limits->copy_max = COMPACT_WRITE_SIZE; /* there is hardly more */
+	return lent;
+}
+
+static void give_back(struct dw_store *store)
+{
+	log_lock(&store->log);
+	if (store->log.ahead.lent)
+		log_take_reserve_locked(&store->log);
+	log_unlock(&store->log);
+}
+
 /* As many runs as the disk makes necessary: one, if it has room. */
 static int run_all(struct dw_store *store, const struct pace *pace, struct compact_limits limits,
 		   struct dw_compact_report *sum)
 {
 	struct dw_compact_report one;
-	bool more = true, met = false;
-	int rc = 0;
+	bool more = true;
+	int rc = 0, full = 0;
 
 	while (more) {
 		struct compaction c = {.store = store, .pace = *pace};
 		rc = run(&c, &limits, &one);
 		uint64_t freed = one.bytes_before - one.bytes_after;
 		more = false;
-		if (rc == -ENOSPC) {
-			met = true;
+		if (io_is_full(rc)) {
+			full = rc;
 			more = lower_limits(&limits, &c);
-		} else if (rc == -EAGAIN && !limits.reserve) {
-			more = limits.reserve = true;
 		} else if (!rc && c.run.count) {
 			add_report(sum, &one);
-			more = met && one.bytes_before > one.bytes_after;
+			more = full && one.bytes_before > one.bytes_after;
 			limits.copy_max += more ? freed : 0;
 		}
 		compaction_release(&c);
+		if (!more && full && (!rc || io_is_full(rc)) && !sum->segments_before)
+			more = squeeze(store, &limits);
 	}
-	if (!rc && met && !sum->segments_before)
-		rc = -ENOSPC; /* and nothing is left that would fit */
-	return rc == -ENOSPC && sum->segments_before ? log_check(&store->log) : rc;
+	give_back(store);
+	if (!rc && !sum->segments_before)
+		rc = full; /* and nothing is left that would fit */
+	return io_is_full(rc) && sum->segments_before ? log_check(&store->log) : rc;
 }
 
 /* Have the lock of compactions.  One in the background gives way. */
@@ -201,10 +221,15 @@ static int compact(struct dw_store *store, const struct compact_limits *limits, 
 	if (!rc)
 		rc = run_all(store, &pace, *limits, &report);
 	(void)set_background(store, false, &pace, 0);
+	if (io_is_full(rc)) {
+		log_lock(&store->log);
+		report.room_needed = compact_room_locked(store);
+		log_unlock(&store->log);
+	}
 	if (!rc && (report.segments_before || !background))
 		atomic_fetch_add(&store->compactions, 1);
 	(void)pthread_mutex_unlock(&store->compact_lock);
-	if (!rc && ret)
+	if ((!rc || io_is_full(rc)) && ret)
 		*ret = report;
 	return rc;
 }
@@ -230,13 +255,14 @@ int dw_compact(struct dw_store *store, struct dw_compact_report *ret)
 	return dw_compact_with(store, NULL, ret);
 }
 
-int compact_background(struct dw_store *store, const struct dw_maintain_options *options)
+int compact_background(struct dw_store *store, const struct dw_maintain_options *options,
+		       struct dw_compact_report *ret)
 {
 	const struct compact_limits limits = {.dead_percent = options->dead_percent,
 					      .freed_min = options->dead_bytes_min,
 					      .copy_max = UINT64_MAX};
 
-	return compact(store, &limits, options->compact_rate, true, NULL);
+	return compact(store, &limits, options->compact_rate, true, ret);
 }
 
 void dw_compact_cancel(struct dw_store *store)

@@ -15,14 +15,15 @@ enum { COMPACT_WRITE_SIZE = 1 << 20 };
 struct compact_limits {
 	unsigned dead_percent; /* 0: the whole store */
 	uint64_t freed_min;    /* bytes; less is not worth it */
-	uint64_t copy_max;     /* bytes that may be written; UINT64_MAX: any number */
-	bool reserve;          /* have ids even if nothing is to be written, as it seems */
+	uint64_t copy_max;     /* bytes that may be written; UINT64_MAX: any number; 0: none,
+				* nor a new file */
 };
 
 /* The oldest segments of a store, as many as are to be compacted. */
 struct compact_run {
 	size_t count;           /* segments; 0: none */
 	bool active;            /* the last of them is the active one */
+	bool writes;            /* something of them stays: files are needed */
 	uint64_t copied, freed; /* bytes that stay, and that go */
 };
 
@@ -37,7 +38,7 @@ _Static_assert(RECORD_OVERHEAD + (uint64_t)DW_KEY_SIZE_MAX + DW_VALUE_SIZE_MAX <
 struct output {
 	struct atomicfile file;
 	uint32_t id;
-	uint64_t raw_bytes;
+	uint64_t raw_bytes, last_txid;
 	struct buf origins; /* struct origin for each record, in order */
 	struct hintwriter hint;
 	struct dw_segment *segment; /* once renamed; the list of segments holds it */
@@ -60,11 +61,14 @@ struct compaction {
 void compact_choose_locked(struct dw_store *store, const struct compact_limits *limits,
 			   struct compact_run *ret);
 
+/* Bytes of room with which the least run that frees something can be compacted. */
+uint64_t compact_room_locked(const struct dw_store *store);
+
 /* Step 1: choose, reserve ids for the outputs.  0 also when there is nothing to do (then
  * there are no inputs). */
 int compact_begin(struct compaction *c, const struct compact_limits *limits);
 
-/* Step 2: copy what lives, sync it.  -EAGAIN: ids are needed after all; -ECANCELED. */
+/* Step 2: copy what lives, sync it.  -ECANCELED. */
 int compact_copy(struct compaction *c);
 
 /* Step 3: names, and places in the view. */
@@ -77,6 +81,7 @@ int compact_remove(struct compaction *c);
 void compaction_release(struct compaction *c);
 
 /* For the background: a compaction that gives way to others.  -EBUSY, -ECANCELED ... */
-int compact_background(struct dw_store *store, const struct dw_maintain_options *options);
+int compact_background(struct dw_store *store, const struct dw_maintain_options *options,
+		       struct dw_compact_report *ret);
 
 #endif

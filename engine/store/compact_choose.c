@@ -16,11 +16,20 @@
 
 #include "store/compact.h"
 
+/* Beside the copies: new files and their names, and what file systems round up by. */
+enum { ROOM_BESIDE = 1 << 20 };
+
 static uint64_t kept_bytes(const struct dw_segment *segment)
 {
 	uint64_t kept = segment->live_bytes + segment->raw_bytes;
 
 	return kept < segment->size ? kept : segment->size;
+}
+
+/* Whether the record with the highest txid is in a segment: it stays, be it a tombstone. */
+static bool holds_last(const struct dw_store *store, const struct dw_segment *segment)
+{
+	return segment->size && segment->last_txid == store->log.next_txid - 1;
 }
 
 /* Whether `dead` bytes are so many percent of all. */
@@ -51,8 +60,9 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
 		run.active = segment == store->log.active;
 		run.copied += kept;
 		run.freed += dead;
-		/* sealing takes a new file: not when there is room for none */
-		if (run.copied > limits->copy_max || (run.active && !limits->copy_max))
+		/* sealing takes a new file, too */
+		run.writes = run.writes || kept || run.active || holds_last(store, segment);
+		if (run.copied > limits->copy_max || (run.writes && !limits->copy_max))
 			break;
 		if (dead && is_dead_enough(dead, segment->size, limits->dead_percent) &&
 		    is_dead_enough(run.freed, run.copied + run.freed, limits->dead_percent))
@@ -69,7 +79,7 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
 
 /* Ids for so many outputs: free ones behind the last sealed segment if there are enough,
  * else by a rotation that leaves them free. */
-static int reserve_ids_locked(struct compaction *c, uint64_t most, bool must)
+static int reserve_ids_locked(struct compaction *c, uint64_t most)
 {
 	struct dw_store *store = c->store;
 	const struct segset *all = &store->segments;
@@ -81,8 +91,6 @@ static int reserve_ids_locked(struct compaction *c, uint64_t most, bool must)
 		c->last_id = active - 1;
 		return 0;
 	}
-	if (!must)
-		return 0;
 	if (active + most >= SEGMENT_ID_MAX)
 		most = SEGMENT_ID_MAX > active + 1 ? SEGMENT_ID_MAX - active - 1 : 0;
 	if (!most)
@@ -110,8 +118,8 @@ static int begin_locked(struct compaction *c, const struct compact_limits *limit
 	uint64_t most = 2 * (c->run.copied / store->log.segment_size) + 2;
 	rc = segset_copy(&store->segments, c->run.count, &c->inputs);
 	/* Before a record is looked at: what is written from now on is behind the outputs. */
-	if (!rc)
-		rc = reserve_ids_locked(c, most, c->run.active || c->run.copied || limits->reserve);
+	if (!rc && c->run.writes)
+		rc = reserve_ids_locked(c, most);
 	if (rc < 0)
 		return rc;
 	c->last_txid = store->log.next_txid - 1;
@@ -120,6 +128,18 @@ static int begin_locked(struct compaction *c, const struct compact_limits *limit
 		c->capacity = most;
 	c->outputs = calloc(c->capacity + 1, sizeof *c->outputs);
 	return c->outputs ? 0 : -ENOMEM;
+}
+
+uint64_t compact_room_locked(const struct dw_store *store)
+{
+	uint64_t copied = 0;
+
+	for (size_t i = 0; i < store->segments.count; i++) {
+		copied += kept_bytes(store->segments.items[i]);
+		if (store->segments.items[i]->size > kept_bytes(store->segments.items[i]))
+			break;
+	}
+	return copied + ROOM_BESIDE;
 }
 
 int compact_begin(struct compaction *c, const struct compact_limits *limits)

@@ -66,8 +66,7 @@ static int begin_output(struct compaction *c)
 {
 	char name[SEGNAME_SIZE], temporary[SEGNAME_SIZE];
 
-	if (!c->capacity)
-		return -EAGAIN; /* it was to be a run in which nothing lives */
+	assert(c->count < c->capacity);
 	struct output *output = &c->outputs[c->count];
 	output->id = c->first_id + (uint32_t)c->count;
 	c->count++;
@@ -122,6 +121,8 @@ static int place_record(struct compaction *c, const struct record_header *header
 	if (rc < 0)
 		return rc;
 	hintwriter_add(&current(c)->hint, &entry, crc);
+	if (header->txid > current(c)->last_txid)
+		current(c)->last_txid = header->txid;
 	if (header->type == DW_RAW)
 		current(c)->raw_bytes += record_size(header);
 	return 0;

@@ -31,6 +31,7 @@ static int publish_output(struct compaction *c, struct output *output)
 	assert(size == output->file.size);
 	output->segment->size = size;
 	output->segment->raw_bytes = output->raw_bytes;
+	output->segment->last_txid = output->last_txid;
 	segset_add(&store->segments, output->segment);
 	return 0;
 }

@@ -61,6 +61,12 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 				"read-only",
 				(long)f->pid);
 	case DW_FINDING_IO:
+		if (f->size)
+			return snprintf(ret, size,
+					"%s: %s; make %" PRIu64
+					" bytes of room, or copy what lives to another disk with "
+					"'datawal compact STORE TARGET'",
+					f->name, strerror(f->error), f->size);
 		if (f->segment)
 			return snprintf(ret, size, "%s %08" PRIu32 ": %s", f->name, f->segment,
 					strerror(f->error));

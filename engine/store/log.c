@@ -242,8 +242,8 @@ static int undo(struct log *log)
  * own end tells. */
 static void probe(struct log *log, int rc)
 {
-	bool room = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG || rc == -ENOMEM ||
-		    rc == -EMFILE || rc == -ENFILE;
+	bool room =
+		io_is_full(rc) || rc == -EFBIG || rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE;
 
 	if (!room && log->active && !log_check(log) && undo(log) < 0)
 		log_poison(log, rc, "append");
@@ -306,7 +306,7 @@ static int reserve_in(struct log *log, struct ahead *next)
 {
 	int rc = ahead_begin(next, false);
 
-	if (rc != -ENOSPC)
+	if (!io_is_full(rc))
 		return 0; /* for want of anything else, without */
 	rc = ahead_leave(&log->ahead, log->end);
 	if (!rc)
@@ -314,6 +314,26 @@ static int reserve_in(struct log *log, struct ahead *next)
 	if (rc < 0)
 		(void)ahead_begin(&log->ahead, true); /* as well as it goes */
 	return rc;
+}
+
+int log_lend_reserve_locked(struct log *log)
+{
+	int rc = log_check(log);
+
+	if (!rc) {
+		rc = ahead_leave(&log->ahead, log->end);
+		if (rc < 0)
+			log_poison(log, rc, "fsync");
+	}
+	log->ahead.lent = !rc;
+	return rc;
+}
+
+void log_take_reserve_locked(struct log *log)
+{
+	log->ahead.lent = false;
+	if (!log_check(log))
+		(void)ahead_begin(&log->ahead, true); /* without it removals may fail, no more */
 }
 
 /* The old segment complete: synced, and ending with its last record. */

@@ -136,6 +136,11 @@ static inline struct record_header log_header_of(const struct dw_op *op, uint64_
  * `*ret` is it, referenced for the caller.  On failure the old one stays active. */
 int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret);
 
+/* Give the space for removals back to the file system, so that a compaction may have it, until it
+ * is taken again as well as it goes. */
+int log_lend_reserve_locked(struct log *log);
+void log_take_reserve_locked(struct log *log);
+
 /* See dw_sync(). */
 int log_sync(struct log *log);
 

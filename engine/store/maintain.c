@@ -47,9 +47,12 @@ static void sleep_ms(struct maintain *maintain, uint64_t ms)
 		;
 }
 
-static void report_failure(struct dw_store *store, int rc, const char *what)
+static void report_failure(struct dw_store *store, int rc, uint64_t room_needed)
 {
-	const struct dw_finding finding = {.kind = DW_FINDING_IO, .error = -rc, .name = what};
+	const struct dw_finding finding = {.kind = DW_FINDING_IO,
+					   .error = -rc,
+					   .size = room_needed,
+					   .name = "compaction in the background"};
 
 	store_report(store, &finding);
 }
@@ -58,11 +61,13 @@ static void compact_once(struct dw_store *store, unsigned *failures)
 {
 	struct maintain *maintain = &store->maintain;
 
+	struct dw_compact_report report = {0};
+
 	(void)pthread_mutex_unlock(&maintain->bell.lock);
-	int rc = compact_background(store, &maintain->options);
+	int rc = compact_background(store, &maintain->options, &report);
 	/* damage was told where it was met */
 	if (rc < 0 && rc != -ECANCELED && rc != -EBUSY && rc != -EBADMSG)
-		report_failure(store, rc, "compaction in the background");
+		report_failure(store, rc, report.room_needed);
 	(void)pthread_mutex_lock(&maintain->bell.lock);
 	if (!rc) {
 		*failures = 0;

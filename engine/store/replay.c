@@ -25,6 +25,8 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 	replay->report.records++;
 	if (header->txid > replay->report.last_txid)
 		replay->report.last_txid = header->txid;
+	if (header->txid > segment->last_txid)
+		segment->last_txid = header->txid;
 	switch (header->type) {
 	case DW_RAW: segment->raw_bytes += record_size(header); return 0;
 	case DW_DELETE: keydir_remove(replay->keydir, key, &old); return 0;

@@ -94,7 +94,7 @@ static int make_room_locked(struct dw_store *store, uint64_t size)
 	if (!log_is_full_locked(&store->log, size))
 		return 0;
 	int rc = store_rotate_locked(store, 0);
-	return rc == -EOVERFLOW || rc == -ENOSPC ? 0 : rc;
+	return rc == -EOVERFLOW || io_is_full(rc) ? 0 : rc;
 }
 
 /* Prepare the key directory for `ops`, so that nothing can fail once the log has them. */
@@ -142,6 +142,7 @@ static void publish_locked(struct dw_store *store, const struct dw_op *ops, size
 			stale_add(&store->stale, segment, ops[i].key, &old);
 		offset += size;
 	}
+	segment->last_txid = store->log.next_txid - 1;
 }
 
 static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t count,

@@ -23,23 +23,58 @@ static void unlock(struct spaceio *space)
 static int refuse(struct spaceio *space)
 {
 	space->refused++;
-	return -ENOSPC;
+	return space->error ? -space->error : -ENOSPC;
 }
 
-/* Bytes of a file that is open, or by name; 0: there is none. */
-static int64_t size_of_fd(int fd)
+/* What a file has allocated behind its end; NULL: nothing, and `add` is false. */
+static struct spaceio_ahead *ahead_of(struct spaceio *space, ino_t ino, bool add)
+{
+	struct spaceio_ahead *unused = NULL;
+
+	for (size_t i = 0; i < SPACEIO_FILES; i++) {
+		if (space->ahead[i].ino == ino)
+			return &space->ahead[i];
+		if (!space->ahead[i].ino && !unused)
+			unused = &space->ahead[i];
+	}
+	if (!add || !unused)
+		return NULL;
+	unused->ino = ino;
+	return unused;
+}
+
+/* A file is now `size` bytes long and has nothing behind that. */
+static void drop_ahead(struct spaceio *space, ino_t ino, int64_t size)
+{
+	struct spaceio_ahead *ahead = ahead_of(space, ino, false);
+
+	if (ahead && ahead->end > size)
+		space->room += ahead->end - size;
+	if (ahead)
+		*ahead = (struct spaceio_ahead){0};
+}
+
+/* What a file has of room, up to its end or behind it. */
+static int64_t charged(struct spaceio *space, int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) < 0 ? 0 : st.st_size;
+	if (fstat(fd, &st) < 0)
+		return 0;
+	const struct spaceio_ahead *ahead = ahead_of(space, st.st_ino, false);
+	return ahead && ahead->end > st.st_size ? ahead->end : st.st_size;
 }
 
-static int64_t size_of_name(const struct spaceio *space, int dirfd, const char *name)
+/* What goes with a name: the bytes of its file; what is allocated behind them goes at once. */
+static int64_t release_name(struct spaceio *space, int dirfd, const char *name, bool gone)
 {
 	struct stat st;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0
-								  : st.st_size + space->file_cost;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (gone)
+		drop_ahead(space, st.st_ino, st.st_size);
+	return st.st_size + space->file_cost;
 }
 
 static int space_open(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
@@ -75,7 +110,7 @@ static ssize_t space_preadv(struct io *io, int fd, const struct iovec *iov, int 
 static ssize_t write_part(struct spaceio *space, int fd, const struct iovec *iov, int count,
 			  off_t offset)
 {
-	int64_t fits = space->room + size_of_fd(fd) - offset;
+	int64_t fits = space->room + charged(space, fd) - offset;
 
 	while (count > 1 && !iov->iov_len) {
 		iov++;
@@ -93,7 +128,7 @@ static ssize_t space_pwritev(struct io *io, int fd, const struct iovec *iov, int
 			     off_t offset)
 {
 	struct spaceio *space = lock(io);
-	int64_t size = size_of_fd(fd), end = offset;
+	int64_t size = charged(space, fd), end = offset;
 	ssize_t rc;
 
 	for (int i = 0; i < count; i++)
@@ -103,7 +138,7 @@ static ssize_t space_pwritev(struct io *io, int fd, const struct iovec *iov, int
 	else
 		rc = io_posix.pwritev(&io_posix, fd, iov, count, offset);
 	if (rc > 0) {
-		space->room -= size_of_fd(fd) - size;
+		space->room -= charged(space, fd) - size;
 		space->written += (uint64_t)rc;
 	}
 	unlock(space);
@@ -113,12 +148,39 @@ static ssize_t space_pwritev(struct io *io, int fd, const struct iovec *iov, int
 static int space_ftruncate(struct io *io, int fd, off_t size)
 {
 	struct spaceio *space = lock(io);
-	int64_t before = size_of_fd(fd);
+	int64_t before = charged(space, fd);
 	int rc = size - before > space->room ? refuse(space)
 					     : io_posix.ftruncate(&io_posix, fd, size);
+	struct stat st;
 
-	if (!rc)
+	if (!rc && size > before)
 		space->room -= size - before;
+	if (!rc && size < before && !fstat(fd, &st)) {
+		struct spaceio_ahead *ahead = ahead_of(space, st.st_ino, false);
+		space->room += before - size;
+		if (ahead)
+			*ahead = (struct spaceio_ahead){0};
+	}
+	unlock(space);
+	return rc;
+}
+
+static int space_allocate(struct io *io, int fd, off_t offset, off_t size)
+{
+	struct spaceio *space = lock(io);
+	int64_t before = charged(space, fd), end = offset + size;
+	struct stat st;
+	int rc = 0;
+
+	if (end - before > space->room)
+		rc = refuse(space);
+	else if (end > before && !fstat(fd, &st)) {
+		struct spaceio_ahead *ahead = ahead_of(space, st.st_ino, true);
+		if (ahead) {
+			ahead->end = end;
+			space->room -= end - before;
+		}
+	}
 	unlock(space);
 	return rc;
 }
@@ -139,7 +201,7 @@ static int space_fstat(struct io *io, int fd, struct stat *ret)
 static int space_rename(struct io *io, int dirfd, const char *from, const char *to)
 {
 	struct spaceio *space = lock(io);
-	int64_t replaced = size_of_name(space, dirfd, to);
+	int64_t replaced = release_name(space, dirfd, to, false);
 	int rc = io_posix.rename(&io_posix, dirfd, from, to);
 
 	if (!rc)
@@ -151,7 +213,7 @@ static int space_rename(struct io *io, int dirfd, const char *from, const char *
 static int space_unlink(struct io *io, int dirfd, const char *name)
 {
 	struct spaceio *space = lock(io);
-	int64_t gone = size_of_name(space, dirfd, name);
+	int64_t gone = release_name(space, dirfd, name, true);
 	int rc = io_posix.unlink(&io_posix, dirfd, name);
 
 	if (!rc)
@@ -176,6 +238,11 @@ static int space_list(struct io *io, int dirfd, io_name_fn *visit, void *context
 {
 	(void)io;
 	return io_posix.list(&io_posix, dirfd, visit, context);
+}
+
+void spaceio_allocates(struct spaceio *space)
+{
+	space->io.allocate = space_allocate;
 }
 
 void spaceio_init(struct spaceio *space)

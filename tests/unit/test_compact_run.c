@@ -327,6 +327,93 @@ static void test_no_room(void)
 	stores_close(store);
 }
 
+/* A full disk, or quota, whose every key is then deleted: a compaction always frees it, wherever
+ * the last blocks went: in one segment or many, as the process goes on or in the next one. */
+static void fill_and_delete(struct dw_store *store, struct rng *rng)
+{
+	static const uint8_t bytes[5000];
+	char key[16];
+	int keys = 0, rc = 0;
+
+	for (uint64_t most = sizeof bytes; most > 3; most /= 4)
+		for (rc = 0; !rc && keys < 60; keys += !rc) {
+			const struct dw_bytes value = {bytes, 1 + rng_below(rng, most)};
+			(void)snprintf(key, sizeof key, "%08d", keys);
+			rc = dw_put(store, stores_bytes(key), value);
+		}
+	delete_keys(store, 0, keys);
+	CHECK_EQ(dw_count(store), 0);
+}
+
+static void test_all_deleted(void)
+{
+	struct rng rng = check_rng();
+	size_t lent = 0, full = 0;
+
+	for (int round = 0; round < 300; round++) {
+		const char *dir = check_dir();
+		uint64_t segment_size = round % 3 ? 65536 : 1 << 20;
+		struct dw_compact_report report;
+		struct spaceio space;
+		spaceio_init(&space);
+		spaceio_allocates(&space);
+		space.error = round % 2 ? EDQUOT : 0;
+		space.room = 100000 + (int64_t)rng_below(&rng, 200000);
+		space.file_cost = (int64_t)rng_below(&rng, 100);
+		struct dw_store *store = open_with(&space.io, dir, segment_size);
+		fill_and_delete(store, &rng);
+		if (round % 5 == 4) {
+			CHECK_EQ(dw_close(store), 0);
+			store = open_with(&space.io, dir, segment_size);
+		}
+		/* what the reserve has left, at most, and none elsewhere */
+		space.room = (int64_t)rng_below(&rng, 40);
+		uint64_t refused = space.refused;
+		int rc = dw_compact(store, &report);
+		if (rc)
+			printf("  round %d\n", round);
+		CHECK_EQ(rc, 0);
+		CHECK_EQ(dead_bytes(store), 36);
+		full += space.refused > refused;
+		lent += store->log.ahead.lent;
+		stores_put(store, "now there is", "room");
+		CHECK_EQ(files_count_suffixed(dir, ".compact"), 0);
+		CHECK_EQ(dw_close(store), 0);
+		store = stores_open(dir, segment_size);
+		CHECK_EQ(dw_count(store), 1);
+		stores_close(store);
+	}
+	printf("  %zu of 300 met a full disk\n", full);
+	CHECK(full > 100);
+	CHECK_EQ(lent, 0); /* what was lent is taken back */
+}
+
+/* Something lives: how much room would do is told, and with that it does. */
+static void test_room_needed(void)
+{
+	static const int dead[] = {0, 3, 5};
+	const struct dw_options options = {.segment_size = SEGMENT_SIZE};
+	struct dw_compact_report report = {0};
+	struct spaceio space;
+	const char *dir = stores_dir();
+	struct dw_store *store = full_store(&space, dir, dead, 3);
+
+	space.room = 10;
+	CHECK_EQ(dw_compact(store, &report), -ENOSPC);
+	CHECK_EQ(report.segments_before, 0);
+	CHECK_EQ(report.room_needed, 1000 + 700 + (1 << 20));
+	space.error = EDQUOT;
+	CHECK_EQ(dw_compact(store, &report), -EDQUOT);
+	space.room = (int64_t)report.room_needed;
+	CHECK_EQ(dw_compact(store, &report), 0);
+	CHECK_EQ(report.room_needed, 0);
+	expect_full(store, dead, 3);
+	stores_close(store);
+	CHECK_EQ(store_open(&space.io, dir, &options, NULL, &store), 0);
+	expect_full(store, dead, 3);
+	stores_close(store);
+}
+
 /* A run in which nothing seems to live, but for a tombstone that must stay. */
 static void test_last_tombstone(void)
 {
@@ -462,6 +549,8 @@ int main(int argc, char **argv)
 		{"compact_run_ids", test_ids},
 		{"compact_run_full_disk", test_full_disk},
 		{"compact_run_no_room", test_no_room},
+		{"compact_run_all_deleted", test_all_deleted},
+		{"compact_run_room_needed", test_room_needed},
 		{"compact_run_last_tombstone", test_last_tombstone},
 		{"compact_run_cancel", test_cancel},
 		{"compact_run_cancel_waiting", test_cancel_waiting},
