@@ -51,7 +51,7 @@ TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-fast check-mount check-crash conformance lint format install uninstall deb check-deb bench bench-features model clean tests man fuzz bench-kv bench-fs
+.PHONY: all demo check check-fast check-mount check-crash conformance mutants lint format install uninstall deb check-deb bench bench-features model clean tests man fuzz bench-kv bench-fs
 .DELETE_ON_ERROR:
 # make would otherwise take the objects of test programs for intermediate files
 .SECONDARY:
@@ -137,6 +137,10 @@ FUZZ_SECONDS ?= 60
 fuzz: $(addprefix $(O)/tests/,$(FUZZERS))
 	$(Q)$(MAKE) MODE=fuzz CC=clang $(addprefix build/fuzz/tests/,$(FUZZERS))
 	tests/fuzz/run.sh "$(O)" $(FUZZ_SECONDS)
+
+# Break the code a little, many times over: a test must notice each time.
+mutants:
+	tests/mutants/run.sh
 
 lint:
 	tests/lint.sh

@@ -107,19 +107,27 @@ int guard_undo(struct io *io, int fd, uint64_t end, uint64_t size)
 	return rc ? rc : guard_cut(io, fd, end, size);
 }
 
-int guard_extend(struct io *io, int fd, uint64_t end, uint64_t size)
+int guard_extend(struct io *io, int fd, uint64_t end, uint64_t size, bool *sync_failed_ret)
 {
 	int rc = io_write_full(io, fd, guard_bytes, PART_SIZE, end);
 
+	if (rc < 0)
+		return rc;
 	/* the file may only be long enough for a header when all but the last byte of it
 	 * is there for certain */
-	if (!rc)
-		rc = io->fdatasync(io, fd);
-	if (!rc)
-		rc = io_write_full(io, fd, guard_bytes + PART_SIZE, 1, end + PART_SIZE);
+	rc = io->fdatasync(io, fd);
+	if (rc < 0) {
+		*sync_failed_ret = true;
+		return rc;
+	}
+	rc = io_write_full(io, fd, guard_bytes + PART_SIZE, 1, end + PART_SIZE);
 	if (!rc)
 		rc = guard_write_zeros(io, fd, end + GUARD_SIZE, end + GUARD_SIZE + size);
-	return rc ? rc : io->fdatasync(io, fd);
+	if (rc < 0)
+		return rc;
+	rc = io->fdatasync(io, fd);
+	*sync_failed_ret = rc < 0;
+	return rc;
 }
 
 /* Magic and the lower byte of the version: with these a header that goes on with zeros, or

@@ -37,8 +37,10 @@ int guard_cut(struct io *io, int fd, uint64_t end, uint64_t size);
 int guard_undo(struct io *io, int fd, uint64_t end, uint64_t size);
 
 /* Put a guard and `size` zeros behind the end of the file, `end`, durably.
- * -errno; what was written may stay, and guard_cut() takes it away. */
-int guard_extend(struct io *io, int fd, uint64_t end, uint64_t size);
+ * -errno; what was written may stay, and guard_cut() takes it away.  `*sync_failed_ret`: it was a
+ * sync, so that the log must not go on, whatever the error: -ENOSPC, too, may mean pages of
+ * records that the kernel could not write and dropped. */
+int guard_extend(struct io *io, int fd, uint64_t end, uint64_t size, bool *sync_failed_ret);
 
 /* Write zeros from `offset` to `end`. */
 int guard_write_zeros(struct io *io, int fd, uint64_t offset, uint64_t end);

@@ -121,14 +121,15 @@ int ahead_enter(struct ahead *ahead, uint64_t end, bool *sync_failed_ret)
 
 	if (ahead->on || ahead->no_zeros)
 		return 0;
-	int rc = guard_extend(ahead->io, ahead->fd, end, zeros);
+	int rc = guard_extend(ahead->io, ahead->fd, end, zeros, sync_failed_ret);
 	if (!rc) {
 		ahead->on = true;
 		ahead->size = end + GUARD_SIZE + zeros;
 		return 0;
 	}
-	/* whichever call it was: after a sync that failed the kernel may have dropped pages */
-	*sync_failed_ret = !io_is_full(rc) && rc != -EFBIG;
+	/* for want of room the log goes on without zeros; else the file may be gone */
+	if (!io_is_full(rc) && rc != -EFBIG)
+		*sync_failed_ret = true;
 	ahead->no_zeros = true;
 	if (!*sync_failed_ret) {
 		rc = guard_cut(ahead->io, ahead->fd, end, end + GUARD_SIZE + zeros);

@@ -32,6 +32,24 @@ static void test_puts(void)
 	history_finish(h);
 }
 
+/* Little, and a segment sealed each time. */
+static void test_rotations(void)
+{
+	struct history *h = history_new();
+
+	history_start(h);
+	crashio_init(&h->crash, h->dir);
+	history_open(h);
+	for (int i = 0; i < 3; i++) {
+		history_random(h, 3);
+		CHECK_EQ(dw_rotate(h->store), 0);
+		history_random(h, 3);
+		history_sync(h);
+	}
+	history_close(h);
+	history_finish(h);
+}
+
 /* Writes that arrive while a compaction copies: over keys it has yet to come by. */
 static void write_meanwhile(void *context, const struct crash_event *event)
 {
@@ -101,6 +119,57 @@ static void test_recovery(void)
 	history_finish(h);
 }
 
+/* Whether the bytes are the end of the segment, or all of a file that was set aside. */
+static bool is_kept(const struct files *files, const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		const struct file_image *file = &files->items[i];
+		bool aside = strstr(file->name, ".torn-") && !strstr(file->name, ".tmp");
+		bool segment = !strcmp(file->name, "00000001.dwal");
+		if ((aside && file->data.size == size && !memcmp(file->data.data, bytes, size)) ||
+		    (segment && file->data.size >= size &&
+		     !memcmp(file->data.data + file->data.size - size, bytes, size)))
+			return true;
+	}
+	return false;
+}
+
+/* A torn tail is at no instant in neither place, wherever a crash comes. */
+static void test_quarantine(void)
+{
+	enum { TORN = 9000, TRIES = 200 };
+	static const enum crash_policy policies[] = {CRASH_KEEP_ALL, CRASH_DROP, CRASH_PREFIX,
+						     CRASH_SUBSET};
+	const char *dir = stores_dir();
+	struct rng rng = check_rng();
+	uint8_t *torn = stores_noise(1, TORN);
+	struct crashio crash;
+	struct files files;
+	char path[160];
+
+	struct dw_store *store = stores_open(dir, 0);
+	stores_put(store, "key", "value");
+	stores_close(store);
+	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
+	struct buf bytes = files_read(AT_FDCWD, path);
+	memcpy(torn, "DWAL\1\0\1\0\2\0\0\0\0\0\0\0\5\0\0\0\0\377\0\0", 24);
+	CHECK_EQ(buf_add(&bytes, torn, TORN), 0);
+	files_write(AT_FDCWD, path, bytes.data, bytes.size);
+	crashio_init(&crash, dir);
+	CHECK_EQ(store_open(&crash.io, dir, &(struct dw_options){.create = true}, NULL, &store), 0);
+	stores_put(store, "key", "later");
+	CHECK_EQ(dw_close(store), 0);
+	for (size_t point = 0; point <= crash.count; point++)
+		for (size_t try = 0; try < TRIES; try++) {
+			crashio_rebuild(&crash, point, policies[try % 4], 0, &rng, &files);
+			CHECK(is_kept(&files, torn, TORN));
+			files_release(&files);
+		}
+	crashio_release(&crash);
+	buf_release(&bytes);
+	free(torn);
+}
+
 /* What a killed writer had appended is synced by its successor's sync. */
 static void test_inherited(void)
 {
@@ -153,8 +222,10 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"crash_puts", test_puts},
+		{"crash_rotations", test_rotations},
 		{"crash_compaction", test_compaction},
 		{"crash_recovery", test_recovery},
+		{"crash_quarantine", test_quarantine},
 		{"crash_inherited", test_inherited},
 		{"crash_inherited_name", test_inherited_name},
 		{NULL, NULL},

@@ -10,9 +10,11 @@
  * record that was never appended; and a writer must go on from it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -47,7 +49,9 @@ struct history {
 		size_t event, records;
 	} marks[RECORDS_MAX], syncs[RECORDS_MAX]; /* begun, and durable, from that event on */
 	size_t mark_count, sync_count;
-	size_t strict; /* from this event on no append is plain */
+	size_t strict;             /* from this event on no append is plain */
+	uint64_t first_txids[100]; /* of each segment */
+	size_t looks;
 };
 
 /* --- recording --- */
@@ -87,6 +91,31 @@ static size_t size_to_end_at(const struct history *h, size_t offset, size_t key_
 
 	(void)h;
 	return (2 * GUARD_SECTOR_SIZE + behind - fixed % GUARD_SECTOR_SIZE) % GUARD_SECTOR_SIZE;
+}
+
+/* Further records, as bytes; whether one that follows another is awkward if they are to stand
+ * at `offset`. */
+static bool add_records(struct history *h, struct buf *bytes, size_t count, uint64_t offset)
+{
+	bool awkward = false;
+
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *value = stores_noise(rng_next(&h->rng), 1024);
+		size_t size = (size_t)rng_below(&h->rng, 1000);
+		if (rng_below(&h->rng, 3)) /* 508..512 and 0..2 behind an edge: where it matters */
+			size = size_to_end_at(h, offset + bytes->size, 3,
+					      (508 + (size_t)rng_below(&h->rng, 7)) %
+						      GUARD_SECTOR_SIZE);
+		note(h, DW_PUT, stores_bytes("key"), (struct dw_bytes){value, size});
+		const struct record_header header = {DW_PUT, h->count, 3, (uint32_t)size};
+		CHECK_EQ(buf_reserve(bytes, (size_t)record_size(&header)), 0);
+		record_encode(&header, "key", value, bytes->data + bytes->size);
+		bytes->size += (size_t)record_size(&header);
+		awkward =
+			awkward || guard_is_awkward(offset + bytes->size, bytes->data, bytes->size);
+		free(value);
+	}
+	return awkward;
 }
 
 /* Let the last `n` bytes of the record's CRC be zero, so that they look as if they had not
@@ -143,6 +172,44 @@ static void do_random(struct history *h)
 		free(values[i]);
 }
 
+/* --- between two calls --- */
+
+static size_t read_one(const struct history *h, const struct buf *file, size_t at, uint64_t txid);
+
+/* What stands at the end of whole records: the end of the file, too little for a header, or a
+ * guard.  No record here is Raw; of a header that lies across a sector's edge the end may have
+ * been written over already. */
+static bool is_end_or_guard(const struct buf *file, size_t at)
+{
+	return file->size - at < GUARD_SIZE || !memcmp(file->data + at, guard_bytes, 7);
+}
+
+/* A reader without the lock, or a kill, comes behind any call: it finds whole records and then
+ * the end, never a record of which only a part is there. */
+static void look(void *context, const struct crash_event *event)
+{
+	struct history *h = context;
+	char name[SEGNAME_SIZE];
+
+	if (!h->store || (event->kind != CRASH_WRITE && event->kind != CRASH_TRUNCATE))
+		return;
+	segname_format(h->store->log.active->id, name);
+	int dirfd = open(h->dir, O_RDONLY | O_DIRECTORY);
+	struct buf file = files_read(dirfd, name);
+	uint64_t txid = h->first_txids[h->store->log.active->id];
+	size_t at = 0, size = 1;
+
+	while (at < file.size && size) {
+		/* of what stands behind the end nothing is known yet */
+		size = is_end_or_guard(&file, at) ? 0 : read_one(h, &file, at, txid++);
+		CHECK(size || is_end_or_guard(&file, at));
+		at += size;
+	}
+	h->looks++;
+	buf_release(&file);
+	(void)close(dirfd);
+}
+
 static void record_history(struct history *h)
 {
 	const struct dw_options options = {.segment_size = SEGMENT_SIZE};
@@ -152,6 +219,9 @@ static void record_history(struct history *h)
 	h->dir = stores_dir();
 	crashio_init(&h->crash, h->dir);
 	CHECK_EQ(store_open(&h->crash.io, h->dir, &options, NULL, &h->store), 0);
+	h->first_txids[1] = 1;
+	h->crash.hook = look;
+	h->crash.context = h;
 	for (int i = 0; i < SMALL_SYNCS; i++) {
 		do_batch(h, &op, 1);
 		do_sync(h);
@@ -162,9 +232,13 @@ static void record_history(struct history *h)
 		CHECK(h->store->log.ahead.on);
 		if (rng_below(&h->rng, 4))
 			do_sync(h);
-		if (i % 100 == 99) /* leaves, and enters again */
+		if (i % 100 == 99) { /* leaves, and enters again */
 			CHECK_EQ(dw_rotate(h->store), 0);
+			h->first_txids[h->store->log.active->id] = h->count + 1;
+		}
 	}
+	CHECK(h->looks > ROUNDS);
+	h->crash.hook = NULL;
 	CHECK_EQ(dw_close(h->store), 0);
 	h->syncs[h->sync_count].event = h->crash.count;
 	h->syncs[h->sync_count++].records = h->count;
@@ -295,6 +369,133 @@ static void test_every_sector(void)
 	history_free(h);
 }
 
+/* --- single steps, without a store --- */
+
+enum { STEP_ROUNDS = 60, STEP_TRIES = 60 };
+
+/* A segment of its own, with a few records that are synced; their end. */
+static uint64_t begin_steps(struct history *h, struct rng *rng, int *fd_ret)
+{
+	struct buf bytes = {0};
+
+	h->rng = (struct rng){rng_next(rng)};
+	h->dir = stores_dir();
+	crashio_init(&h->crash, h->dir);
+	struct io *io = &h->crash.io;
+	int dirfd = io->open(io, AT_FDCWD, h->dir, O_RDONLY | O_DIRECTORY, 0);
+	*fd_ret = io->open(io, dirfd, "00000001.dwal", O_RDWR | O_CREAT, 0600);
+	CHECK(*fd_ret >= 0);
+	(void)add_records(h, &bytes, 1 + (size_t)rng_below(&h->rng, 5), 0);
+	CHECK_EQ(io_write_full(io, *fd_ret, bytes.data, bytes.size, 0), 0);
+	CHECK_EQ(io->fsync(io, *fd_ret), 0);
+	CHECK_EQ(io->fsync(io, dirfd), 0);
+	(void)io->close(io, dirfd);
+	uint64_t end = bytes.size;
+	buf_release(&bytes);
+	return end;
+}
+
+/* Whether a change of the file is not synced. */
+static bool is_pending(const struct history *h)
+{
+	bool pending = false;
+
+	for (size_t i = 0; i < h->crash.count; i++) {
+		enum crash_kind kind = h->crash.events[i].kind;
+		if (kind == CRASH_WRITE || kind == CRASH_TRUNCATE)
+			pending = true;
+		else if (kind == CRASH_SYNC)
+			pending = false;
+	}
+	return pending;
+}
+
+/* Each crash behind `from` leaves what was synced, `least` records, and nothing that a reader
+ * refuses. */
+static void check_steps(struct history *h, size_t from, size_t least)
+{
+	struct files files;
+
+	for (size_t point = from; point <= h->crash.count; point++)
+		for (int try = 0; try < STEP_TRIES; try++) {
+			crashio_rebuild(&h->crash, point, CRASH_SECTORS, 0, &h->rng, &files);
+			CHECK(read_all(h, &files) >= least);
+			files_release(&files);
+		}
+}
+
+/* An append that failed may have written all of its bytes, whole records. */
+static void test_undo(void)
+{
+	struct rng rng = check_rng();
+
+	for (int round = 0; round < STEP_ROUNDS; round++) {
+		struct history *h = calloc(1, sizeof *h);
+		struct io *io = &h->crash.io;
+		struct buf bytes = {0};
+		struct ahead ahead;
+		struct stat st;
+		bool sync_failed = false;
+		int fd;
+		uint64_t end = begin_steps(h, &rng, &fd);
+		size_t records = h->count;
+
+		ahead_init(&ahead, io, SEGMENT_SIZE);
+		ahead_attach(&ahead, fd, end);
+		CHECK_EQ(ahead_enter(&ahead, end, &sync_failed), 0);
+		CHECK(ahead.on && !is_pending(h));
+		uint64_t near = ahead.size - GUARD_SIZE - ahead.reserve;
+		CHECK_EQ(ahead_make_room(&ahead, near, 1, false, &sync_failed), 0);
+		CHECK(ahead.size > near + GUARD_SIZE + ahead.reserve);
+		CHECK(!is_pending(h));
+		bool awkward = add_records(h, &bytes, 1 + (size_t)rng_below(&h->rng, 8), end);
+		CHECK_EQ(buf_add(&bytes, guard_bytes, GUARD_SIZE), 0);
+		size_t from = h->crash.count;
+		CHECK_EQ(guard_write_over(io, fd, bytes.data, bytes.size, end, awkward,
+					  &sync_failed),
+			 0);
+		CHECK_EQ(ahead_undo(&ahead, end), 0);
+		CHECK(!ahead.on && !is_pending(h));
+		CHECK_EQ(fstat(fd, &st), 0);
+		CHECK_EQ(st.st_size, end);
+		check_steps(h, from, records);
+		(void)io->close(io, fd);
+		buf_release(&bytes);
+		history_free(h);
+	}
+}
+
+/* A torn tail of any length, the shortest that holds a header among them. */
+static void test_cut(void)
+{
+	struct rng rng = check_rng();
+
+	for (size_t torn = 1; torn < 700; torn += torn < 40 ? 1 : 97) {
+		struct history *h = calloc(1, sizeof *h);
+		struct io *io = &h->crash.io;
+		struct buf bytes = {0};
+		const struct record_header header = {DW_PUT, 1000, 3, 5000};
+		struct stat st;
+		int fd;
+		uint64_t end = begin_steps(h, &rng, &fd);
+
+		CHECK_EQ(buf_reserve(&bytes, torn + GUARD_SIZE), 0);
+		memset(bytes.data, 'x', torn + GUARD_SIZE);
+		record_header_encode(&header, bytes.data);
+		CHECK_EQ(io_write_full(io, fd, bytes.data, torn, end), 0);
+		CHECK_EQ(io->fsync(io, fd), 0);
+		size_t from = h->crash.count;
+		CHECK_EQ(guard_cut(io, fd, end, end + torn), 0);
+		CHECK(!is_pending(h));
+		CHECK_EQ(fstat(fd, &st), 0);
+		CHECK_EQ(st.st_size, end);
+		check_steps(h, from, h->count);
+		(void)io->close(io, fd);
+		buf_release(&bytes);
+		history_free(h);
+	}
+}
+
 static void test_awkward(void)
 {
 	uint8_t bytes[64] = {1};
@@ -329,6 +530,8 @@ int main(int argc, char **argv)
 		{"guard_awkward", test_awkward},
 		{"guard_pieces", test_pieces},
 		{"guard_every_sector", test_every_sector},
+		{"guard_undo", test_undo},
+		{"guard_cut", test_cut},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

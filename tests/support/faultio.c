@@ -14,8 +14,11 @@ static struct faultio *self(struct io *io)
 /* Whether this call is the one. */
 static bool is_turn(struct faultio *fault, const char *where)
 {
-	if (++fault->calls != fault->fail_at)
+	fault->calls++;
+	if (fault->calls != fault->fail_at && !(fault->kind == FAULTIO_GONE && fault->hit))
 		return false;
+	if (fault->hit)
+		return true;
 	fault->hit = true;
 	fault->where = where;
 	return true;
@@ -23,7 +26,8 @@ static bool is_turn(struct faultio *fault, const char *where)
 
 static bool fails(struct io *io, const char *where)
 {
-	return is_turn(self(io), where) && self(io)->kind == FAULTIO_ERROR;
+	return is_turn(self(io), where) &&
+	       (self(io)->kind == FAULTIO_ERROR || self(io)->kind == FAULTIO_GONE);
 }
 
 static int fault_open(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
@@ -76,7 +80,7 @@ static ssize_t fault_pwritev(struct io *io, int fd, const struct iovec *iov, int
 		return io_posix.pwritev(&io_posix, fd, iov, count, offset);
 	if (fault->kind == FAULTIO_EINTR)
 		return -EINTR;
-	if (fault->kind == FAULTIO_ERROR)
+	if (fault->kind == FAULTIO_ERROR || fault->kind == FAULTIO_GONE)
 		return -fault->error;
 	fault->follow = fault->error;
 	return write_half(fd, iov, count, offset);

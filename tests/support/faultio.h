@@ -15,6 +15,7 @@
 
 enum faultio_kind {
 	FAULTIO_ERROR, /* the call fails with `error` and does nothing */
+	FAULTIO_GONE,  /* so does each call behind it, close() aside */
 	FAULTIO_SHORT, /* pwritev writes half, and what comes next fails with `error`;
 			  other calls are left alone */
 	FAULTIO_EINTR, /* preadv and pwritev say -EINTR; other calls are left alone */
