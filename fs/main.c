@@ -153,9 +153,6 @@ static void set_limits(void)
 	(void)mallopt(M_ARENA_MAX, ARENAS); /* else as it is; likewise below */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	(void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_THRESHOLD);
-	/* a write over RLIMIT_FSIZE fails with EFBIG, and the signal would end us; not in the
-	 * threads that serve, which block it, but in the others */
-	(void)signal(SIGXFSZ, SIG_IGN);
 	/* a large store has many segments, and each may be open */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;

@@ -444,26 +444,6 @@ test_daemon_outlives_signals()
 	unmount_store
 }
 
-# A limit of the size of files is an error of what meets it.
-test_daemon_file_size_limit()
-{
-	local pid
-	# whoever started this may ignore the signal
-	(ulimit -f 300; env --default-signal "$DATAWALFS" "$S" "$M")
-	pid=$(daemon_pid)
-	echo small > "$M/small"
-	head -c 1000000 /dev/zero > "$W/large"
-	fails cp "$W/large" "$M/large"
-	grep -q 'File too large' "$W/stderr"
-	[ "$(cat "$M/small")" = small ]
-	kill -0 "$pid"
-	umount "$M"
-	wait_released
-	mount_store
-	[ "$(cat "$M/small")" = small ]
-	unmount_store
-}
-
 # Whoever waits for the end of a pipe, or for a lock, does not wait for the mount.
 test_daemon_inherits_no_descriptors()
 {
