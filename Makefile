@@ -19,14 +19,20 @@ OBJCOPY ?= objcopy
 # V=1 shows the commands
 Q := $(if $(V),,@)
 PKGS := fuse3 libcrypto libxxhash jansson
+# What makes a fault harder to exploit; sanitizers find more by themselves.
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN_LINK := -Wl,-z,relro,-z,now
+PIE = $(if $(filter -static,$(LDFLAGS)),,-pie)
 # the sanitizers' own options; -O1 keeps their stacks readable
-OPT_release := -O2
+OPT_release := -O2 $(HARDEN)
 OPT_san := -O1 -DSTORE_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # of `make fuzz`, with clang
 OPT_fuzz := -O1 -DSTORE_CHECKS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan := -O1 -DSTORE_CHECKS -fsanitize=thread -fno-omit-frame-pointer
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef
+# a result that is ignored is cast to void, which gcc does not take where _FORTIFY_SOURCE asks for it
+WARNINGS += $(if $(findstring clang,$(CC)),,-Wno-unused-result)
 # a macro of libfuse's option parser puts -1U into a long
 EXTRA_main_options.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
@@ -77,22 +83,22 @@ $(O)/engine.a: $(call objs,$(SRC_ENGINE))
 	$(Q)$(AR) rcs $@ $^
 
 $(O)/libdatawal.so.0: $(call objs,$(SRC_ENGINE)) engine/libdatawal.map
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libdatawal.so.0 \
+	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -shared -Wl,-soname,libdatawal.so.0 \
 		-Wl,--version-script=engine/libdatawal.map $(filter %.o,$^) $(PKG_LIBS_ENGINE) -o $@
 
 $(O)/datawalfs: $(call objs,$(SRC_FUSE) $(SRC_FS)) $(O)/libdatawal.a
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 # datawal-soak comes from datawal-soak.c, datawal-soak_*.c
 define tool_rule
 $(O)/$(1): $(call objs,tools/$(1).c $(wildcard tools/$(1)_*.c) $(SRC_TOOLS_COMMON)) $(O)/libdatawal.a
-	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) $$^ $$(PKG_LIBS) -o $$@
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(PIE) $$(HARDEN_LINK) $$(LDFLAGS) $$^ $$(PKG_LIBS) -o $$@
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
 $(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/engine.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
 
 $(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/datawal_jsonl.c tools/common_base64.c)
 $(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ) $(SRC_FS)) $(O)/engine.a
