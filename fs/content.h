@@ -18,12 +18,15 @@ struct content {
 	struct spare *spare; /* where `data` comes from and goes to, if it is large; borrowed */
 	uint8_t *data;       /* owned; the first node->size bytes count */
 	size_t capacity;
-	bool loaded;       /* `data` is the value; else it is in the log */
-	bool dirty;        /* the log does not have it yet */
-	int logged_error;  /* -errno of the failed commit that the log names; 0: none */
-	int told_error;    /* -errno that close or fsync returned, with no write since; 0: none */
-	struct dw_ref ref; /* segment NULL: nothing pinned */
-	char *ref_key;     /* the key that `ref` was pinned under; owned */
+	bool loaded;      /* `data` is the value; else it is in the log */
+	bool dirty;       /* the log does not have it yet */
+	bool fresh;       /* dirty by opening alone (created, O_TRUNC): nothing was written since */
+	int logged_error; /* -errno of the failed commit that the log names; 0: none */
+	int told_error;   /* -errno that close or fsync returned, with no write since; 0: none */
+	uint64_t spent;   /* bytes of the records that this file had while it was open */
+	int64_t committed_ms; /* CLOCK_MONOTONIC: when it had the last of them */
+	struct dw_ref ref;    /* segment NULL: nothing pinned */
+	char *ref_key;        /* the key that `ref` was pinned under; owned */
 	size_t ref_key_size;
 	/* Lock of these: the volume's for the list */
 	int64_t due_ms;              /* CLOCK_MONOTONIC: when to commit at the latest */

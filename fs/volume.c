@@ -190,7 +190,7 @@ struct node *volume_root(struct volume *volume)
 
 /* --- committing in the background --- */
 
-static int64_t monotonic_ms(void)
+int64_t volume_now_ms(void)
 {
 	struct timespec now;
 
@@ -205,7 +205,7 @@ void volume_mark_dirty(struct volume *volume, struct content *content)
 	content->dirty = true;
 	node_ref(content->node);
 	(void)pthread_mutex_lock(&volume->dirty_lock);
-	content->due_ms = monotonic_ms() + volume->options.commit_ms;
+	content->due_ms = volume_now_ms() + volume->options.commit_ms;
 	if (content->due_ms < volume->wakes_ms) { /* once in a while: a wake-up costs us time */
 		volume->wakes_ms = content->due_ms;
 		(void)pthread_cond_signal(&volume->wake);
@@ -225,6 +225,7 @@ void volume_mark_clean(struct volume *volume, struct content *content)
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
 	content->dirty = false;
 	content->logged_error = content->told_error = 0;
+	content->fresh = false;
 	node_unref(node, 1);
 }
 
@@ -234,7 +235,7 @@ static void postpone(struct volume *volume, struct content *content)
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	DL_DELETE(volume->dirty, content);
 	DL_APPEND(volume->dirty, content);
-	content->due_ms = monotonic_ms() + volume->options.commit_ms;
+	content->due_ms = volume_now_ms() + volume->options.commit_ms;
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
 }
 
@@ -268,7 +269,7 @@ static bool wait_due(struct volume *volume)
 {
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	while (!volume->stopping) {
-		int64_t now = monotonic_ms();
+		int64_t now = volume_now_ms();
 		int64_t due = volume->dirty ? volume->dirty->due_ms : INT64_MAX;
 		int64_t spare_due = spare_expire(&volume->spare, now);
 		if (due <= now)
@@ -295,7 +296,7 @@ static void *committer(void *context)
 	struct node *node;
 
 	while (wait_due(volume))
-		while ((node = take_due(volume, monotonic_ms()))) {
+		while ((node = take_due(volume, volume_now_ms()))) {
 			(void)commit_node(volume, node); /* logged there, and tried again */
 			volume_unref(volume, node, 1);
 		}

@@ -200,10 +200,14 @@ ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t 
 /* May write less than `size`, up to DW_VALUE_SIZE_MAX; from there on -EFBIG. */
 ssize_t volume_write(struct volume *volume, struct node *node, const void *data, size_t size,
 		     uint64_t offset);
-/* Commit what was written: after this the value outlives the process.  On failure the
- * value stays in memory while the file is open. */
+/* A descriptor is closed, perhaps one of several: commit what was written, so that the value
+ * outlives the process; or leave that to the last release, a sync or the timer, if nothing was
+ * written since a creation or O_TRUNC, or if this file's records grow much faster than it
+ * does.  On failure the value stays in memory while the file is open. */
 int volume_flush(struct volume *volume, struct node *node);
-/* And the machine. */
+/* Commit what was written, now. */
+int volume_commit(struct volume *volume, struct node *node);
+/* The same, to outlive the machine. */
 int volume_fsync(struct volume *volume, struct node *node);
 /* Bring everything that was committed or set to disk; also for fsync of a directory. */
 int volume_sync(struct volume *volume);

@@ -155,7 +155,7 @@ static int create_locked(struct volume *volume, const struct volume_cred *cred, 
 		node_unref(node, 1);
 		return rc;
 	}
-	content->loaded = true;
+	content->loaded = content->fresh = true;
 	volume_note_open(volume, node, flags);
 	volume_mark_dirty(volume, content);
 	*ret = node;
@@ -228,7 +228,7 @@ static int create_closed(struct volume *volume, const struct volume_cred *cred, 
 	int rc = try_create(volume, cred, parent, name, mode, O_EXCL, target, ret);
 	if (rc < 0)
 		return rc;
-	rc = volume_flush(volume, ret->node);
+	rc = volume_commit(volume, ret->node);
 	if (rc < 0)
 		abandon(volume, ret->node);
 	volume_release(volume, ret->node);

@@ -21,6 +21,13 @@
  * ones are pinned and checked once while their file is open. */
 enum { SMALL_VALUE = 128 << 10 };
 
+/* Closes of one of several descriptors commit at once while the records of the file, as long as
+ * it is open, stay within so many times its size, and as many bytes more. */
+enum { SPENT_FACTOR = 3, SPENT_FREE = 64 << 10, RECORD_OVERHEAD = 28 };
+/* Space that must be left on the disk for a commit to wait: later nobody may be there to hear
+ * that it failed. */
+enum { ROOM_MIN = 16 << 20 };
+
 /* --- contents --- */
 
 int volume_get_content(struct volume *volume, struct node *node, struct content **ret)
@@ -93,6 +100,7 @@ bool volume_is_marker_name(const struct volume *volume, const struct node *node)
 static void touch(struct volume *volume, struct node *node, struct content *content)
 {
 	content->told_error = 0;
+	content->fresh = false;
 	atomic_store(&node->given, false);
 	atomic_store(&node->mtime_ns, attr_now_ns());
 	if (node->attrs)
@@ -145,7 +153,12 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 			volume_log(volume, LOG_WARNING, "times of '%s' could not be kept: %s",
 				   volume_quote(node, quoted), strerror(-kept));
 	}
+	if (node->content && !rc) {
+		node->content->spent += key.size + value.size + RECORD_OVERHEAD;
+		node->content->committed_ms = volume_now_ms();
+	}
 	key_release(&key);
+	atomic_store(&volume->failing, rc < 0);
 	if (rc < 0)
 		volume_note_failed(volume, node, rc);
 	return rc;
@@ -411,12 +424,33 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 
 /* --- committing --- */
 
-int volume_flush(struct volume *volume, struct node *node)
+static bool is_roomy(struct volume *volume, uint64_t size)
+{
+	struct statvfs disk;
+
+	return !atomic_load(&volume->failing) && !volume_statfs(volume, &disk) &&
+	       (uint64_t)disk.f_bavail * disk.f_frsize >= ROOM_MIN + 2 * size;
+}
+
+bool volume_may_wait(struct volume *volume, struct node *node)
+{
+	const struct content *content = node->content;
+	uint64_t size = atomic_load(&node->size);
+
+	if (!content || !content->dirty)
+		return true;
+	bool cheap = content->spent + size <= SPENT_FACTOR * size + SPENT_FREE ||
+		     volume_now_ms() - content->committed_ms >= volume->options.commit_ms;
+	return (content->fresh || !cheap) && is_roomy(volume, size);
+}
+
+static int commit(struct volume *volume, struct node *node, bool may_wait)
 {
 	if (node_is_dir(node) || volume->options.read_only)
 		return 0;
 	volume_lock_file(volume, node);
-	int rc = volume_commit_locked(volume, node);
+	bool waits = may_wait && volume_may_wait(volume, node);
+	int rc = waits ? 0 : volume_commit_locked(volume, node);
 	if (rc < 0)
 		node->content->told_error = rc;
 	volume_drop_content(volume, node);
@@ -424,9 +458,19 @@ int volume_flush(struct volume *volume, struct node *node)
 	return rc;
 }
 
+int volume_flush(struct volume *volume, struct node *node)
+{
+	return commit(volume, node, true);
+}
+
+int volume_commit(struct volume *volume, struct node *node)
+{
+	return commit(volume, node, false);
+}
+
 int volume_fsync(struct volume *volume, struct node *node)
 {
-	int rc = volume_flush(volume, node);
+	int rc = volume_commit(volume, node);
 
 	return rc < 0 ? rc : volume_sync(volume);
 }

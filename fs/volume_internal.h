@@ -43,7 +43,8 @@ struct volume {
 	bool running, stopping;
 
 	atomic_uint_fast64_t commits_failed, values_lost;
-	atomic_int loss; /* -errno of the first value that was lost; 0: none was */
+	atomic_bool failing; /* the last try to append or sync failed */
+	atomic_int loss;     /* -errno of the first value that was lost; 0: none was */
 };
 
 /* The key of a node in memory of its own size. */
@@ -154,6 +155,11 @@ int volume_load_content(struct volume *volume, struct node *node, struct content
 void volume_mark_dirty(struct volume *volume, struct content *content);
 void volume_mark_clean(struct volume *volume, struct content *content);
 int volume_commit_locked(struct volume *volume, struct node *node);
+/* Whether the close of one of several descriptors, or of one through which nothing was written,
+ * may leave the commit to the last close, fsync or the timer. */
+bool volume_may_wait(struct volume *volume, struct node *node);
+/* CLOCK_MONOTONIC. */
+int64_t volume_now_ms(void);
 int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
 /* One more who has a file open, by open(2)'s `flags`. */
 void volume_note_open(struct volume *volume, struct node *node, int flags);

@@ -70,6 +70,8 @@ int volume_open_file(struct volume *volume, struct node *node, int flags)
 	volume_note_open(volume, node, flags);
 	if (flags & O_TRUNC)
 		rc = volume_resize_locked(volume, node, 0);
+	if (flags & O_TRUNC && !rc && node->content->dirty)
+		node->content->fresh = true; /* the log goes from the old value to the new one */
 	if (rc < 0) {
 		node->opens--; /* the kernel dropped no pages for it */
 		volume_drop_content(volume, node);
@@ -87,7 +89,8 @@ int volume_release(struct volume *volume, struct node *node)
 	/* a close that was told of the failure is not followed by a late success */
 	bool told = content && content->dirty && content->told_error && node->opens == 1;
 	/* pages written through a mapping arrive after the last flush */
-	int rc = told ? content->told_error : volume_commit_locked(volume, node);
+	bool waits = node->opens > 1 && volume_may_wait(volume, node);
+	int rc = told ? content->told_error : waits ? 0 : volume_commit_locked(volume, node);
 	bool failed = rc < 0 && node->opens == 1;
 	if (!failed) {
 		volume_note_close(node);

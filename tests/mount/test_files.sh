@@ -240,6 +240,8 @@ test_mount_full_disk()
 	mount -t tmpfs -o size=6m tmpfs "$W/disk" 2>/dev/null || skip "no right to mount a tmpfs"
 	S=$W/disk/store
 	mkdir "$S" "$W/new"
+	# memory that was given back would count where a sanitizer holds it
+	export ASAN_OPTIONS="${ASAN_OPTIONS:-}:quarantine_size_mb=4"
 	mount_store -o log="$W/daemon.log"
 	echo old > "$M/keep"
 	touch -d 2001-01-01 "$M/keep"
@@ -328,6 +330,83 @@ test_mount_file_size_limit()
 	mount_store
 	[ "$(cat "$M/f")" = old ]
 	unmount_store
+}
+
+figure()
+{
+	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$M/.datawal/stats.json"
+}
+export -f figure
+
+# A shell opens, copies the descriptor, closes it, and writes: one record, and nothing before.
+test_mount_shell_redirections()
+{
+	mount_store -o commit_ms=600000
+	echo old > "$M/f"
+	wait_until bash -c '[ "$(figure puts)" = 1 ]'
+	local i
+	for i in $(seq 20); do
+		echo x > "$M/f"
+		echo x > "$M/new$i"
+	done
+	[ "$(figure puts)" = 41 ]
+	echo old > "$M/f"
+	exec 3> "$M/f"
+	exec 4>&3
+	exec 3>&-
+	[ "$(stat -c %s "$M/f")" = 0 ]
+	kill -KILL "$(daemon_pid)"
+	exec 4>&- || true
+	umount -l "$M"
+	wait_released
+	mount_store
+	[ "$(cat "$M/f")" = old ]
+	# empty files are committed by their last close, which no caller waits for
+	: > "$M/f"
+	touch "$M/touched"
+	wait_until bash -c '[ "$(figure puts)" = 2 ]'
+	kill -KILL "$(daemon_pid)"
+	umount -l "$M"
+	wait_released
+	mount_store
+	[ -e "$M/f" ] && [ ! -s "$M/f" ]
+	[ -e "$M/touched" ]
+	unmount_store
+}
+
+# Each `date` closes its copy of the descriptor: the log does not grow with the square.
+test_mount_many_append()
+{
+	mount_store -o commit_ms=600000
+	local i
+	for i in $(seq 1500); do date; done > "$M/log"
+	[ "$(wc -l < "$M/log")" = 1500 ]
+	[ "$(figure bytes_appended)" -lt $((5 * $(stat -c %s "$M/log") + 70000)) ]
+	# a writer that stays: what another one appends is there, and the timer commits it
+	exec 3>> "$M/log"
+	/bin/echo last >> "$M/log"
+	exec 3>&-
+	remount_store
+	[ "$(tail -n 1 "$M/log")" = last ]
+	unmount_store
+}
+
+# With little room left on the disk nothing waits for a last close, which could tell nobody
+# that it failed.
+test_mount_little_room()
+{
+	mkdir "$W/disk"
+	mount -t tmpfs -o size=6m tmpfs "$W/disk" 2>/dev/null || skip "no right to mount a tmpfs"
+	S=$W/disk/store
+	mkdir "$S"
+	mount_store -o commit_ms=600000
+	exec 3> "$M/f"
+	exec 4>&3
+	exec 3>&-
+	[ "$(figure puts)" = 1 ]
+	exec 4>&-
+	unmount_store
+	umount "$W/disk"
 }
 
 run_tests "$@"

@@ -358,6 +358,28 @@ static void test_poisoned(void)
 	CHECK_EQ(volume_close(v), -EIO);
 }
 
+/* Where commits fail a truncation does not wait for a last close that could tell nobody. */
+static void test_truncated(void)
+{
+	struct spaceio space;
+
+	spaceio_init(&space);
+	struct volume *v = mount_io(&space.io, stores_dir());
+	volumes_write(v, "f", "old");
+	set_room(&space, 4000);
+	CHECK_EQ(write_big(v, "g", NULL), -ENOSPC);
+	set_room(&space, 0);
+	struct node *f = volumes_open(v, "f", O_TRUNC | O_WRONLY, NULL);
+	CHECK_EQ(volume_flush(v, f), -ENOSPC);
+	CHECK_EQ(volume_release(v, f), -ENOSPC);
+	volumes_expect(v, "f", "old");
+	f = volumes_open(v, "new", O_CREAT | O_WRONLY, NULL);
+	CHECK_EQ(volume_flush(v, f), -ENOSPC);
+	CHECK_EQ(volume_release(v, f), -ENOSPC);
+	volumes_expect(v, "new", NULL);
+	CHECK_EQ(volume_close(v), -ENOSPC);
+}
+
 /* A key in the log cannot write what a terminal obeys, nor another line; it is cut. */
 static void test_quoted(void)
 {
@@ -389,6 +411,7 @@ int main(int argc, char **argv)
 		{"lost_timer", test_timer},
 		{"lost_errors", test_errors},
 		{"lost_poisoned", test_poisoned},
+		{"lost_truncated", test_truncated},
 		{"lost_quoted", test_quoted},
 		{NULL, NULL},
 	};
