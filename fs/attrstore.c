@@ -2,8 +2,10 @@
  *
  * attrstore.c - see attrstore.h.
  */
-/* uthash reads this when it is included */
+/* uthash reads these when it is included; names are anybody's, so its own hash will not do */
 #define HASH_NONFATAL_OOM 1
+#define HASH_FUNCTION(key, size, ret)                                                              \
+	((ret) = (unsigned)XXH3_64bits_withSeed(key, size, seed_get()))
 
 #include "fs/attrstore.h"
 
@@ -16,6 +18,11 @@
 #include <string.h>
 #include <syslog.h>
 #include <uthash.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "fs/seed.h"
 
 static const char directory[] = DW_ATTR_DIRECTORY;
 

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <syslog.h>
 #include <uthash.h>
 
@@ -21,6 +20,7 @@
 #include <xxhash.h>
 
 #include "fs/attrrecord.h"
+#include "fs/seed.h"
 #include "fs/volume_internal.h"
 #include "fs/xattr.h"
 
@@ -36,7 +36,7 @@ struct entry {
 struct attr_table {
 	struct volume *volume;
 	struct entry *files, *directories; /* by attr_table_extend() of their components */
-	uint64_t seed;                     /* nobody can make keys for one bucket */
+	uint64_t seed;                     /* of the process */
 	uint64_t next_txid;                /* of the store of values */
 	uint64_t unreadable;               /* records */
 	bool changed;                      /* records were written */
@@ -266,8 +266,7 @@ int attr_table_read(struct volume *volume, struct attr_table **ret)
 	if (!table)
 		return -ENOMEM;
 	table->volume = volume;
-	if (getrandom(&table->seed, sizeof table->seed, GRND_NONBLOCK) < 0)
-		table->seed = (uintptr_t)table; /* early at boot: where it lies is random, too */
+	table->seed = seed_get();
 	dw_get_stats(volume->store, &stats);
 	table->next_txid = stats.next_txid;
 	int rc = store ? read_all(table, store) : 0;

@@ -6,15 +6,14 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "fs/children.h"
+#include "fs/seed.h"
 
 /* --- nodes --- */
 
@@ -79,18 +78,9 @@ static size_t key_struct_size(size_t name_size, const struct dw_bytes *component
 	return sizeof(struct node_key) + name_size + (component ? component->size : 0);
 }
 
-static atomic_uint generations;
-
-/* So that a handle of a file of the last mount, whose ids were addresses as well, opens none
- * of this one. */
-static void begin_generations(void)
-{
-	unsigned begin = 0;
-
-	/* fails only where there is no entropy yet: then from 0 */
-	(void)getrandom(&begin, sizeof begin, GRND_NONBLOCK);
-	atomic_store(&generations, begin);
-}
+/* Nodes so far.  From a number at random on, so that a handle of a file of the last mount, whose
+ * ids were addresses as well, opens none of this one. */
+static atomic_uint nodes_made;
 
 struct node *node_new(const char *name, size_t name_size, const struct dw_bytes *component,
 		      bool is_dir)
@@ -105,7 +95,8 @@ struct node *node_new(const char *name, size_t name_size, const struct dw_bytes 
 		return NULL;
 	memset(node, 0, sizeof *node);
 	atomic_init(&node->refs, 1);
-	node->generation = atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed);
+	node->generation = (uint32_t)seed_get() +
+			   atomic_fetch_add_explicit(&nodes_made, 1, memory_order_relaxed);
 	node->is_dir = is_dir;
 	if (external) {
 		node->flags |= NODE_EXTERNAL;
@@ -184,9 +175,6 @@ void node_forget_ino(struct node *node)
 
 int tree_init(struct tree *tree, const struct name_rules *rules)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	(void)pthread_once(&once, begin_generations); /* fails only for a bad argument */
 	*tree = (struct tree){.rules = *rules, .count = 1};
 	tree->root = node_new("", 0, NULL, true);
 	if (!tree->root)

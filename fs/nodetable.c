@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "fs/node.h"
+#include "fs/seed.h"
 
 enum { SIZE_MIN = 64, AHEAD = 8, LARGE_PAGE = 2 << 20 };
 
@@ -22,14 +23,15 @@ enum { SIZE_MIN = 64, AHEAD = 8, LARGE_PAGE = 2 << 20 };
 static const uint64_t address_mask = (UINT64_C(1) << 48) - 1;
 _Static_assert(sizeof(void *) <= sizeof(uint64_t), "a slot holds an address");
 
-static uint64_t hash_of(const struct node *parent, const char *name, size_t size)
+static uint64_t hash_of(const struct nodetable *table, const struct node *parent, const char *name,
+			size_t size)
 {
-	return XXH3_64bits_withSeed(name, size, (uintptr_t)parent);
+	return XXH3_64bits_withSeed(name, size, table->seed + (uintptr_t)parent);
 }
 
-static uint64_t hash_of_node(const struct node *node)
+static uint64_t hash_of_node(const struct nodetable *table, const struct node *node)
 {
-	return hash_of(node->key->parent, node->key->name, node->name_size);
+	return hash_of(table, node->key->parent, node->key->name, node->name_size);
 }
 
 static struct node *node_in(uint64_t slot)
@@ -68,7 +70,7 @@ struct node *nodetable_find(const struct nodetable *table, const struct node *pa
 {
 	if (!table->size)
 		return NULL;
-	uint64_t hash = hash_of(parent, name, size);
+	uint64_t hash = hash_of(table, parent, name, size);
 	return node_in(table->slots[find_slot(table, hash, parent, name, size)]);
 }
 
@@ -76,8 +78,8 @@ void nodetable_prefetch(const struct nodetable *table, const struct node *parent
 			size_t size)
 {
 	if (table->size)
-		__builtin_prefetch(&table->slots[hash_of(parent, name, size) & (table->size - 1)],
-				   1);
+		__builtin_prefetch(
+			&table->slots[hash_of(table, parent, name, size) & (table->size - 1)], 1);
 }
 
 /* --- changing --- */
@@ -113,13 +115,15 @@ static int resize(struct nodetable *table, size_t size)
 
 	if (!slots)
 		return -ENOMEM;
+	table->seed = seed_get();
 	table->slots = slots;
 	table->size = size;
 	for (size_t i = 0; i < old.size; i++) {
 		if (i + AHEAD < old.size && old.slots[i + AHEAD])
 			__builtin_prefetch(node_in(old.slots[i + AHEAD])->key);
 		if (old.slots[i])
-			put(table, node_in(old.slots[i]), hash_of_node(node_in(old.slots[i])));
+			put(table, node_in(old.slots[i]),
+			    hash_of_node(table, node_in(old.slots[i])));
 	}
 	free(old.slots);
 	return 0;
@@ -154,7 +158,7 @@ int nodetable_add(struct nodetable *table, struct node *node)
 
 	if (rc < 0)
 		return rc;
-	put(table, node, hash_of_node(node));
+	put(table, node, hash_of_node(table, node));
 	table->count++;
 	return 0;
 }
@@ -162,13 +166,13 @@ int nodetable_add(struct nodetable *table, struct node *node)
 void nodetable_remove(struct nodetable *table, const struct node *node)
 {
 	const size_t mask = table->size - 1;
-	size_t gap = find_slot(table, hash_of_node(node), node->key->parent, node->key->name,
+	size_t gap = find_slot(table, hash_of_node(table, node), node->key->parent, node->key->name,
 			       node->name_size);
 
 	assert(node_in(table->slots[gap]) == node);
 	/* close the gap that it leaves in the runs across it */
 	for (size_t at = next_to(table, gap); table->slots[at]; at = next_to(table, at)) {
-		size_t home = hash_of_node(node_in(table->slots[at])) & mask;
+		size_t home = hash_of_node(table, node_in(table->slots[at])) & mask;
 		if (((at - home) & mask) >= ((at - gap) & mask)) {
 			table->slots[gap] = table->slots[at];
 			gap = at;

@@ -3,7 +3,8 @@
  * nodetable.h - nodes by parent and name.
  *
  * Slots of 8 bytes with linear probing: a node's address, and above it 16 bits of the hash
- * (XXH3), so that hardly a wrong node is looked at.  Locking is the tree's.
+ * (XXH3, with a seed of the process), so that hardly a wrong node is looked at.  Locking is the
+ * tree's.
  */
 #ifndef FS_NODETABLE_H
 #define FS_NODETABLE_H
@@ -17,6 +18,7 @@ struct nodetable {
 	uint64_t *slots; /* 0: empty; owned */
 	size_t size;     /* slots: 0 or a power of two */
 	size_t count;
+	uint64_t seed; /* of hashes, once there are slots: the process's */
 };
 
 /* Have room for so many nodes.  0 or -ENOMEM.  `{0}` is an empty table. */

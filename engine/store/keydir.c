@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -35,6 +37,20 @@ _Static_assert(SLOTS_TOGETHER *KEYDIR_TABLES * sizeof(struct keydir_slot) >= BUL
 /* No value is so large.  Whoever remembers the entry's name finds that the key is gone; a
  * free block of the arena keeps it, whose first bytes only are used. */
 #define VALUE_NONE UINT32_MAX
+
+/* At random in each process: whoever chooses keys cannot choose where they come to lie, and make
+ * all others walk past them.  XXH3 takes its bytes as they are, so that it costs nothing. */
+static uint8_t secret[XXH3_SECRET_DEFAULT_SIZE];
+
+static void make_secret(void)
+{
+	if (getrandom(secret, sizeof secret, GRND_NONBLOCK) == sizeof secret)
+		return;
+	/* early at boot: what XXH3 makes of the time, and of where this process has its stack */
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	XXH3_generateSecret_fromSeed(secret, (uint64_t)now.tv_nsec ^ (uintptr_t)&now << 20);
+}
 
 static uint32_t slots_of(const struct keydir_table *table)
 {
@@ -79,6 +95,9 @@ static void put_slots(struct keydir *keydir, const struct keydir_table *table)
 
 int keydir_init(struct keydir *keydir)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, make_secret); /* fails only for a bad argument */
 	memset(keydir, 0, sizeof *keydir);
 	keydir->keeps_live = true;
 	for (int i = 0; i < KEYDIR_TABLES; i++) {
@@ -101,7 +120,7 @@ void keydir_release(struct keydir *keydir)
 
 static uint64_t hash_of(struct dw_bytes key)
 {
-	return XXH3_64bits(key.data, key.size);
+	return XXH3_64bits_withSecret(key.data, key.size, secret, sizeof secret);
 }
 
 static struct keydir_table *table_of(struct keydir *keydir, uint64_t hash)

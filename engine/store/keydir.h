@@ -3,9 +3,9 @@
  * keydir.h - the key directory: for each live key, where its newest record is.
  *
  * The whole view of a store in memory (the term is Bitcask's).  64 tables, each with
- * its lock, chosen by the upper bits of the key's hash (XXH3), so that readers hardly
- * ever meet.  A table is an array of slots with linear probing: 32 bits of the hash, 32
- * bits that name the entry, which holds the key, and the record's place.  A wrong key is
+ * its lock, chosen by the upper bits of the key's hash (XXH3, with a secret of the process), so
+ * that readers hardly ever meet.  A table is an array of slots with linear probing: 32 bits of the
+ * hash, 32 bits that name the entry, which holds the key, and the record's place.  A wrong key is
  * thus seldom looked at, a table grows without touching an entry, and a reader waits for entry
  * and record at the same time, not for one after the other.
  *

@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/limits.h"
 #include "store/keydir.h"
 #include "tests/support/check.h"
+#include "tests/support/crafted.h"
 #include "tests/support/stores.h"
 
 /* MANY: so that all slots of one size stand side by side, and that size changes again */
@@ -190,14 +194,57 @@ static void test_arena(void)
 	arena_release(&arena);
 }
 
+/* --- keys that somebody made for one place --- */
+
+enum { CRAFTED = 20000 };
+
+/* How many slots in a row are taken at most. */
+static uint32_t longest_run(const struct keydir *keydir)
+{
+	uint32_t longest = 0;
+
+	for (int i = 0; i < KEYDIR_TABLES; i++) {
+		const struct keydir_table *table = &keydir->tables[i];
+		uint32_t run = 0;
+		for (uint32_t at = 0; table->slots && at <= table->mask; at++) {
+			run = table->slots[at].entry ? run + 1 : 0;
+			longest = run > longest ? run : longest;
+		}
+	}
+	return longest;
+}
+
+static void test_crafted(void)
+{
+	struct dw_segment segment = {.id = 1};
+	const struct keydir_place place = {.segment = &segment, .value_size = 7};
+	struct keydir_place old;
+	struct keydir keydir;
+
+	CHECK_EQ(keydir_init(&keydir), 0);
+	for (uint64_t i = 0; i < CRAFTED; i++) {
+		struct keydir_prepared prepared;
+		/* all in one table, and with one tag */
+		uint64_t hash = UINT64_C(3) << 58 | i << 32 | 12345;
+		uint8_t name[8];
+		crafted_name(hash, 0, name);
+		CHECK_EQ(XXH3_64bits(name, sizeof name), hash);
+		const struct dw_bytes key = {name, sizeof name};
+		CHECK_EQ(keydir_prepare(&keydir, key, &prepared), 0);
+		keydir_set(&keydir, &prepared, &place, &old);
+	}
+	uint32_t longest = longest_run(&keydir);
+	printf("  %u slots in a row\n", longest);
+	CHECK(longest < 300);
+	keydir_release(&keydir);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"keydir_model", test_against_model},
-		{"keydir_many", test_many},
-		{"keydir_dropped", test_dropped},
-		{"keydir_arena", test_arena},
-		{NULL, NULL},
+		{"keydir_model", test_against_model}, {"keydir_many", test_many},
+		{"keydir_dropped", test_dropped},     {"keydir_arena", test_arena},
+		{"keydir_crafted", test_crafted},     {NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }

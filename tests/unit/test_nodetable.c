@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "fs/node.h"
 #include "tests/support/check.h"
+#include "tests/support/crafted.h"
 
 enum { NODES = 3000, ROUNDS = 60000 };
 
@@ -82,10 +86,44 @@ static void test_against_array(void)
 	free(in);
 }
 
+/* Names that somebody who knows where their directory lies made for one slot. */
+static void test_crafted(void)
+{
+	enum { CRAFTED = 20000 };
+	struct node **nodes = calloc(CRAFTED, sizeof(struct node *));
+	struct node *parent = node_new("p", 1, NULL, true);
+	struct nodetable table = {0};
+	size_t run = 0, longest = 0;
+
+	for (size_t i = 0; i < CRAFTED; i++) {
+		uint64_t hash = (uint64_t)i << 24 | 4711;
+		uint8_t name[8];
+		crafted_name(hash, (uintptr_t)parent, name);
+		CHECK_EQ(XXH3_64bits_withSeed(name, sizeof name, (uintptr_t)parent), hash);
+		nodes[i] = node_new((const char *)name, sizeof name, NULL, false);
+		nodes[i]->key->parent = parent;
+		CHECK_EQ(nodetable_add(&table, nodes[i]), 0);
+	}
+	for (size_t at = 0; at < table.size; at++) {
+		run = table.slots[at] ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	printf("  %zu slots in a row\n", longest);
+	CHECK(longest < 500);
+	nodetable_release(&table);
+	for (size_t i = 0; i < CRAFTED; i++) {
+		nodes[i]->key->parent = NULL;
+		node_unref(nodes[i], 1);
+	}
+	node_unref(parent, 1);
+	free(nodes);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"nodetable_model", test_against_array},
+		{"nodetable_crafted", test_crafted},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
