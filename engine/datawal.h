@@ -65,8 +65,12 @@ enum dw_damage {
 	DW_DAMAGE_FLAGS,
 	DW_DAMAGE_KEY_SIZE,
 	DW_DAMAGE_PAYLOAD_SIZE,
-	DW_DAMAGE_ZEROS, /* nothing but zero bytes up to the end of the segment */
-	DW_DAMAGE_KEY,   /* a sound record, but of another key than the one asked for */
+	DW_DAMAGE_ZEROS,     /* nothing but zero bytes up to the end of the segment */
+	DW_DAMAGE_KEY,       /* a sound record, but of another key than the one asked for */
+	DW_DAMAGE_SHORTENED, /* its hint proves that the segment held more than it holds */
+	DW_DAMAGE_MISSING,   /* a hint proves that there was a segment which is gone */
+	DW_DAMAGE_HINT,      /* a sound record that the hint tells otherwise; the view was taken
+				from it */
 };
 
 /* "crc", "magic", "key_size" ...: a static string. */
@@ -81,17 +85,33 @@ enum dw_finding_kind {
 	DW_FINDING_LOCKED,      /* another process has the store open for writing */
 	DW_FINDING_IO,          /* a system call failed */
 	DW_FINDING_POISONED,    /* the writer stopped for good */
+	DW_FINDING_LOST,        /* the newest record of a key is gone */
+	DW_FINDING_SIDECAR,     /* the hint of a segment is of another log, and is not used */
+};
+
+/* LOST: what the key has now, or will have after a repair. */
+enum dw_left {
+	DW_LEFT_UNKNOWN,   /* nobody looked */
+	DW_LEFT_NOTHING,   /* no value: the key is gone */
+	DW_LEFT_EMPTY,     /* an older value, an empty one */
+	DW_LEFT_OLDER,     /* an older value */
+	DW_LEFT_UNDELETED, /* it was a tombstone: the value before it comes back */
 };
 
 struct dw_finding {
 	enum dw_finding_kind kind;
-	enum dw_damage damage;   /* TORN_TAIL, DAMAGE */
-	int error;               /* IO, POISONED: a positive errno */
-	uint32_t segment;        /* id of the segment; 0 when none is meant */
-	uint64_t offset;         /* in the segment; IO: where known */
-	uint64_t size;           /* TORN_TAIL, QUARANTINED: bytes; IO: room needed, 0: unknown */
+	enum dw_damage damage; /* TORN_TAIL, DAMAGE */
+	int error;             /* IO, POISONED: a positive errno */
+	uint32_t segment;      /* id of the segment; 0 when none is meant */
+	uint64_t offset;       /* in the segment; IO: where known */
+	uint64_t size; /* TORN_TAIL, QUARANTINED: bytes; IO: room needed, 0: unknown; LOST: of
+			  the value left */
 	uint64_t records_behind; /* TORN_TAIL: whole valid records behind the damage */
 	pid_t pid;               /* LOCKED: who wrote the lock file; 0 when unknown */
+	uint64_t records_lost; /* DAMAGE: that the segment held and holds no more, as far as known;
+				  those of keys follow as LOST, the first hundred at opening */
+	enum dw_left left;     /* LOST */
+	struct dw_bytes key;   /* DAMAGE: of the record there, if known (data is not NULL); LOST */
 	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed.
 			     Valid during the call */
 };
@@ -506,13 +526,17 @@ void dw_log_close(struct dw_log *log);
 
 /* --- repair ------------------------------------------------------------- */
 
-/* Bytes in which no sound record stands. */
+/* Bytes in which no sound record stands; or, SHORTENED and MISSING, what a segment held and holds
+ * no more. */
 struct dw_repair_range {
 	uint32_t segment;
 	uint64_t offset, size;  /* in the damaged segment */
 	enum dw_damage damage;  /* of its first bytes */
-	const char *quarantine; /* the file that holds them now; NULL: nothing was done, or they
-				   are zeros alone.  Valid during the call */
+	struct dw_bytes key;    /* of the record there, if known (data is not NULL) */
+	uint64_t records;       /* SHORTENED, MISSING: that are gone */
+	const char *quarantine; /* the file that holds them, or what is known of them, now; NULL:
+				   nothing was done, or they are zeros alone.  It and the key are
+				   valid during the call */
 };
 
 /* Called in order of the log. */
@@ -525,12 +549,17 @@ struct dw_repair_report {
 	uint64_t records;           /* sound ones, in all segments */
 	uint64_t records_behind;    /* of those, in a segment behind damage: a replay does not
 				       come to them before it is repaired */
+	uint32_t segments_short;    /* that hold less than they held, or are missing */
+	uint64_t keys_lost;         /* whose newest record is gone: each was told (LOST) */
 };
 
 /* Take damaged bytes out of every segment of the store in `path`, and keep all sound
  * records, those behind damage included.  What is taken out goes to a file
  * `NNNNNNNN.dwal.torn-T` beside, a range each; nothing is deleted but zeros (a range
- * of them, or more than 4 KiB at the end of one), and a crash at any instant loses nothing.  A
+ * of them, or more than 4 KiB at the end of one), and a crash at any instant loses nothing.
+ * Where a segment holds less than its hint proves, or is missing, the store goes on without
+ * that, and the hint is kept as `NNNNNNNN.hint.lost-T`.  Each key that lost its newest record
+ * goes to on_finding (LOST), with what it has now or would have.  A
  * record is looked for first where the damaged one before it says that it ends, then byte by byte.
  * With `do_it` false nothing is changed, only told.  No writer may have the store open
  * either way: -EBUSY (DW_FINDING_LOCKED).  Of `options` lock_wait_ms, on_finding and

@@ -13,10 +13,9 @@
 #include "base/crc32c.h"
 
 enum {
-	AT_VERSION = 4,
+	AT_LAYOUT = 4,
 	AT_SEGMENT = 8,
 	AT_HEADER_CRC = 12,
-	VERSION = 1,
 
 	AT_FLAGS = 4,
 	AT_START = 8,
@@ -24,39 +23,59 @@ enum {
 	AT_COUNT = 24,
 	AT_SIZE = 28,
 	AT_LAST_CRC = 32,
-	AT_CRC = 36,
+	AT_CRC_1 = 36, /* in layout 1 */
+	AT_BEFORE_CRC = 36,
+	AT_MTIME = 40,
+	AT_INODE = 48,
+	AT_CRC = 56,
 	FLAG_SEALED = 1,
+	CRC_SIZE = 4,
 	NUMBER_SIZE_MAX = 10, /* LEB128 of 64 bits */
 };
 
 _Static_assert(AT_HEADER_CRC + 4 == HINT_HEADER_SIZE, "FORMAT.md: the header's CRC is its end");
 _Static_assert(AT_CRC + 4 == HINT_BLOCK_HEADER_SIZE, "FORMAT.md: so is a block header's");
+_Static_assert(AT_CRC_1 + 4 == HINT_BLOCK_HEADER_SIZE_1, "so it was in layout 1");
 
 static const char magic[4] = {'D', 'W', 'H', 'T'}, block_magic[4] = {'D', 'W', 'H', 'B'};
 
-void hint_header_encode(uint32_t segment_id, uint8_t ret[HINT_HEADER_SIZE])
+static uint32_t header_encode(unsigned layout, uint32_t segment_id, uint8_t ret[HINT_HEADER_SIZE])
 {
 	memset(ret, 0, HINT_HEADER_SIZE);
 	memcpy(ret, magic, sizeof magic);
-	bytes_put16(ret + AT_VERSION, VERSION);
+	bytes_put16(ret + AT_LAYOUT, (uint16_t)layout);
 	bytes_put32(ret + AT_SEGMENT, segment_id);
-	bytes_put32(ret + AT_HEADER_CRC, crc32c(0, ret, AT_HEADER_CRC));
+	uint32_t crc = crc32c(0, ret, AT_HEADER_CRC);
+	bytes_put32(ret + AT_HEADER_CRC, crc);
+	return crc;
 }
 
-bool hint_header_check(const uint8_t *bytes, uint32_t segment_id)
+uint32_t hint_header_encode(uint32_t segment_id, uint8_t ret[HINT_HEADER_SIZE])
+{
+	return header_encode(HINT_LAYOUT, segment_id, ret);
+}
+
+unsigned hint_header_check(const uint8_t *bytes, uint32_t segment_id, uint32_t *crc_ret)
 {
 	uint8_t want[HINT_HEADER_SIZE];
 
-	hint_header_encode(segment_id, want);
-	return !memcmp(bytes, want, sizeof want);
+	for (unsigned layout = HINT_LAYOUT; layout; layout--) {
+		uint32_t crc = header_encode(layout, segment_id, want);
+		if (memcmp(bytes, want, sizeof want))
+			continue;
+		*crc_ret = crc;
+		return layout;
+	}
+	return 0;
 }
 
-static uint32_t block_crc(const uint8_t *header, const uint8_t *entries, uint32_t size)
+static uint32_t block_crc(const uint8_t *header, size_t at_crc, const uint8_t *entries,
+			  uint32_t size)
 {
-	return crc32c(crc32c(0, header, AT_CRC), entries, size);
+	return crc32c(crc32c(0, header, at_crc), entries, size);
 }
 
-void hint_block_encode(const struct hint_block *block, const uint8_t *entries,
+void hint_block_encode(struct hint_block *block, const uint8_t *entries,
 		       uint8_t ret[HINT_BLOCK_HEADER_SIZE])
 {
 	memcpy(ret, block_magic, sizeof block_magic);
@@ -66,30 +85,42 @@ void hint_block_encode(const struct hint_block *block, const uint8_t *entries,
 	bytes_put32(ret + AT_COUNT, block->count);
 	bytes_put32(ret + AT_SIZE, block->size);
 	bytes_put32(ret + AT_LAST_CRC, block->last_crc);
-	bytes_put32(ret + AT_CRC, block_crc(ret, entries, block->size));
+	bytes_put32(ret + AT_BEFORE_CRC, block->before_crc);
+	bytes_put64(ret + AT_MTIME, (uint64_t)block->binding.mtime_ns);
+	bytes_put64(ret + AT_INODE, block->binding.inode);
+	block->crc = block_crc(ret, AT_CRC, entries, block->size);
+	bytes_put32(ret + AT_CRC, block->crc);
 }
 
-bool hint_block_decode(const uint8_t *bytes, struct hint_block *ret)
+bool hint_block_decode(unsigned layout, const uint8_t *bytes, struct hint_block *ret)
 {
-	const struct hint_block block = {
+	struct hint_block block = {
 		.start = bytes_get64(bytes + AT_START),
 		.end = bytes_get64(bytes + AT_END),
 		.count = bytes_get32(bytes + AT_COUNT),
 		.size = bytes_get32(bytes + AT_SIZE),
 		.last_crc = bytes_get32(bytes + AT_LAST_CRC),
-		.sealed = bytes_get32(bytes + AT_FLAGS) & FLAG_SEALED,
 	};
 
 	if (memcmp(bytes, block_magic, sizeof block_magic) || block.size > HINT_BLOCK_SIZE_MAX ||
 	    block.start > block.end || bytes_get32(bytes + AT_FLAGS) & ~(uint32_t)FLAG_SEALED)
 		return false;
+	if (layout != 1) {
+		block.before_crc = bytes_get32(bytes + AT_BEFORE_CRC);
+		block.crc = bytes_get32(bytes + AT_CRC);
+		block.sealed = bytes_get32(bytes + AT_FLAGS) & FLAG_SEALED;
+		block.binding.mtime_ns = (int64_t)bytes_get64(bytes + AT_MTIME);
+		block.binding.inode = bytes_get64(bytes + AT_INODE);
+	}
 	*ret = block;
 	return true;
 }
 
-bool hint_block_check(const uint8_t *bytes, const uint8_t *entries, uint32_t size)
+bool hint_block_check(unsigned layout, const uint8_t *bytes, const uint8_t *entries, uint32_t size)
 {
-	return block_crc(bytes, entries, size) == bytes_get32(bytes + AT_CRC);
+	size_t at_crc = layout == 1 ? AT_CRC_1 : AT_CRC;
+
+	return block_crc(bytes, at_crc, entries, size) == bytes_get32(bytes + at_crc);
 }
 
 /* --- entries --- */
@@ -131,11 +162,13 @@ static uint64_t unzigzag(uint64_t v)
 int hint_entry_add(struct buf *entries, struct hint_state *state, const struct hint_entry *entry)
 {
 	const struct record_header *header = &entry->header;
-	int rc = buf_reserve(entries, 1 + 4 * NUMBER_SIZE_MAX + header->key_size);
+	int rc = buf_reserve(entries, 1 + CRC_SIZE + 4 * NUMBER_SIZE_MAX + header->key_size);
 
 	if (rc < 0)
 		return rc;
 	entries->data[entries->size++] = (uint8_t)header->type;
+	bytes_put32(entries->data + entries->size, entry->crc);
+	entries->size += CRC_SIZE;
 	put_number(entries, header->key_size);
 	put_number(entries, header->payload_size);
 	/* differences wrap: unsigned arithmetic on both sides */
@@ -148,15 +181,17 @@ int hint_entry_add(struct buf *entries, struct hint_state *state, const struct h
 	return 0;
 }
 
-bool hint_entry_next(const uint8_t *entries, size_t size, size_t *at, struct hint_state *state,
-		     struct hint_entry *ret)
+bool hint_entry_next(unsigned layout, const uint8_t *entries, size_t size, size_t *at,
+		     struct hint_state *state, struct hint_entry *ret)
 {
 	uint64_t key_size, payload_size, txid, mtime;
-	size_t end = *at;
+	size_t end = *at, crc_size = layout == 1 ? 0 : CRC_SIZE;
 
-	if (end >= size || entries[end] > DW_DELETE)
+	if (end >= size || size - end <= crc_size || entries[end] > DW_DELETE)
 		return false;
 	enum dw_type type = (enum dw_type)entries[end++];
+	uint32_t crc = crc_size ? bytes_get32(entries + end) : 0;
+	end += crc_size;
 	if (!get_number(entries, size, &end, &key_size) ||
 	    !get_number(entries, size, &end, &payload_size) ||
 	    !get_number(entries, size, &end, &txid) || !get_number(entries, size, &end, &mtime))
@@ -170,6 +205,7 @@ bool hint_entry_next(const uint8_t *entries, size_t size, size_t *at, struct hin
 			   .txid = state->txid,
 			   .key_size = (uint32_t)key_size,
 			   .payload_size = (uint32_t)payload_size},
+		.crc = crc,
 		.mtime_ns = state->mtime_ns,
 		.key = {entries + end, (size_t)key_size},
 	};

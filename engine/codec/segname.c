@@ -13,6 +13,9 @@ enum { DIGITS = 8 };
 
 static const char suffix[] = ".dwal";
 static const char hint_suffix[] = ".hint";
+static const char hint_new_suffix[] = ".hint.new";
+static const char torn_middle[] = ".dwal.torn-";
+static const char lost_middle[] = ".hint.lost-";
 static const char compact_suffix[] = ".dwal.compact";
 
 void segname_format(uint32_t id, char ret[SEGNAME_SIZE])
@@ -35,6 +38,19 @@ void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE])
 void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE])
 {
 	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id, hint_suffix); /* cannot be cut */
+}
+
+void segname_format_hint_new(uint32_t id, char ret[SEGNAME_SIZE])
+{
+	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id,
+		       hint_new_suffix); /* cannot be cut */
+}
+
+void segname_format_hint_lost(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZE])
+{
+	/* cannot be cut: 8 + 11 + 20 characters at most */
+	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s.lost-%" PRId64, id, hint_suffix,
+		       time_ns);
 }
 
 static bool parse(const char *name, const char *tail, uint32_t *ret)
@@ -62,29 +78,30 @@ bool segname_parse(const char *name, uint32_t *ret)
 	return parse(name, suffix, ret);
 }
 
-/* Behind "00000042.dwal.torn-1690000000000000000"; NULL: `name` does not begin so. */
-static const char *behind_torn(const char *name)
+/* Behind eight digits, `middle`, and a time; NULL: `name` does not begin so. */
+static const char *behind_time(const char *name, const char *middle)
 {
-	static const char torn[] = ".dwal.torn-";
-	size_t digits = strspn(name, "0123456789"), at = digits + sizeof torn - 1;
+	size_t digits = strspn(name, "0123456789"), at = digits + strlen(middle);
 
-	if (digits != DIGITS || strncmp(name + digits, torn, sizeof torn - 1))
+	if (digits != DIGITS || strncmp(name + digits, middle, strlen(middle)) != 0)
 		return NULL;
 	size_t time_digits = strspn(name + at, "0123456789");
 	return time_digits ? name + at + time_digits : NULL;
 }
 
-bool segname_is_torn(const char *name)
+bool segname_is_aside(const char *name)
 {
-	const char *rest = behind_torn(name);
+	const char *torn = behind_time(name, torn_middle);
+	const char *lost = behind_time(name, lost_middle);
 
-	return rest && !*rest;
+	return (torn && !*torn) || (lost && !*lost);
 }
 
 bool segname_is_unfinished(const char *name)
 {
-	const char *rest = behind_torn(name);
+	const char *rest = behind_time(name, torn_middle);
 	uint32_t id;
 
-	return parse(name, compact_suffix, &id) || (rest && !strcmp(rest, ".tmp"));
+	return parse(name, compact_suffix, &id) || parse(name, hint_new_suffix, &id) ||
+	       (rest && !strcmp(rest, ".tmp"));
 }

@@ -22,6 +22,11 @@ void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE]);
 
 /* "00000042.hint": what is in segment `id`. */
 void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE]);
+/* "00000042.hint.new": the same while it is written beside another one. */
+void segname_format_hint_new(uint32_t id, char ret[SEGNAME_SIZE]);
+/* "00000042.hint.lost-1690000000000000000": one that knew more than its segment held, kept
+ * for people. */
+void segname_format_hint_lost(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZE]);
 /* Whether `name` is that of a hint; `*ret` is its segment's id. */
 bool segname_parse_hint(const char *name, uint32_t *ret);
 
@@ -30,10 +35,12 @@ bool segname_parse_hint(const char *name, uint32_t *ret);
 bool segname_parse(const char *name, uint32_t *ret);
 
 /* Whether `name` is that of a file that was never finished: a segment that compaction
- * writes, or the copy of a torn tail (`.torn-....tmp`).  Nothing refers to those. */
+ * writes, a hint (`.hint.new`), or the copy of a torn tail (`.torn-....tmp`).  Nothing refers
+ * to those. */
 bool segname_is_unfinished(const char *name);
 
-/* Whether `name` is that of bytes taken out of a segment (`.torn-`). */
-bool segname_is_torn(const char *name);
+/* Whether `name` is that of something put aside for people: bytes taken out of a segment
+ * (`.torn-`), or a hint (`.hint.lost-`). */
+bool segname_is_aside(const char *name);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * hintfile.h - writing the hint of a segment as it grows, and loading one.
+ * hintfile.h - writing the hint of a segment as it grows.
  *
  * A hint is never needed: whatever fails here costs time, at the next open, and the
  * commit times.  So nothing here fails a put; a writer that cannot go on gives up its
- * file.  Nothing is synced: a hint that a crash left behind its segment, or before it,
- * does not fit and is not believed.
+ * file.  A seal proves what its segment held, so it is written only when all of that is on
+ * disk, the segment's name included, and a hint goes, durably, before its segment does.
  */
 #ifndef DISK_HINTFILE_H
 #define DISK_HINTFILE_H
@@ -14,53 +14,51 @@
 #include "disk/io.h"
 #include "disk/owner.h"
 
+/* Where a hint goes on. */
+struct hint_end {
+	uint64_t size;     /* bytes of the file before */
+	uint64_t covered;  /* bytes of the segment that these tell of */
+	uint32_t crc;      /* of the block before, or of the header */
+	uint32_t last_crc; /* the CRC field of the last record told */
+};
+
 struct hintwriter {
 	struct io *io;
-	int dirfd;           /* the caller's */
-	int fd;              /* -1: given up, or none */
-	uint64_t size;       /* bytes in the file */
-	uint64_t start, end; /* the run of records in `entries` */
+	int dirfd; /* the caller's */
+	int fd;    /* -1: given up, or none */
+	uint32_t id;
+	bool beside;          /* the file has its temporary name still */
+	struct hint_end done; /* what is in the file */
+	uint64_t end;         /* in the segment, of the records in `entries` */
 	uint32_t count, last_crc;
 	struct hint_state state;
 	struct buf entries;
 };
 
-/* Start the hint of segment `id`, whose records up to `covered` it need not describe
- * again: with `size` other than 0 the file is continued there, behind blocks that were
- * loaded, else begun anew (then `covered` is 0). */
+/* Start the hint of segment `id`, or continue it at `end`; NULL: begin it anew. */
 void hintwriter_init(struct hintwriter *writer, struct io *io, int dirfd, uint32_t id,
-		     uint64_t size, uint64_t covered);
+		     const struct hint_end *end);
+
+/* Begin one anew beside the one that there may be, which hintwriter_place() replaces. */
+void hintwriter_init_beside(struct hintwriter *writer, struct io *io, int dirfd, uint32_t id);
 
 /* Give the file, if there is one, to the owner of its segment. */
 void hintwriter_own(struct hintwriter *writer, const struct owner *owner);
 
-/* Note a record; the next one must start at its end.  `crc` is its CRC field. */
-void hintwriter_add(struct hintwriter *writer, const struct hint_entry *entry, uint32_t crc);
+/* Note a record; the next one must start at its end. */
+void hintwriter_add(struct hintwriter *writer, const struct hint_entry *entry);
 
-/* Forget what is not in the file and close it.  With `sealed`, which says that the
- * segment is synced up to here and complete, write it out first. */
-void hintwriter_release(struct hintwriter *writer, bool sealed);
+/* Write out what was noted. */
+void hintwriter_flush(struct hintwriter *writer);
 
-/* The entries of a hint in order, with the offset of each.  Non-zero ends the loading
- * and is returned. */
-typedef int hint_visit_fn(void *context, const struct hint_entry *entry, uint64_t offset);
+/* The same, and say that the segment is on disk up to here and complete, and which file it
+ * is. */
+void hintwriter_seal(struct hintwriter *writer, const struct hint_binding *binding);
 
-struct hint_loaded {
-	uint64_t covered; /* the segment's bytes up to here were told */
-	uint64_t size;    /* of the file's part that was believed; 0: there is no hint */
-	bool sealed;      /* ... and then the segment was synced and ended */
-};
+/* Sync the file and give it its name.  The caller syncs the directory, if need be. */
+void hintwriter_place(struct hintwriter *writer);
 
-/* Whether the hint of segment `id` says that it is synced and complete with exactly
- * `segment_size` bytes.  Only then may a last segment be taken from its hint: after a
- * crash some of its bytes may be missing in the middle. */
-bool hint_is_sealed(struct io *io, int dirfd, uint32_t id, uint64_t segment_size);
-
-/* Tell the entries of the hint of segment `id`, open as `segment_fd` and
- * `segment_size` long, block by block, as far as they fit it.
- * 0 also when there is no hint, or none of it fits; -errno of reading the segment, or
- * what `visit` returned. */
-int hint_load(struct io *io, int dirfd, uint32_t id, int segment_fd, uint64_t segment_size,
-	      hint_visit_fn *visit, void *context, struct hint_loaded *ret);
+/* Forget what is not in the file, and the file if it was not given its name. */
+void hintwriter_release(struct hintwriter *writer);
 
 #endif

@@ -24,6 +24,7 @@ struct dw_segment {
 	atomic_int map_state;   /* enum segment_map; set once */
 	struct mapping mapping; /* SEGMENT_MAPPED: all of it, or as far as it may grow */
 	int64_t mtime_ns;       /* of the file, when it was opened */
+	uint64_t hinted;     /* bytes that the view took from the hint, unread; set when opened */
 	uint64_t size;       /* bytes of valid records; the active one's grows.  Lock: the log's */
 	uint64_t live_bytes; /* of records that the view points to.  Lock: the log's */
 	uint64_t raw_bytes;  /* of Raw records, which nobody deletes.  Lock: the log's */

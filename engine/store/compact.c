@@ -9,7 +9,8 @@
  *      names; sync them (compact_copy.c).
  *   3. Rename those to their ids, ascending; sync the directory; let the view point
  *      to them.  Replay now sees each value twice, the same (compact_publish.c).
- *   4. Unlink the inputs in ascending order, the directory synced between.
+ *   4. Unlink the inputs' hints, and sync the directory: a hint without its segment proves a
+ *      loss.  Unlink the inputs in ascending order, the directory synced between.
  *
  * Why no key ever changes its value, whatever the run and wherever a crash comes.  The
  * log is P S A: the run P, the sealed rest S, and A, which is the active segment and what is

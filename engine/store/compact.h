@@ -41,6 +41,7 @@ struct output {
 	uint64_t raw_bytes, last_txid;
 	struct buf origins; /* struct origin for each record, in order */
 	struct hintwriter hint;
+	struct hint_end hint_end;   /* once it is complete; it is sealed later */
 	struct dw_segment *segment; /* once renamed; the list of segments holds it */
 };
 

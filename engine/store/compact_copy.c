@@ -15,8 +15,8 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "disk/scan.h"
 #include "store/compact.h"
+#include "store/segcheck.h"
 
 /* Walks one input. */
 struct reader {
@@ -27,6 +27,8 @@ struct reader {
 	size_t at, size;  /* of the window: where that record is, and how much is valid */
 	uint8_t *window;  /* SCAN_WINDOW_SIZE; owned */
 	struct scan scan; /* for records that do not fit the window, and damage */
+	struct sidecar
+		sidecar; /* if the view was taken from the hint unread: that is checked now */
 };
 
 /* Records that lie in the window. */
@@ -72,7 +74,7 @@ static int begin_output(struct compaction *c)
 	c->count++;
 	segname_format(output->id, name);
 	segname_format_compact(output->id, temporary);
-	hintwriter_init(&output->hint, c->store->io, c->store->dirfd, output->id, 0, 0);
+	hintwriter_init(&output->hint, c->store->io, c->store->dirfd, output->id, NULL);
 	hintwriter_own(&output->hint, &c->store->pool.owner);
 	int rc = atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary,
 				 OWNER_MODE_NEW);
@@ -88,9 +90,15 @@ static int finish_output(struct compaction *c)
 
 	if (!rc)
 		rc = atomicfile_sync(&current(c)->file);
-	if (!rc)
-		hintwriter_release(&current(c)->hint, true);
-	return rc;
+	if (rc < 0)
+		return rc;
+	/* not sealed before the segment has its name: alone it would prove a loss */
+	struct output *output = current(c);
+	hintwriter_flush(&output->hint);
+	if (output->hint.fd >= 0)
+		output->hint_end = output->hint.done;
+	hintwriter_release(&output->hint);
+	return 0;
 }
 
 /* Have an output with room for `size` bytes. */
@@ -112,7 +120,7 @@ static int make_room(struct compaction *c, uint64_t size)
 static int place_record(struct compaction *c, const struct record_header *header,
 			const struct keydir_probe *probe, uint32_t crc)
 {
-	const struct hint_entry entry = {*header, probe->mtime_ns, probe->key};
+	const struct hint_entry entry = {*header, crc, probe->mtime_ns, probe->key};
 	const struct origin origin = {probe->entry, (uint32_t)record_size(header)};
 	int rc = make_room(c, record_size(header));
 
@@ -120,7 +128,7 @@ static int place_record(struct compaction *c, const struct record_header *header
 		rc = buf_add(&current(c)->origins, &origin, sizeof origin);
 	if (rc < 0)
 		return rc;
-	hintwriter_add(&current(c)->hint, &entry, crc);
+	hintwriter_add(&current(c)->hint, &entry);
 	if (header->txid > current(c)->last_txid)
 		current(c)->last_txid = header->txid;
 	if (header->type == DW_RAW)
@@ -150,6 +158,23 @@ static void look_up(struct reader *r, struct keydir_probe *probes, size_t count)
 	log_unlock(&store->log);
 }
 
+/* The view was taken from a hint: what that did not tell, or told otherwise, must not be
+ * dropped as dead. */
+static int check_hint(struct reader *r, const struct record_header *header, uint64_t offset,
+		      struct dw_bytes key, uint32_t crc)
+{
+	const struct scan_record record = {
+		.header = *header, .offset = offset, .key = key, .crc = crc};
+	int64_t mtime_ns;
+
+	if (offset >= r->segment->hinted)
+		return 0;
+	int rc = sidecar_compare(&r->sidecar, &record, &mtime_ns);
+	if (rc || r->sidecar.differs == UINT64_MAX)
+		return rc;
+	return store_damaged(r->c->store, r->segment, offset, DW_DAMAGE_HINT, key);
+}
+
 static int copy_group(struct reader *r, struct group *g)
 {
 	struct compaction *c = r->c;
@@ -157,10 +182,11 @@ static int copy_group(struct reader *r, struct group *g)
 
 	look_up(r, g->probes, g->count);
 	for (size_t i = 0; !rc && i < g->count; i++) {
-		if (!is_kept(r, &g->headers[i], &g->probes[i]))
-			continue;
 		size_t size = (size_t)record_size(&g->headers[i]);
 		uint32_t crc = bytes_get32(g->bytes[i] + size - RECORD_TRAILER_SIZE);
+		rc = check_hint(r, &g->headers[i], g->probes[i].offset, g->probes[i].key, crc);
+		if (rc || !is_kept(r, &g->headers[i], &g->probes[i]))
+			continue;
 		rc = place_record(c, &g->headers[i], &g->probes[i], crc);
 		if (!rc)
 			rc = buf_add(&c->pending, g->bytes[i], size);
@@ -229,9 +255,9 @@ static int refill_some(struct reader *r)
 {
 	int rc = refill(r);
 
-	return rc || r->size
-		       ? rc
-		       : store_damaged(r->c->store, r->segment, r->offset, DW_DAMAGE_TRUNCATED);
+	return rc || r->size ? rc
+			     : store_damaged(r->c->store, r->segment, r->offset,
+					     DW_DAMAGE_TRUNCATED, (struct dw_bytes){0});
 }
 
 /* A record larger than the window goes over in pieces; it was checked. */
@@ -253,6 +279,16 @@ static int copy_pieces(struct reader *r, uint64_t offset, uint64_t size)
 	return rc;
 }
 
+static int damaged_record(struct reader *r)
+{
+	struct record_header header;
+	struct dw_bytes key = {0};
+
+	if (!sidecar_key_at(&r->sidecar, r->offset, &key))
+		(void)segcheck_own_word(&r->scan, &header, &key); /* else nobody knows */
+	return store_damaged(r->c->store, r->segment, r->offset, r->scan.damage, key);
+}
+
 /* What stands at r->offset and is not all in a full window: a large record, or damage. */
 static int copy_large(struct reader *r)
 {
@@ -266,8 +302,11 @@ static int copy_large(struct reader *r)
 	r->scan.offset = r->offset;
 	int rc = scan_next(&r->scan, &record);
 	if (rc == -EBADMSG || !rc) /* never 0: it is not the end */
-		return store_damaged(r->c->store, r->segment, r->offset, r->scan.damage);
+		return damaged_record(r);
 	if (rc < 0)
+		return rc;
+	rc = check_hint(r, &record.header, record.offset, record.key, record.crc);
+	if (rc)
 		return rc;
 	struct keydir_probe probe = {.key = record.key, .offset = record.offset};
 	uint64_t size = record_size(&record.header);
@@ -302,7 +341,12 @@ static int copy_records(struct reader *r, struct group *g)
 
 static int copy_input(struct compaction *c, struct dw_segment *segment)
 {
-	struct reader r = {.c = c, .segment = segment, .fd = segment_pin(segment)};
+	const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
+	struct io *io = c->store->io;
+	struct reader r = {.c = c,
+			   .segment = segment,
+			   .fd = segment_pin(segment),
+			   .sidecar = {.reader = {.fd = -1}}};
 	struct group *group = malloc(sizeof *group);
 
 	if (r.fd < 0) {
@@ -310,7 +354,13 @@ static int copy_input(struct compaction *c, struct dw_segment *segment)
 		return r.fd;
 	}
 	r.window = malloc(SCAN_WINDOW_SIZE);
-	int rc = r.window && group ? copy_records(&r, group) : -ENOMEM;
+	int rc = r.window && group ? 0 : -ENOMEM;
+	if (!rc && segment->hinted)
+		rc = sidecar_init(&r.sidecar, io, c->store->dirfd, segment->id, r.fd, segment->size,
+				  &binding);
+	if (!rc)
+		rc = copy_records(&r, group);
+	sidecar_release(&r.sidecar);
 	if (r.scan.window)
 		scan_release(&r.scan);
 	free(r.window);

@@ -36,6 +36,24 @@ static int publish_output(struct compaction *c, struct output *output)
 	return 0;
 }
 
+/* The names are on disk: from now on the hints may be believed, and prove what was there. */
+static void seal_hints(struct compaction *c)
+{
+	struct dw_store *store = c->store;
+	struct hintwriter writer;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct dw_segment *segment = c->outputs[i].segment;
+		const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
+		if (c->outputs[i].hint_end.covered != segment->size)
+			continue; /* it was given up */
+		hintwriter_init(&writer, store->io, store->dirfd, segment->id,
+				&c->outputs[i].hint_end);
+		hintwriter_seal(&writer, &binding);
+		hintwriter_release(&writer);
+	}
+}
+
 static int publish_all(struct compaction *c)
 {
 	int rc = 0;
@@ -46,6 +64,8 @@ static int publish_all(struct compaction *c)
 	log_unlock(&c->store->log);
 	if (!rc && c->count)
 		rc = c->store->io->fsync(c->store->io, c->store->dirfd);
+	if (!rc)
+		seal_hints(c);
 	return rc;
 }
 
@@ -129,9 +149,6 @@ static int remove_input(struct compaction *c, struct dw_segment *input)
 		set_listed(store, input, true);
 		return rc;
 	}
-	char hint[SEGNAME_SIZE];
-	segname_format_hint(input->id, hint);
-	(void)store->io->unlink(store->io, store->dirfd, hint); /* alone it is a leftover */
 	/* on disk before the next goes: what a crash leaves must be a suffix */
 	rc = store->io->fsync(store->io, store->dirfd);
 	if (rc < 0) /* a later compaction would go on behind one that may come back */
@@ -139,9 +156,30 @@ static int remove_input(struct compaction *c, struct dw_segment *input)
 	return rc;
 }
 
+/* A hint whose segment is gone proves a loss: so it goes first, durably. */
+static int remove_hints(struct compaction *c)
+{
+	struct dw_store *store = c->store;
+	char hint[SEGNAME_SIZE];
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < c->inputs.count; i++) {
+		segname_format_hint(c->inputs.items[i]->id, hint);
+		rc = store->io->unlink(store->io, store->dirfd, hint);
+		if (rc == -ENOENT)
+			rc = 0;
+	}
+	if (rc < 0)
+		return rc;
+	rc = store->io->fsync(store->io, store->dirfd);
+	if (rc < 0)
+		log_poison(&store->log, rc, "fsync of the directory");
+	return rc;
+}
+
 int compact_remove(struct compaction *c)
 {
-	int rc = 0;
+	int rc = remove_hints(c);
 
 	for (size_t i = 0; !rc && i < c->inputs.count; i++) {
 		rc = remove_input(c, c->inputs.items[i]);
@@ -164,7 +202,7 @@ void compaction_release(struct compaction *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		struct output *output = &c->outputs[i];
-		hintwriter_release(&output->hint, false);
+		hintwriter_release(&output->hint);
 		if (output->file.temporary)
 			drop_hint(c, output);
 		atomicfile_release(&output->file);

@@ -22,8 +22,84 @@ const char *dw_damage_name(enum dw_damage damage)
 	case DW_DAMAGE_PAYLOAD_SIZE: return "payload_size";
 	case DW_DAMAGE_ZEROS: return "zeros";
 	case DW_DAMAGE_KEY: return "key";
+	case DW_DAMAGE_SHORTENED: return "shortened";
+	case DW_DAMAGE_MISSING: return "missing";
+	case DW_DAMAGE_HINT: return "hint";
 	}
 	return "unknown";
+}
+
+/* A key between quotes, as text: what is not printable, and the quote, as \xNN; cut. */
+enum { KEY_TEXT_SIZE = 160 };
+
+static const char *key_text(struct dw_bytes key, char ret[KEY_TEXT_SIZE])
+{
+	static const char end[] = "...'";
+	const uint8_t *bytes = key.data;
+	size_t at = 1;
+
+	ret[0] = '\'';
+	for (size_t i = 0; i < key.size; i++) {
+		if (at + 4 + sizeof end > KEY_TEXT_SIZE) {
+			memcpy(ret + at, end, sizeof end);
+			return ret;
+		}
+		bool plain =
+			bytes[i] >= ' ' && bytes[i] != 0x7f && bytes[i] != '\'' && bytes[i] != '\\';
+		if (plain)
+			ret[at++] = (char)bytes[i];
+		else /* it fits */
+			at += (size_t)snprintf(ret + at, KEY_TEXT_SIZE - at, "\\x%02x", bytes[i]);
+	}
+	memcpy(ret + at, "'", 2);
+	return ret;
+}
+
+static int damage_text(const struct dw_finding *f, char *ret, size_t size)
+{
+	static const char advice[] = "nothing was changed; see 'datawal repair'";
+	char key[KEY_TEXT_SIZE];
+
+	if (f->damage == DW_DAMAGE_MISSING)
+		return snprintf(ret, size,
+				"segment %08" PRIu32 " is missing: its hint tells of %" PRIu64
+				" records; %s",
+				f->segment, f->records_lost, advice);
+	if (f->damage == DW_DAMAGE_SHORTENED)
+		return snprintf(ret, size,
+				"segment %08" PRIu32 " holds less than was written to it: from "
+				"offset %" PRIu64 " on its hint tells of %" PRIu64
+				" records that are gone; %s",
+				f->segment, f->offset, f->records_lost, advice);
+	if (f->key.data)
+		return snprintf(ret, size,
+				"segment %08" PRIu32 " is damaged at offset %" PRIu64
+				" (%s), in the record of key %s; %s",
+				f->segment, f->offset, dw_damage_name(f->damage),
+				key_text(f->key, key), advice);
+	return snprintf(ret, size,
+			"segment %08" PRIu32 " is damaged at offset %" PRIu64 " (%s); %s",
+			f->segment, f->offset, dw_damage_name(f->damage), advice);
+}
+
+static int lost_text(const struct dw_finding *f, char *ret, size_t size)
+{
+	static const char *const left[] = {
+		[DW_LEFT_UNKNOWN] = "",
+		[DW_LEFT_NOTHING] = "; nothing is left of it",
+		[DW_LEFT_EMPTY] = "; what is left is an older value, which is empty",
+		[DW_LEFT_OLDER] = "; what is left is an older value of",
+		[DW_LEFT_UNDELETED] = "; it had removed the key, which comes back with a value of",
+	};
+	bool sized = f->left == DW_LEFT_OLDER || f->left == DW_LEFT_UNDELETED;
+	char key[KEY_TEXT_SIZE], bytes[40] = "";
+
+	if (sized)
+		(void)snprintf(bytes, sizeof bytes, " %" PRIu64 " bytes", f->size); /* it fits */
+	return snprintf(ret, size,
+			"the newest record of key %s is lost (segment %08" PRIu32
+			", offset %" PRIu64 ")%s%s",
+			key_text(f->key, key), f->segment, f->offset, left[f->left], bytes);
 }
 
 int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
@@ -46,11 +122,14 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 				"saved the %" PRIu64 " bytes behind offset %" PRIu64
 				" of segment %08" PRIu32 " to '%s' and cut them off",
 				f->size, f->offset, f->segment, f->name);
-	case DW_FINDING_DAMAGE:
+	case DW_FINDING_DAMAGE: return damage_text(f, ret, size);
+	case DW_FINDING_LOST: return lost_text(f, ret, size);
+	case DW_FINDING_SIDECAR:
 		return snprintf(ret, size,
-				"segment %08" PRIu32 " is damaged at offset %" PRIu64
-				" (%s); nothing was changed; see 'datawal repair'",
-				f->segment, f->offset, dw_damage_name(f->damage));
+				"the hint of segment %08" PRIu32
+				" tells of another log, as after a backup was copied over a store; "
+				"it is not used",
+				f->segment);
 	case DW_FINDING_LOCKED:
 		if (!f->pid)
 			return snprintf(ret, size,

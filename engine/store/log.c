@@ -34,7 +34,7 @@ int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)
 
 static void detach(struct log *log)
 {
-	hintwriter_release(&log->hint, false);
+	hintwriter_release(&log->hint);
 	if (!log->active)
 		return;
 	segment_unpin(log->active);
@@ -77,15 +77,15 @@ static void catch_up(struct log *log)
 
 	if (!scan_init(&scan, log->pool->io, log->fd, log->hint.end, log->end))
 		while (scan_next(&scan, &record) == 1) {
-			const struct hint_entry entry = {record.header, log->active->mtime_ns,
-							 record.key};
-			hintwriter_add(&log->hint, &entry, record.crc);
+			const struct hint_entry entry = {record.header, record.crc,
+							 log->active->mtime_ns, record.key};
+			hintwriter_add(&log->hint, &entry);
 		}
 	scan_release(&scan);
 }
 
 int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid,
-		 const struct hint_loaded *hint)
+		 const struct hint_end *hint)
 {
 	int rc = attach(log, segment, next_txid);
 
@@ -93,12 +93,26 @@ int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid
 		return rc;
 	(void)ahead_begin(&log->ahead,
 			  true); /* without it removals may fail on a full disk, no more */
-	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, segment->id, hint->size,
-			hint->covered);
+	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, segment->id,
+			hint->size ? hint : NULL);
 	hintwriter_own(&log->hint, &log->pool->owner);
 	if (hint->covered < log->end)
 		catch_up(log);
 	return 0;
+}
+
+/* The active segment is on disk, complete, and will not be touched again: its hint may be
+ * believed, and proves what it held. */
+static void seal_hint(struct log *log)
+{
+	struct stat st;
+
+	if (log->pool->io->fstat(log->pool->io, log->fd, &st) < 0 ||
+	    (uint64_t)st.st_size != log->end || log->hint.end != log->end)
+		return; /* then it will be read */
+	const struct hint_binding binding = {
+		(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_ino};
+	hintwriter_seal(&log->hint, &binding);
 }
 
 int log_finish(struct log *log)
@@ -107,8 +121,8 @@ int log_finish(struct log *log)
 
 	if (!rc && log->active)
 		rc = ahead_leave(&log->ahead, log->end);
-	if (!rc)
-		hintwriter_release(&log->hint, true);
+	if (!rc && log->active)
+		seal_hint(log);
 	return rc;
 }
 
@@ -160,10 +174,11 @@ static void note_in_hint(struct log *log, const struct dw_op *ops, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		const struct hint_entry entry = {
 			.header = log_header_of(&ops[i], log->next_txid + i),
+			.crc = crcs[i],
 			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now_ns,
 			.key = ops[i].key,
 		};
-		hintwriter_add(&log->hint, &entry, crcs[i]);
+		hintwriter_add(&log->hint, &entry);
 	}
 }
 
@@ -381,15 +396,15 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 		segment_unref(segment);
 		return rc;
 	}
-	/* the old segment is synced and complete */
-	hintwriter_release(&log->hint, true);
-	if (log->active)
+	if (log->active) {
 		(void)ahead_leave(&log->ahead, log->end); /* blocks that it will not need */
+		seal_hint(log);
+	}
 	rc = attach(log, segment, log->next_txid);
 	assert(!rc); /* its descriptor is open */
 	next.fd = log->fd;
 	log->ahead = next;
-	hintwriter_init(&log->hint, pool->io, pool->dirfd, id, 0, 0);
+	hintwriter_init(&log->hint, pool->io, pool->dirfd, id, NULL);
 	hintwriter_own(&log->hint, &pool->owner);
 	log->rotations++;
 	*ret = segment;

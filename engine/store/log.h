@@ -67,10 +67,10 @@ int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size);
 void log_release(struct log *log);
 
 /* Go on appending to `segment`, of which segment->size bytes are valid and nothing
- * lies behind; takes a reference of its own.  `hint`: what was believed of its hint,
- * which is continued there. */
+ * lies behind; takes a reference of its own.  `hint`: where its hint goes on; size 0: it is
+ * begun anew. */
 int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid,
-		 const struct hint_loaded *hint);
+		 const struct hint_end *hint);
 
 /* The store is about to be closed, and everything synced: let the file end with its last
  * record, and say so in the hint. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/orphan.h"
 #include "store/replay.h"
 #include "store/store.h"
 
@@ -19,10 +20,15 @@ struct dw_log {
 	size_t first, at;       /* index of the first segment to walk, of the current one */
 	uint64_t from_offset;   /* in the first one */
 	int fd;                 /* of the current segment, pinned; -1: none is open */
-	struct scan scan;
+	struct segcheck check;
 	uint64_t budget; /* for searching behind damage in the current segment */
 	struct scan_record record;
-	struct dw_report report;
+	struct replay replay;   /* its report, and what damage means: there is no view */
+	bool ended;             /* all of the current segment was given out */
+	struct orphans orphans; /* missing segments; found when the others are over */
+	size_t orphan;          /* of them, the next to be told */
+	bool looked;
+	uint32_t from_segment;
 	int state; /* 1: go on; 0: at the end; negative: what stopped it */
 };
 
@@ -33,6 +39,11 @@ static size_t first_index(const struct segset *set, uint32_t from_segment)
 	while (i < set->count && set->items[i]->id < from_segment)
 		i++;
 	return i;
+}
+
+static void report_finding(void *context, const struct dw_finding *finding)
+{
+	store_report(context, finding);
 }
 
 int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
@@ -55,6 +66,10 @@ int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
 	log->at = log->first = first_index(set, from_segment);
 	if (log->at < set->count && set->items[log->at]->id == from_segment)
 		log->from_offset = from_offset;
+	log->from_segment = from_segment;
+	log->replay.loss.limit = LOST_TOLD;
+	log->replay.found = report_finding;
+	log->replay.context = log->store;
 	*ret = log;
 	return 0;
 }
@@ -64,6 +79,11 @@ static struct dw_segment *current(const struct dw_log *log)
 	return log->store->segments.items[log->at];
 }
 
+static bool is_last(const struct dw_log *log)
+{
+	return log->at + 1 == log->store->segments.count;
+}
+
 static int begin_segment(struct dw_log *log)
 {
 	uint64_t size = log->sizes[log->at];
@@ -71,14 +91,16 @@ static int begin_segment(struct dw_log *log)
 
 	if (fd < 0)
 		return fd;
-	int rc = scan_init(&log->scan, log->store->io, fd, 0, size);
+	int rc =
+		segcheck_init(&log->check, current(log), fd, size, is_last(log), &log->replay.loss);
 	if (rc < 0) {
+		segcheck_release(&log->check);
 		segment_unpin(current(log));
 		return rc;
 	}
 	log->fd = fd;
 	log->budget = replay_search_budget(size);
-	log->report.segments++;
+	log->replay.report.segments++;
 	return 0;
 }
 
@@ -86,39 +108,65 @@ static void end_segment(struct dw_log *log)
 {
 	if (log->fd < 0)
 		return;
-	scan_release(&log->scan);
+	segcheck_release(&log->check);
+	loss_take_back(&log->replay.loss, 0, 0);
 	segment_unpin(current(log));
 	log->fd = -1;
 }
 
-static bool is_last(const struct dw_log *log)
+/* The sound records of the segment end here, `rc` being what segcheck_next() said.  0: so they
+ * should, or a torn tail; -EBADMSG; or another -errno. */
+static int meet_end(struct dw_log *log, int rc)
 {
-	return log->at + 1 == log->store->segments.count;
+	struct replay *replay = &log->replay;
+	const struct dw_report before = replay->report;
+
+	log->ended = !rc;
+	rc = replay_judge(replay, &log->check, rc, is_last(log));
+	if (!rc && log->ended)
+		replay->report = before; /* which tells of the last record */
+	else if (!rc || rc == -EBADMSG)
+		store_report_replay(log->store, replay, rc);
+	return rc;
 }
 
-/* 0: a torn tail, so the log ends here; -EBADMSG; or another -errno. */
-static int meet_damage(struct dw_log *log)
+/* Behind all segments: those that are missing, one by one.  0: there are no more; -EBADMSG; or
+ * another -errno. */
+static int meet_missing(struct dw_log *log)
 {
-	struct dw_report *report = &log->report;
+	struct replay *replay = &log->replay;
+	int rc = 0;
 
-	report->segment = current(log)->id;
-	report->offset = log->scan.offset;
-	int rc = replay_at_damage(report, &log->scan, is_last(log));
-	log->scan.offset = report->offset; /* it went on to count what is behind */
-	if (!rc || rc == -EBADMSG)
-		store_report_replay(log->store, report, rc);
+	/* where segments were exchanged for those of another log, hints prove nothing */
+	if (!log->looked && !replay->foreign)
+		rc = orphans_find(log->store, &log->orphans);
+	log->looked = true;
+	while (!rc && log->orphan < log->orphans.count) {
+		uint32_t id = log->orphans.ids[log->orphan++];
+		if (id < log->from_segment)
+			continue;
+		rc = orphan_note(log->store, id, &replay->loss);
+		if (rc < 0)
+			return rc;
+		orphan_report(log->store, id, &replay->loss);
+		loss_take_back(&replay->loss, 0, 0);
+		replay->report.segment = id;
+		replay->report.offset = 0;
+		replay->report.damage = DW_DAMAGE_MISSING;
+		return -EBADMSG;
+	}
 	return rc;
 }
 
 static void count_record(struct dw_log *log)
 {
-	struct dw_report *report = &log->report;
+	struct dw_report *report = &log->replay.report;
 
 	report->records++;
 	if (log->record.header.txid > report->last_txid)
 		report->last_txid = log->record.header.txid;
 	report->segment = current(log)->id;
-	report->offset = log->scan.offset;
+	report->offset = log->check.scan.offset;
 }
 
 /* The next record of the log that is to be shown: 1, 0 or -errno. */
@@ -129,21 +177,28 @@ static int advance(struct dw_log *log)
 	while (log->at < set->count) {
 		int rc = log->fd < 0 ? begin_segment(log) : 0;
 		if (!rc)
-			rc = replay_next(&log->scan, is_last(log), &log->record);
-		if (rc == -EBADMSG)
-			return meet_damage(log);
-		if (rc < 0)
-			return rc;
+			rc = segcheck_next(&log->check, &log->record);
+		if (rc < 0) {
+			rc = meet_end(log, rc);
+			if (rc)
+				return rc;
+			end_segment(log); /* at a torn tail: that is the last one */
+			log->at++;
+			continue;
+		}
 		if (rc == 1 && log->at == log->first && log->record.offset < log->from_offset)
 			continue;
 		if (rc == 1) {
 			count_record(log);
 			return 1;
 		}
+		rc = meet_end(log, 0);
+		if (rc)
+			return rc;
 		end_segment(log);
 		log->at++;
 	}
-	return 0;
+	return meet_missing(log);
 }
 
 int dw_log_next(struct dw_log *log, struct dw_record *ret)
@@ -170,9 +225,16 @@ int dw_log_resume(struct dw_log *log)
 {
 	if (log->state != -EBADMSG)
 		return -EINVAL;
-	int rc = scan_resync(&log->scan, &log->budget);
+	int rc = 0;
+	if (log->fd >= 0 && log->ended) {
+		end_segment(log);
+		log->at++;
+	} else if (log->fd >= 0) {
+		rc = segcheck_resync(&log->check, &log->budget);
+	}
 	if (rc < 0)
 		return rc;
+	log->ended = false;
 	log->state = 1;
 	return 0;
 }
@@ -199,12 +261,12 @@ ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset)
 
 void dw_log_report(const struct dw_log *log, struct dw_report *ret)
 {
-	*ret = log->report;
+	*ret = log->replay.report;
 }
 
 void dw_log_progress(const struct dw_log *log, uint64_t *done_ret, uint64_t *total_ret)
 {
-	uint64_t done = log->fd < 0 ? 0 : log->scan.offset, total = 0;
+	uint64_t done = log->fd < 0 ? 0 : log->check.scan.offset, total = 0;
 
 	for (size_t i = log->first; i < log->store->segments.count; i++) {
 		total += log->sizes[i];
@@ -220,6 +282,8 @@ void dw_log_close(struct dw_log *log)
 	if (!log)
 		return;
 	end_segment(log);
+	orphans_release(&log->orphans);
+	replay_release(&log->replay);
 	store_free(log->store);
 	free(log->sizes);
 	free(log);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "disk/dirlock.h"
+#include "store/orphan.h"
 #include "store/place.h"
 #include "store/replay.h"
 #include "store/store.h"
@@ -249,8 +250,15 @@ static int open_all(struct dw_store *store, uint64_t **sizes_ret)
 	return rc;
 }
 
-void store_report_replay(struct dw_store *store, const struct dw_report *report, int rc)
+static void report_finding(void *context, const struct dw_finding *finding)
 {
+	store_report(context, finding);
+}
+
+void store_report_replay(struct dw_store *store, struct replay *replay, int rc)
+{
+	const struct dw_report *report = &replay->report;
+
 	if (rc != -EBADMSG && !report->torn_bytes)
 		return;
 	const struct dw_finding finding = {
@@ -260,15 +268,47 @@ void store_report_replay(struct dw_store *store, const struct dw_report *report,
 		.offset = report->offset,
 		.size = report->torn_bytes,
 		.records_behind = report->records_behind,
+		.records_lost = replay->loss.records,
+		.key = {replay->key_known ? replay->key.data : NULL, replay->key.size},
 	};
 	store_report(store, &finding);
+	loss_report(&replay->loss, report_finding, store);
+}
+
+/* Hints without their segments: the segments were lost.  But where a segment was exchanged for
+ * one of another log, what the hints of the old one say is no loss. */
+static int refuse_missing(struct dw_store *store, struct replay *replay,
+			  const struct orphans *orphans)
+{
+	struct dw_report *report = &replay->report;
+	int rc = 0;
+
+	if (!orphans->count || replay->foreign)
+		return 0;
+	for (size_t i = 0; !rc && i < orphans->count; i++) {
+		loss_take_back(&replay->loss, 0, 0);
+		rc = orphan_note(store, orphans->ids[i], &replay->loss);
+		if (!rc)
+			orphan_report(store, orphans->ids[i], &replay->loss);
+	}
+	report->segment = orphans->ids[0];
+	report->offset = report->torn_bytes = 0;
+	report->damage = DW_DAMAGE_MISSING;
+	return rc ? rc : -EBADMSG;
 }
 
 static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_report *report,
-		      struct hint_loaded *hint_ret)
+		      struct hint_end *hint_ret)
 {
-	struct replay replay = {.keydir = &store->keydir, .writes = !store->read_only};
-	int rc = 0;
+	struct replay replay = {.keydir = &store->keydir,
+				.writes = !store->read_only,
+				.loss = {.limit = LOST_TOLD},
+				.found = report_finding,
+				.context = store};
+	struct orphans orphans;
+	int rc = orphans_find(store, &orphans);
+
+	replay.keeps_foreign = orphans.count;
 
 	for (size_t i = 0; !rc && i < store->segments.count; i++) {
 		bool last = i + 1 == store->segments.count;
@@ -276,18 +316,22 @@ static int replay_all(struct dw_store *store, const uint64_t *sizes, struct dw_r
 		if (rc < 0 && rc != -EBADMSG && !is_gone(store, rc))
 			report_io(store, rc, store->segments.items[i]->id, "reading a segment");
 	}
-	*report = replay.report;
 	*hint_ret = replay.hint;
-	store_report_replay(store, report, rc);
+	store_report_replay(store, &replay, rc);
+	if (!rc)
+		rc = refuse_missing(store, &replay, &orphans);
+	*report = replay.report;
+	orphans_release(&orphans);
+	replay_release(&replay);
 	return rc;
 }
 
 /* Make a replayed store writable: a sound tail, an active segment. */
 static int start_writing(struct dw_store *store, const uint64_t *sizes,
-			 const struct dw_report *report, const struct hint_loaded *hint)
+			 const struct dw_report *report, const struct hint_end *hint)
 {
 	struct dw_segment *last = segset_last(&store->segments);
-	int rc = recover_leftovers(store);
+	int rc = recover_leftovers(store, false);
 
 	recover_blocks(store);
 	if (!rc && last && sizes[store->segments.count - 1] > last->size)
@@ -313,7 +357,7 @@ static int open_locked(struct dw_store *store, const struct dw_options *options,
 		       struct dw_report *report_ret)
 {
 	struct dw_report report = {0};
-	struct hint_loaded hint = {0};
+	struct hint_end hint = {0};
 	uint64_t *sizes = NULL;
 	int rc = store->read_only ? 0 : take_lock(store, options->lock_wait_ms);
 

@@ -29,7 +29,7 @@ static int look_at(void *context, const char *name)
 		names->segment = true;
 	else if (!strcmp(name, ".lock") || segname_parse_hint(name, &id))
 		names->mark = true;
-	else if (segname_is_torn(name) || !strcmp(name, DW_ATTR_DIRECTORY) ||
+	else if (segname_is_aside(name) || !strcmp(name, DW_ATTR_DIRECTORY) ||
 		 !strcmp(name, ".export") || !strcmp(name, ".snapshots"))
 		names->own = true;
 	else

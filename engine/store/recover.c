@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "disk/freshname.h"
 #include "disk/guard.h"
+#include "store/orphan.h"
 #include "store/store.h"
 
 enum { COPY_SIZE = 1 << 20, SPARSE_SIZE = 64 << 10, ZEROS_KEPT = 4 << 10 };
@@ -77,28 +78,12 @@ static int find_nonzero_end(struct io *io, int fd, uint64_t offset, uint64_t end
 	return rc;
 }
 
-/* A name for bytes of `segment` that no file has yet. */
-static int fresh_name(struct dw_store *store, uint32_t segment, char *ret)
-{
-	struct timespec now;
-	int fd;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	for (int64_t ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;; ns++) {
-		segname_format_torn(segment, ns, ret);
-		fd = store->io->open(store->io, store->dirfd, ret, O_RDONLY | O_NOFOLLOW, 0);
-		if (fd < 0)
-			return fd == -ENOENT ? 0 : fd;
-		(void)store->io->close(store->io, fd); /* nothing was written through it */
-	}
-}
-
 static int save_bytes(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
 		      uint64_t end, char *name_ret)
 {
 	struct atomicfile file = {.fd = -1};
 	char temporary[SEGNAME_SIZE + 8];
-	int rc = fresh_name(store, segment, name_ret);
+	int rc = freshname(store->io, store->dirfd, segment, segname_format_torn, name_ret);
 
 	if (rc < 0)
 		return rc;
@@ -267,13 +252,28 @@ static int note_leftover(void *context, const char *name)
 	return 0;
 }
 
-int recover_leftovers(struct dw_store *store)
+/* Remove it.  A hint that would prove a loss is put aside instead, and that is told: it is known
+ * to be of another log. */
+static int drop(struct dw_store *store, const char *name, bool keep_proofs)
+{
+	struct dw_finding finding = {.kind = DW_FINDING_SIDECAR};
+	char aside[SEGNAME_SIZE];
+
+	if (!segname_parse_hint(name, &finding.segment) || !orphan_proves(store, finding.segment))
+		return store->io->unlink(store->io, store->dirfd, name);
+	if (keep_proofs)
+		return 0;
+	store_report(store, &finding);
+	return freshname_put_hint_aside(store->io, store->dirfd, finding.segment, aside);
+}
+
+int recover_leftovers(struct dw_store *store, bool keep_proofs)
 {
 	struct leftovers left = {.segments = &store->segments};
 	int rc = store->io->list(store->io, store->dirfd, note_leftover, &left);
 
 	for (size_t i = 0; !rc && i < left.count; i++) {
-		rc = store->io->unlink(store->io, store->dirfd, left.names[i]);
+		rc = drop(store, left.names[i], keep_proofs);
 		/* no file of ours, or gone */
 		if (rc == -EISDIR || rc == -EPERM || rc == -ENOENT)
 			rc = 0;

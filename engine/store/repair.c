@@ -9,21 +9,29 @@
  * there, from then on the sound one, and in between both it and the quarantine:
  * a crash anywhere loses nothing, and a second run does what is left to do.
  * Sound records are never changed, reordered or dropped.
+ *
+ * Hints are compared with their segments.  One that knows of records that are not there is
+ * renamed, durably, before the segment is: beside a repaired segment it would prove a loss
+ * again.  A new one has the commit times of what is left.
  */
 #include "store/repair.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "disk/dirlock.h"
+#include "disk/freshname.h"
 #include "disk/guard.h"
+#include "store/orphan.h"
 #include "store/replay.h"
-#include "store/store.h"
 
 /* Bytes of a segment that are no sound record. */
 struct range {
 	uint64_t offset, end;
 	enum dw_damage damage;
+	struct dw_bytes key; /* owned; data NULL: unknown */
 };
 
 /* What is to be done with one segment. */
@@ -34,12 +42,20 @@ struct plan {
 	uint64_t records_behind; /* of them, behind the first range */
 	uint64_t sound_bytes;
 	uint64_t end; /* of all this; a guard behind it is no damage */
+	bool shortened;
+	uint64_t missing; /* if so: how many records */
+	bool foreign;     /* the hint is of another log */
+	bool hinted;      /* there is a hint */
 };
 
 struct repair {
 	struct dw_store *store; /* its segments only: there is no view */
 	uint64_t *sizes;        /* bytes of each segment's file; owned */
-	int lockfd;             /* of a dry run; -1: none */
+	struct plan *plans;     /* one for each segment; owned */
+	struct orphans orphans; /* missing segments */
+	unsigned foreign;       /* hints of another log */
+	struct loss loss;
+	int lockfd; /* of a dry run; -1: none */
 	dw_repair_fn *found;
 	void *context;
 	struct dw_repair_report report;
@@ -59,16 +75,43 @@ static int add_range(struct plan *plan, const struct range *range)
 	return 0;
 }
 
-/* Walk a segment to its end, over all damage. */
-static int plan_records(struct scan *scan, bool last, struct plan *plan)
+static void free_plan(struct plan *plan)
 {
+	for (size_t i = 0; i < plan->count; i++)
+		free((void *)(uintptr_t)plan->ranges[i].key.data);
+	free(plan->ranges);
+}
+
+/* Who lost a record here, if somebody tells. */
+static int note_key(struct segcheck *check, struct range *range)
+{
+	struct record_header header;
+	struct dw_bytes key, told;
+	bool by_hint = sidecar_key_at(&check->sidecar, range->offset, &key);
+
+	if (!by_hint && !segcheck_own_word(&check->scan, &header, &key))
+		return 0;
+	told = (struct dw_bytes){malloc(key.size + 1), key.size};
+	if (!told.data)
+		return -ENOMEM;
+	if (key.size)
+		memcpy((void *)(uintptr_t)told.data, key.data, key.size);
+	range->key = told;
+	/* the hint's word will be noted when the damage has been stepped over */
+	return by_hint ? 0 : loss_add(check->loss, check->segment, range->offset, &header, told);
+}
+
+/* Walk a segment to its end, over all damage. */
+static int plan_records(struct segcheck *check, bool last, struct plan *plan)
+{
+	struct scan *scan = &check->scan;
 	/* a record that is not found stays in quarantine: look harder than replay does */
 	uint64_t budget = 4 * replay_search_budget(scan->end);
 	struct scan_record record;
 	int rc;
 
 	for (;;) {
-		while ((rc = scan_next(scan, &record)) == 1) {
+		while ((rc = segcheck_next(check, &record)) == 1) {
 			plan->records++;
 			plan->records_behind += plan->count > 0;
 			plan->sound_bytes += record_size(&record.header);
@@ -80,26 +123,89 @@ static int plan_records(struct scan *scan, bool last, struct plan *plan)
 		if (rc) /* zeros ahead: what a writer does not cut, the next one will */
 			return rc < 0 ? rc : 0;
 		struct range range = {.offset = scan->offset, .damage = scan->damage};
-		rc = scan_resync(scan, &budget);
-		if (rc < 0)
-			return rc;
+		rc = note_key(check, &range);
+		if (!rc)
+			rc = segcheck_resync(check, &budget);
 		range.end = scan->offset;
-		rc = add_range(plan, &range);
-		if (rc < 0)
-			return rc;
+		int added = add_range(plan, &range);
+		if (added < 0)
+			free((void *)(uintptr_t)range.key.data);
+		if (rc < 0 || added < 0)
+			return rc < 0 ? rc : added;
 	}
 }
 
-static int plan_segment(struct io *io, int fd, uint64_t size, bool last, struct plan *plan)
+static int plan_segment(struct repair *repair, struct dw_segment *segment, int fd, uint64_t size,
+			bool last, struct plan *plan)
 {
-	struct scan scan;
-	int rc = scan_init(&scan, io, fd, 0, size);
+	struct segcheck check;
+	int rc = segcheck_init(&check, segment, fd, size, false, &repair->loss);
 
 	if (!rc)
-		rc = plan_records(&scan, last, plan);
-	scan_release(&scan);
+		rc = plan_records(&check, last, plan);
+	plan->hinted = sidecar_exists(&check.sidecar);
+	plan->foreign = sidecar_is_foreign(&check.sidecar);
+	int is_short = rc ? 0 : segcheck_is_short(&check, plan->end);
+	if (is_short == 1)
+		rc = segcheck_name_missing(&check);
+	else if (!rc)
+		rc = is_short;
+	plan->shortened = is_short == 1;
+	plan->missing = segcheck_missing(&check);
+	segcheck_release(&check);
 	return rc;
 }
+
+/* --- what is left --- */
+
+/* Show the sound records of a segment to the list of what is lost. */
+static int see_segment(struct repair *repair, size_t index)
+{
+	struct dw_segment *segment = repair->store->segments.items[index];
+	const struct plan *plan = &repair->plans[index];
+	struct scan_record record;
+	struct scan scan;
+	int fd = segment_pin(segment);
+
+	if (fd < 0)
+		return fd;
+	int rc = scan_init(&scan, repair->store->io, fd, 0, plan->end);
+	scan.keys_only = true; /* each was checked */
+	for (size_t i = 0; rc >= 0;) {
+		if (i < plan->count && scan.offset == plan->ranges[i].offset)
+			scan.offset = plan->ranges[i++].end;
+		rc = scan_next(&scan, &record);
+		if (rc != 1)
+			break;
+		loss_see(&repair->loss, segment->id, record.offset, &record.header, record.key);
+	}
+	scan_release(&scan);
+	segment_unpin(segment);
+	return rc;
+}
+
+static int see_all(struct repair *repair)
+{
+	int rc = 0;
+
+	if (!repair->loss.count)
+		return 0;
+	loss_sort(&repair->loss);
+	for (size_t i = 0; !rc && i < repair->store->segments.count; i++)
+		rc = see_segment(repair, i);
+	repair->loss.seen = true;
+	return rc;
+}
+
+static void report_lost(void *context, const struct dw_finding *finding)
+{
+	struct repair *repair = context;
+
+	repair->report.keys_lost++;
+	store_report(repair->store, finding);
+}
+
+/* --- doing it --- */
 
 static void tell(struct repair *repair, uint32_t segment, const struct range *range,
 		 const char *quarantine)
@@ -109,11 +215,87 @@ static void tell(struct repair *repair, uint32_t segment, const struct range *ra
 		.offset = range->offset,
 		.size = range->end - range->offset,
 		.damage = range->damage,
+		.key = range->key,
 		.quarantine = quarantine,
 	};
 
 	if (repair->found)
 		repair->found(repair->context, &told);
+}
+
+static void tell_gone(struct repair *repair, uint32_t segment, enum dw_damage damage,
+		      uint64_t offset, uint64_t records, const char *quarantine)
+{
+	const struct dw_repair_range told = {
+		.segment = segment,
+		.offset = offset,
+		.damage = damage,
+		.records = records,
+		.quarantine = quarantine,
+	};
+
+	if (repair->found)
+		repair->found(repair->context, &told);
+}
+
+/* A hint that knows what is not there gets another name, durably; `name_ret` is that. */
+static int retire_hint(struct repair *repair, uint32_t id, char name_ret[SEGNAME_SIZE])
+{
+	struct dw_store *store = repair->store;
+	int rc = freshname_put_hint_aside(store->io, store->dirfd, id, name_ret);
+
+	return rc ? rc : store->io->fsync(store->io, store->dirfd);
+}
+
+/* Begin the hint of what will be left, with the commit times that the old one tells. */
+static int write_hint(struct repair *repair, struct dw_segment *segment, int fd,
+		      const struct plan *plan, struct hintwriter *writer)
+{
+	struct loss known = {.limit = 1}; /* told already */
+	struct scan_record record;
+	struct segcheck check;
+	size_t i = 0;
+	int rc = segcheck_init(&check, segment, fd, plan->end, false, &known);
+
+	hintwriter_init_beside(writer, repair->store->io, repair->store->dirfd, segment->id);
+	hintwriter_own(writer, &repair->store->pool.owner);
+	while (!rc) {
+		if (i < plan->count && check.scan.offset == plan->ranges[i].offset)
+			check.scan.offset = plan->ranges[i++].end;
+		rc = segcheck_next(&check, &record);
+		if (rc != 1)
+			break;
+		const struct hint_entry entry = {record.header, record.crc, check.mtime_ns,
+						 record.key};
+		hintwriter_add(writer, &entry);
+		rc = 0;
+	}
+	segcheck_release(&check);
+	loss_release(&known);
+	return rc;
+}
+
+/* The segment is as it shall be: so is its hint.  Of a segment that was written anew all is on
+ * disk; else it will be read once more. */
+static void place_hint(struct repair *repair, uint32_t id, bool rewritten,
+		       struct hintwriter *writer)
+{
+	struct io *io = repair->store->io;
+	char name[SEGNAME_SIZE];
+	struct stat st;
+
+	segname_format(id, name);
+	int fd =
+		rewritten ? io->open(io, repair->store->dirfd, name, O_RDONLY | O_NOFOLLOW, 0) : -1;
+	if (fd >= 0 && !io->fstat(io, fd, &st)) {
+		const struct hint_binding binding = {
+			(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_ino};
+		hintwriter_seal(writer, &binding);
+	}
+	hintwriter_flush(writer);
+	hintwriter_place(writer);
+	if (fd >= 0)
+		(void)io->close(io, fd); /* nothing was written through it */
 }
 
 /* Save every range, durably, before anything is taken out. */
@@ -147,14 +329,18 @@ static int copy_sound(struct io *io, int fd, uint64_t size, const struct plan *p
 /* Whether what was written is what was planned: a disk that damages may go on doing so. */
 static int check_written(struct io *io, const struct atomicfile *file, const struct plan *plan)
 {
-	struct plan written = {0};
-	int rc = plan_segment(io, file->fd, file->size, false, &written);
+	struct scan_record record;
+	struct scan scan;
+	uint64_t records = 0;
+	int rc = scan_init(&scan, io, file->fd, 0, file->size);
 
-	if (!rc &&
-	    (written.count || written.records != plan->records || file->size != plan->sound_bytes))
-		rc = -EIO;
-	free(written.ranges);
-	return rc;
+	while (!rc && (rc = scan_next(&scan, &record)) == 1) {
+		records++;
+		rc = 0;
+	}
+	scan_release(&scan);
+	bool as_planned = records == plan->records && file->size == plan->sound_bytes;
+	return rc == -EBADMSG || (!rc && !as_planned) ? -EIO : rc;
 }
 
 static int rewrite(struct repair *repair, uint32_t id, int fd, uint64_t size,
@@ -191,6 +377,7 @@ static void count_plan(struct dw_repair_report *report, const struct plan *plan)
 {
 	report->segments++;
 	report->records += plan->records;
+	report->segments_short += plan->shortened;
 	if (!plan->count)
 		return;
 	report->segments_damaged++;
@@ -200,29 +387,126 @@ static void count_plan(struct dw_repair_report *report, const struct plan *plan)
 		report->bytes_out += plan->ranges[i].end - plan->ranges[i].offset;
 }
 
+static int change_segment(struct repair *repair, struct dw_segment *segment, int fd,
+			  const struct plan *plan)
+{
+	struct hintwriter writer;
+	char retired[SEGNAME_SIZE];
+	int rc = save_ranges(repair, segment->id, fd, plan);
+
+	if (rc < 0)
+		return rc;
+	rc = write_hint(repair, segment, fd, plan, &writer);
+	if (!rc && plan->hinted)
+		rc = retire_hint(repair, segment->id, retired);
+	if (!rc && plan->shortened)
+		tell_gone(repair, segment->id, DW_DAMAGE_SHORTENED, plan->end, plan->missing,
+			  retired);
+	if (!rc && plan->count)
+		rc = rewrite(repair, segment->id, fd, plan->end, plan);
+	if (!rc)
+		place_hint(repair, segment->id, plan->count, &writer);
+	hintwriter_release(&writer);
+	return rc;
+}
+
+static void tell_foreign(struct repair *repair, uint32_t id)
+{
+	const struct dw_finding finding = {.kind = DW_FINDING_SIDECAR, .segment = id};
+
+	store_report(repair->store, &finding);
+}
+
 static int repair_segment(struct repair *repair, size_t index, bool do_it)
 {
 	struct dw_segment *segment = repair->store->segments.items[index];
-	uint64_t size = repair->sizes[index];
-	bool last = index + 1 == repair->store->segments.count;
-	struct plan plan = {0};
-	int fd = segment_pin(segment);
+	const struct plan *plan = &repair->plans[index];
+	int fd = segment_pin(segment), rc = 0;
 
 	if (fd < 0)
 		return fd;
-	int rc = plan_segment(repair->store->io, fd, size, last, &plan);
-	if (!rc && plan.count && do_it) {
-		rc = save_ranges(repair, segment->id, fd, &plan);
-		if (!rc)
-			rc = rewrite(repair, segment->id, fd, plan.end, &plan);
-	}
-	for (size_t i = 0; !rc && !do_it && i < plan.count; i++)
-		tell(repair, segment->id, &plan.ranges[i], NULL);
+	if (plan->foreign)
+		tell_foreign(repair, segment->id);
+	if (do_it && (plan->count || plan->shortened || plan->foreign))
+		rc = change_segment(repair, segment, fd, plan);
+	for (size_t i = 0; !do_it && i < plan->count; i++)
+		tell(repair, segment->id, &plan->ranges[i], NULL);
+	if (!do_it && plan->shortened)
+		tell_gone(repair, segment->id, DW_DAMAGE_SHORTENED, plan->end, plan->missing, NULL);
 	if (!rc)
-		count_plan(&repair->report, &plan);
-	free(plan.ranges);
+		count_plan(&repair->report, plan);
 	segment_unpin(segment);
 	return rc;
+}
+
+static int plan_all(struct repair *repair)
+{
+	struct segset *segments = &repair->store->segments;
+	int rc = orphans_find(repair->store, &repair->orphans);
+
+	repair->plans = calloc(segments->count + 1, sizeof *repair->plans);
+	if (!repair->plans)
+		return -ENOMEM;
+	for (size_t i = 0; !rc && i < segments->count; i++) {
+		int fd = segment_pin(segments->items[i]);
+		if (fd < 0)
+			return fd;
+		rc = plan_segment(repair, segments->items[i], fd, repair->sizes[i],
+				  i + 1 == segments->count, &repair->plans[i]);
+		repair->foreign += repair->plans[i].foreign;
+		segment_unpin(segments->items[i]);
+	}
+	for (size_t i = 0; !rc && !repair->foreign && i < repair->orphans.count; i++)
+		rc = orphan_note(repair->store, repair->orphans.ids[i], &repair->loss);
+	return rc;
+}
+
+/* Of a segment that is missing only the hint is there. */
+static int repair_missing(struct repair *repair, uint32_t id, bool do_it)
+{
+	struct loss one = {.limit = 1};
+	char name[SEGNAME_SIZE];
+	int rc = orphan_note(repair->store, id, &one);
+
+	if (!rc && do_it)
+		rc = retire_hint(repair, id, name);
+	if (!rc && repair->foreign)
+		tell_foreign(repair, id);
+	else if (!rc)
+		tell_gone(repair, id, DW_DAMAGE_MISSING, 0, one.records, do_it ? name : NULL);
+	repair->report.segments_short += !rc && !repair->foreign;
+	loss_release(&one);
+	return rc;
+}
+
+static int repair_all(struct repair *repair, bool do_it)
+{
+	int rc = plan_all(repair);
+
+	if (!rc)
+		rc = see_all(repair);
+	/* first: a segment that has a hint of another log tells that these prove nothing */
+	for (size_t i = 0; !rc && i < repair->orphans.count; i++)
+		rc = repair_missing(repair, repair->orphans.ids[i], do_it);
+	for (size_t i = 0; !rc && i < repair->store->segments.count; i++)
+		rc = repair_segment(repair, i, do_it);
+	if (!rc)
+		loss_report(&repair->loss, report_lost, repair);
+	return rc;
+}
+
+static void release(struct repair *repair)
+{
+	for (size_t i = 0; repair->plans && i < repair->store->segments.count; i++)
+		free_plan(&repair->plans[i]);
+	free(repair->plans);
+	orphans_release(&repair->orphans);
+	loss_release(&repair->loss);
+	if (repair->lockfd >= 0)
+		(void)repair->store->io->close(repair->store->io,
+					       repair->lockfd); /* nothing was written through it */
+	store_free(repair->store);
+	free(repair->sizes);
 }
 
 /* A dry run keeps writers out as well, without leaving a trace. */
@@ -251,15 +535,12 @@ int repair_store(struct io *io, const char *path, bool do_it, const struct dw_op
 	if (rc < 0)
 		return rc;
 	/* as every writer does: what a crash left unfinished is still where it came from */
-	rc = do_it ? recover_leftovers(repair.store) : hold_lock(&repair);
+	rc = do_it ? recover_leftovers(repair.store, true) : hold_lock(&repair);
 	if (do_it)
 		recover_blocks(repair.store);
-	for (size_t i = 0; !rc && i < repair.store->segments.count; i++)
-		rc = repair_segment(&repair, i, do_it);
-	if (repair.lockfd >= 0)
-		(void)io->close(io, repair.lockfd); /* nothing was written through it */
-	store_free(repair.store);
-	free(repair.sizes);
+	if (!rc)
+		rc = repair_all(&repair, do_it);
+	release(&repair);
 	if (rc < 0)
 		return rc;
 	*ret = repair.report;

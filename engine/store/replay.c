@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "disk/freshname.h"
 #include "disk/guard.h"
 
 /* What loading and scanning tell of a record, in the order of the log. */
@@ -40,35 +41,21 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 
 /* --- by the hint --- */
 
-struct hinted {
-	struct replay *replay;
-	struct dw_segment *segment;
-};
-
-static int apply_hinted(void *context, const struct hint_entry *entry, uint64_t offset)
+/* The segment need not be read; segment->size is the end of what was told. */
+static int apply_hint(struct replay *replay, struct dw_segment *segment, struct sidecar *sidecar)
 {
-	struct hinted *h = context;
+	struct hintreader *reader = &sidecar->reader;
+	struct hint_entry entry;
+	uint64_t offset;
+	int rc;
 
-	return apply(h->replay, h->segment, &entry->header, entry->key, offset, entry->mtime_ns);
-}
-
-/* The segment was scanned: the hint only adds the commit times. */
-static int set_time(void *context, const struct hint_entry *entry, uint64_t offset)
-{
-	struct hinted *h = context;
-
-	keydir_move(h->replay->keydir, entry->key, h->segment, offset, h->segment, offset,
-		    &entry->mtime_ns);
-	return 0;
-}
-
-static int load(struct replay *replay, struct dw_segment *segment, int fd, uint64_t size,
-		hint_visit_fn *visit)
-{
-	struct hinted h = {replay, segment};
-	struct fdpool *pool = segment->pool;
-
-	return hint_load(pool->io, pool->dirfd, segment->id, fd, size, visit, &h, &replay->hint);
+	while ((rc = hintreader_next(reader, &entry, &offset)) == 1) {
+		rc = apply(replay, segment, &entry.header, entry.key, offset, entry.mtime_ns);
+		if (rc < 0)
+			return rc;
+		segment->size = offset + record_size(&entry.header);
+	}
+	return rc;
 }
 
 /* --- by scanning --- */
@@ -109,87 +96,171 @@ int replay_at_damage(struct dw_report *report, struct scan *scan, bool last)
 	return count_behind(scan, &report->records_behind);
 }
 
-enum { REFRESHES = 100 };
+/* A segment being read. */
+struct reading {
+	struct segcheck check;
+	struct hintwriter writer; /* of a hint to be believed next time */
+	bool writes;
+};
 
-int replay_next(struct scan *scan, bool live, struct scan_record *ret)
+static int read_records(struct replay *replay, struct dw_segment *segment, struct reading *r)
 {
-	int rc = scan_next(scan, ret);
-
-	for (int i = 0; rc == -EBADMSG && live && i < REFRESHES; i++) {
-		int changed = scan_refresh(scan);
-		if (changed < 0)
-			return changed;
-		if (!changed)
-			break;
-		rc = scan_next(scan, ret);
-	}
-	return rc;
-}
-
-static int replay_records(struct replay *replay, struct dw_segment *segment, struct scan *scan,
-			  bool last, struct hintwriter *writer)
-{
-	struct dw_report *report = &replay->report;
 	struct scan_record record;
 	int rc;
 
-	while ((rc = replay_next(scan, last && !replay->writes, &record)) == 1) {
-		const struct hint_entry entry = {record.header, segment->mtime_ns, record.key};
+	while ((rc = segcheck_next(&r->check, &record)) == 1) {
+		const struct hint_entry entry = {record.header, record.crc, r->check.mtime_ns,
+						 record.key};
 		rc = apply(replay, segment, &record.header, record.key, record.offset,
-			   segment->mtime_ns);
+			   entry.mtime_ns);
 		if (rc < 0)
 			return rc;
-		if (writer)
-			hintwriter_add(writer, &entry, record.crc);
+		if (r->writes)
+			hintwriter_add(&r->writer, &entry);
 	}
-	segment->size = scan->offset;
-	report->segment = segment->id;
-	report->offset = scan->offset;
-	return rc == -EBADMSG ? replay_at_damage(report, scan, last) : rc;
+	segment->size = r->check.scan.offset;
+	return rc;
 }
 
-/* Scan what the hint did not cover; complete the hint of a sealed segment by it. */
-static int replay_rest(struct replay *replay, struct dw_segment *segment, int fd,
+int replay_note_key(struct replay *replay, struct segcheck *check)
+{
+	struct dw_bytes key = segcheck_key(check);
+
+	replay->key_known = key.data;
+	replay->key.size = 0;
+	return key.data ? buf_add(&replay->key, key.data, key.size) : 0;
+}
+
+static int judge(struct replay *replay, struct segcheck *check, int rc, bool last)
+{
+	struct dw_report *report = &replay->report;
+	struct scan *scan = &check->scan;
+	uint64_t at = scan->offset;
+	enum dw_damage damage = rc ? scan->damage : DW_DAMAGE_NONE;
+
+	report->segment = check->segment;
+	report->offset = at;
+	if (rc && rc != -EBADMSG)
+		return rc;
+	replay->key_known = false;
+	rc = damage ? replay_note_key(replay, check) : 0;
+	if (rc < 0)
+		return rc;
+	rc = segcheck_is_short(check, at);
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		/* bytes that stand there, and are wrong, are told as such */
+		report->damage = damage ? damage : DW_DAMAGE_SHORTENED;
+		report->torn_bytes = report->records_behind = 0;
+		rc = damage ? 0 : segcheck_name_missing(check);
+		return rc ? rc : -EBADMSG;
+	}
+	if (!damage)
+		return 0;
+	rc = replay_at_damage(report, scan, last);
+	scan->offset = at;
+	return rc;
+}
+
+static void tell_foreign(struct replay *replay, uint32_t segment)
+{
+	const struct dw_finding finding = {.kind = DW_FINDING_SIDECAR, .segment = segment};
+
+	replay->foreign++;
+	if (replay->found)
+		replay->found(replay->context, &finding);
+}
+
+int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last)
+{
+	rc = judge(replay, check, rc, last);
+	if (!rc && sidecar_is_foreign(&check->sidecar))
+		tell_foreign(replay, check->segment);
+	return rc;
+}
+
+static void place_hint(struct replay *replay, const struct dw_segment *segment,
+		       const struct sidecar *sidecar, struct hintwriter *writer, bool last)
+{
+	const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
+
+	char aside[SEGNAME_SIZE];
+
+	if (sidecar_is_foreign(sidecar)) /* else it is lost, no more */
+		(void)freshname_put_hint_aside(writer->io, writer->dirfd, segment->id, aside);
+	if (last)
+		hintwriter_flush(writer);
+	else
+		hintwriter_seal(writer, &binding);
+	hintwriter_place(writer);
+	if (writer->fd >= 0)
+		replay->hint = writer->done;
+}
+
+/* Read it all; its hint tells commit times, and what was there. */
+static int read_segment(struct replay *replay, struct dw_segment *segment, struct reading *r,
+			bool last)
+{
+	struct fdpool *pool = segment->pool;
+
+	if (r->writes) {
+		hintwriter_init_beside(&r->writer, pool->io, pool->dirfd, segment->id);
+		hintwriter_own(&r->writer, &pool->owner);
+	}
+	int rc = read_records(replay, segment, r);
+	rc = replay_judge(replay, &r->check, rc, last);
+	bool kept = replay->keeps_foreign && sidecar_is_foreign(&r->check.sidecar);
+	if (!rc && r->writes && !kept)
+		place_hint(replay, segment, &r->check.sidecar, &r->writer, last);
+	if (r->writes)
+		hintwriter_release(&r->writer);
+	return rc;
+}
+
+static int replay_open(struct replay *replay, struct dw_segment *segment, int fd,
 		       uint64_t file_size, bool last)
 {
-	bool completes = replay->writes && !last && replay->hint.covered < file_size;
-	struct fdpool *pool = segment->pool;
-	struct hintwriter writer;
-	struct scan scan;
-	int rc = scan_init(&scan, pool->io, fd, replay->hint.covered, file_size);
+	struct reading r = {.writes = replay->writes};
+	int rc = segcheck_init(&r.check, segment, fd, file_size, last && !replay->writes,
+			       &replay->loss);
 
-	if (completes) {
-		hintwriter_init(&writer, pool->io, pool->dirfd, segment->id, replay->hint.size,
-				replay->hint.covered);
-		hintwriter_own(&writer, &pool->owner);
+	segment->size = 0;
+	bool by_hint = !rc && r.check.sidecar.bound;
+	if (by_hint) {
+		rc = apply_hint(replay, segment, &r.check.sidecar);
+		replay->hint = r.check.sidecar.claims.end;
+		replay->report.segment = segment->id;
+		replay->report.offset = segment->hinted = segment->size;
 	}
-	if (!rc)
-		rc = replay_records(replay, segment, &scan, last, completes ? &writer : NULL);
-	if (completes)
-		hintwriter_release(&writer, !rc);
-	scan_release(&scan);
+	if (!rc && (!by_hint || segment->size != file_size)) {
+		if (by_hint) { /* a writer changed it while it was read */
+			segcheck_ignore_hint(&r.check);
+			r.check.scan.offset = segment->size;
+			r.writes = false;
+		}
+		rc = read_segment(replay, segment, &r, last);
+	}
+	segcheck_release(&r.check);
 	return rc;
 }
 
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size, bool last)
 {
-	struct fdpool *pool = segment->pool;
-	int fd = segment_pin(segment), rc = 0;
+	int fd = segment_pin(segment);
 
 	if (fd < 0)
 		return fd;
-	replay->hint = (struct hint_loaded){0};
-	/* A sealed segment was synced before its successor existed.  Of the last one that
-	 * is known only if it was closed in order. */
-	bool trusted = !last || hint_is_sealed(pool->io, pool->dirfd, segment->id, file_size);
-	if (trusted)
-		rc = load(replay, segment, fd, file_size, apply_hinted);
-	if (!rc)
-		rc = replay_rest(replay, segment, fd, file_size, last);
-	if (!rc && !trusted)
-		rc = load(replay, segment, fd, segment->size, set_time);
+	replay->hint = (struct hint_end){0};
+	int rc = replay_open(replay, segment, fd, file_size, last);
 	segment_unpin(segment);
 	if (rc != -ENOMEM)
 		replay->report.segments++;
 	return rc;
+}
+
+void replay_release(struct replay *replay)
+{
+	buf_release(&replay->key);
+	loss_release(&replay->loss);
 }

@@ -9,32 +9,49 @@
 #ifndef STORE_REPLAY_H
 #define STORE_REPLAY_H
 
-#include "disk/hintfile.h"
-#include "disk/scan.h"
 #include "store/keydir.h"
+#include "store/segcheck.h"
 #include "store/segset.h"
+
+/* Lost keys that are named where a store is opened or read; a repair names all. */
+enum { LOST_TOLD = 100 };
 
 struct replay {
 	struct keydir *keydir; /* the view, the caller's; on failure it holds a part */
 	struct dw_report report;
-	bool writes;             /* the hints of sealed segments may be completed */
-	struct hint_loaded hint; /* of the segment replayed last: where its hint goes on */
+	bool writes;          /* hints that cannot be believed may be written anew */
+	struct hint_end hint; /* of the segment replayed last: where its hint goes on; size 0: no
+				 hint is there */
+	bool keeps_foreign;   /* hints of another log are left, as long as there are others of
+				 missing segments: they tell that nothing is missing */
+	unsigned foreign;     /* segments whose hint is of another log */
+	struct buf key;       /* after damage: of the record there, if something tells */
+	bool key_known;
+	struct loss loss;     /* what the damaged segment held, if its hint says so */
+	dw_finding_fn *found; /* told of hints that are not used; may be NULL */
+	void *context;
 };
+
+void replay_release(struct replay *replay);
 
 /* Replay one segment of `file_size` bytes; `last` says whether it is the last one.
  * Sets segment->size to its valid prefix and updates replay->report.
- * 0 (report.torn_bytes tells of a torn tail), -EBADMSG (report tells where) or -errno. */
+ * 0 (report.torn_bytes tells of a torn tail), -EBADMSG (report tells where, and key and loss
+ * what) or -errno. */
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size,
 		   bool last);
+
+/* What it means that the sound records of a segment end at scan->offset, `rc` being what
+ * segcheck_next() said.  0: its end, or a torn tail; -EBADMSG: the report, key and loss tell. */
+int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last);
+
+/* The key of the damaged record there goes to replay->key.  0 or -ENOMEM. */
+int replay_note_key(struct replay *replay, struct segcheck *check);
 
 /* What damage at scan->offset means: nothing, for a guard behind the last record; else sets the
  * report's damage, and for a torn tail its torn_bytes and records_behind.  0: a torn tail; -EBADMSG
  * or another -errno. */
 int replay_at_damage(struct dw_report *report, struct scan *scan, bool last);
-
-/* scan_next(), for who reads a log that may be written meanwhile (`live`): damage counts
- * only where the bytes stay the same. */
-int replay_next(struct scan *scan, bool live, struct scan_record *ret);
 
 /* What a search behind damage in a segment of `size` bytes may spend (scan_resync()). */
 static inline uint64_t replay_search_budget(uint64_t size)

@@ -30,7 +30,7 @@ static int count_records(struct dw_store *store, struct dw_segment *segment,
 		rc = 0;
 	}
 	if (rc == -EBADMSG)
-		rc = store_damaged(store, segment, scan.offset, scan.damage);
+		rc = store_damaged(store, segment, scan.offset, scan.damage, (struct dw_bytes){0});
 	scan_release(&scan);
 	segment_unpin(segment);
 	return rc;

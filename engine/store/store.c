@@ -22,13 +22,14 @@ void store_report(struct dw_store *store, const struct dw_finding *finding)
 }
 
 int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint64_t offset,
-		  enum dw_damage damage)
+		  enum dw_damage damage, struct dw_bytes key)
 {
 	const struct dw_finding finding = {
 		.kind = DW_FINDING_DAMAGE,
 		.damage = damage,
 		.segment = segment->id,
 		.offset = offset,
+		.key = key,
 	};
 
 	atomic_fetch_add(&store->damage, 1);
@@ -278,7 +279,7 @@ static int ref_verify(struct dw_store *store, struct dw_ref *ref, struct dw_byte
 	int rc = segment_check_record(ref->segment, ref->offset, key, ref->value_size, &damage);
 
 	if (rc == -EBADMSG)
-		return store_damaged(store, ref->segment, ref->offset, damage);
+		return store_damaged(store, ref->segment, ref->offset, damage, key);
 	ref->verified = !rc;
 	return rc;
 }
@@ -290,7 +291,7 @@ static int ref_load(struct dw_store *store, struct dw_ref *ref, struct dw_bytes 
 	int rc = segment_read_record(ref->segment, ref->offset, key, ref->value_size, ret, &damage);
 
 	if (rc == -EBADMSG)
-		return store_damaged(store, ref->segment, ref->offset, damage);
+		return store_damaged(store, ref->segment, ref->offset, damage, key);
 	ref->verified = !rc;
 	return rc;
 }
@@ -314,7 +315,7 @@ ssize_t dw_ref_read(struct dw_store *store, struct dw_ref *ref, struct dw_bytes 
 	rc = segment_read_bytes(
 		ref->segment, ref->offset + RECORD_HEADER_SIZE + ref->key_size + offset, ret, size);
 	if (rc == -ENODATA) /* cut off since it was checked */
-		rc = store_damaged(store, ref->segment, ref->offset, DW_DAMAGE_TRUNCATED);
+		rc = store_damaged(store, ref->segment, ref->offset, DW_DAMAGE_TRUNCATED, key);
 	return rc ? rc : (ssize_t)size;
 }
 
@@ -363,7 +364,8 @@ bool dw_contains(struct dw_store *store, struct dw_bytes key)
 	return find(store, key, false, &place);
 }
 
-static int read_txid(struct dw_store *store, const struct dw_ref *ref, uint64_t *ret)
+static int read_txid(struct dw_store *store, const struct dw_ref *ref, struct dw_bytes key,
+		     uint64_t *ret)
 {
 	uint8_t bytes[RECORD_HEADER_SIZE];
 	struct record_header header;
@@ -379,7 +381,7 @@ static int read_txid(struct dw_store *store, const struct dw_ref *ref, uint64_t 
 	if (!damage && header.key_size != ref->key_size)
 		damage = DW_DAMAGE_KEY;
 	if (damage)
-		return store_damaged(store, ref->segment, ref->offset, damage);
+		return store_damaged(store, ref->segment, ref->offset, damage, key);
 	*ret = header.txid;
 	return 0;
 }
@@ -391,7 +393,7 @@ int dw_txid(struct dw_store *store, struct dw_bytes key, uint64_t *ret)
 
 	if (rc < 0)
 		return rc;
-	rc = read_txid(store, &ref, ret);
+	rc = read_txid(store, &ref, sane(key), ret);
 	dw_ref_put(store, &ref);
 	return rc;
 }

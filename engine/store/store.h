@@ -66,14 +66,16 @@ int store_open_unread(struct io *io, const char *path, const struct dw_options *
 /* Let the lock go and free, without a sync. */
 void store_free(struct dw_store *store);
 
-/* Tell of the torn tail or (`rc` -EBADMSG) the damage that a report holds, if any. */
-void store_report_replay(struct dw_store *store, const struct dw_report *report, int rc);
+struct replay;
+
+/* Tell of the torn tail or (`rc` -EBADMSG) the damage that a replay met, if any. */
+void store_report_replay(struct dw_store *store, struct replay *replay, int rc);
 
 void store_report(struct dw_store *store, const struct dw_finding *finding);
 
-/* Count and report a damaged record; returns -EBADMSG. */
+/* Count and report a damaged record, of `key` (data NULL: unknown); returns -EBADMSG. */
 int store_damaged(struct dw_store *store, const struct dw_segment *segment, uint64_t offset,
-		  enum dw_damage damage);
+		  enum dw_damage damage, struct dw_bytes key);
 
 /* The store that holds the keys of this one: itself, or of a snapshot its base. */
 static inline struct dw_store *store_base(struct dw_store *store)
@@ -124,7 +126,8 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
 /* Bring back to work what a crash left: quarantine (of a torn tail; of a guard there is
  * nothing to save), leftovers (store/recover.c). */
 int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn);
-int recover_leftovers(struct dw_store *store);
+/* `keep_proofs`: hints of missing segments stay, whatever else is known. */
+int recover_leftovers(struct dw_store *store, bool keep_proofs);
 /* Bring to disk what a writer that was killed left in the store of attributes.  Before anything
  * else of a store that is opened for writing is synced. */
 int recover_first(struct dw_store *store);

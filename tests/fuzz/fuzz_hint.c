@@ -2,9 +2,9 @@
  *
  * fuzz_hint.c - the bytes of a hint beside a sound store: it must open as without them.
  *
- * The hint is read naively as well (docs/FORMAT.md).  If all that is to be believed of
- * it is true, the view and the commit times must be as told.  A hint with right
- * checksums can lie; then each value must still be one that its key had, or an error.
+ * The hint is read naively as well (docs/FORMAT.md): whether it is to be believed, whose times
+ * agree, and whether it proves a loss.  A hint that is to be believed can lie; then each value
+ * must still be one that its key had, or an error.
  *
  * The first byte is enum mode; the rest is the hint.
  */
@@ -22,10 +22,11 @@ enum mode {
 	FIX = 2,    /* right the checksums first */
 	TORN = 4,   /* bytes behind the last segment */
 	WRITER = 8, /* opened for writing, and once more */
-	MODES = 16,
+	BOUND = 16, /* the segments are the files that the engine's own hints tell of */
+	MODES = 32,
 };
 
-enum { RECORDS_MAX = 64, TIME_STEP = 1000000 };
+enum { RECORDS_MAX = 64, ENTRIES_MAX = 1024, TIME_STEP = 1000000 };
 
 static const char *const names[] = {"00000001.dwal", "00000002.dwal"};
 static const char *const hint_names[] = {"00000001.hint", "00000002.hint"};
@@ -34,6 +35,7 @@ static const struct dw_options reading = {.read_only = true};
 
 /* A store that was written by the engine: made once. */
 static struct buf segments[2], hints[2];
+static uint64_t inodes[2];
 
 static void copy(struct buf *to, const struct buf *from)
 {
@@ -76,6 +78,7 @@ static void make_store(void)
 	for (int i = 0; i < 2; i++) {
 		copy(&segments[i], memio_get(mem, names[i]));
 		copy(&hints[i], memio_get(mem, hint_names[i]));
+		inodes[i] = *memio_inode(mem, names[i]);
 	}
 }
 
@@ -83,8 +86,8 @@ static void make_store(void)
 
 struct told {
 	int64_t times[RECORDS_MAX]; /* of the records in order */
-	size_t count;               /* of those that are told */
-	bool lies;
+	bool known[RECORDS_MAX];    /* ... that are told */
+	bool lies, is_short;
 };
 
 static uint64_t number(const uint8_t *p, int size)
@@ -115,19 +118,37 @@ static uint64_t zigzag_off(uint64_t v)
 }
 
 struct entry {
-	struct naive_record record; /* without its payload */
-	uint64_t payload_size;
+	uint64_t offset, txid, payload_size, size;
+	uint8_t type;
+	uint32_t crc;
+	struct dw_bytes key;
 	int64_t time;
 };
 
-static bool next_entry(struct fuzz_input *in, uint64_t *txid, uint64_t *time, struct entry *ret)
+/* A hint as it is told. */
+struct hint {
+	struct entry entries[ENTRIES_MAX];
+	size_t count, blocks;
+	uint64_t told, synced;
+	uint32_t crc; /* of the last block */
+	int layout;
+	bool sealed, fits;
+	uint64_t mtime, inode;
+};
+
+static bool next_entry(struct fuzz_input *in, int layout, uint64_t *txid, uint64_t *time,
+		       struct entry *ret)
 {
 	uint64_t key_size, payload_size, txid_step, time_step;
+	size_t crc_size = layout == 2 ? 4 : 0;
 
 	if (!in->size)
 		return false;
 	uint8_t type = fuzz_byte(in);
-	if (type > 2 || !leb(in, &key_size) || !leb(in, &payload_size) || !leb(in, &txid_step) ||
+	if (type > 2 || in->size < crc_size)
+		return false;
+	const uint8_t *crc = fuzz_bytes(in, &crc_size);
+	if (!leb(in, &key_size) || !leb(in, &payload_size) || !leb(in, &txid_step) ||
 	    !leb(in, &time_step) || key_size > 65536 || payload_size > 67108864 ||
 	    key_size > in->size)
 		return false;
@@ -136,89 +157,133 @@ static bool next_entry(struct fuzz_input *in, uint64_t *txid, uint64_t *time, st
 	size_t size = (size_t)key_size;
 	const uint8_t *key = fuzz_bytes(in, &size);
 	*ret = (struct entry){
-		.record = {.type = type,
-			   .txid = *txid,
-			   .key = {key, size},
-			   .size = (size_t)(28 + key_size + payload_size)},
+		.type = type,
+		.txid = *txid,
+		.key = {key, size},
 		.payload_size = payload_size,
+		.size = 28 + key_size + payload_size,
+		.crc = layout == 2 ? (uint32_t)number(crc, 4) : 0,
 		.time = (int64_t)*time,
 	};
 	return true;
 }
 
-static bool is_true(const struct entry *entry, const struct buf *segment, uint64_t at)
+static bool is_true(const struct entry *entry, int layout, const struct buf *segment, uint64_t at)
 {
 	struct naive_record real;
 
-	if (at >= segment->size || naive_decode(segment->data + at, segment->size - at, &real))
-		return false;
-	return real.type == entry->record.type && real.txid == entry->record.txid &&
-	       naive_same(real.key, entry->record.key) && real.size == entry->record.size;
+	return !naive_decode(segment->data + at, segment->size - at, &real) &&
+	       entry->offset == at && real.type == entry->type && real.txid == entry->txid &&
+	       naive_same(real.key, entry->key) && real.size == entry->size &&
+	       (layout == 1 || number(segment->data + at + real.size - 4, 4) == entry->crc);
 }
 
-/* Whether the segment has the header of the last record, and its checksum's field, where
- * the block says. */
-static bool fits(const struct entry *last, const struct buf *segment, uint64_t end, uint32_t crc)
+/* Whether the CRC field of the record before `end` is this one. */
+static bool crc_is_at(const struct buf *segment, uint64_t end, uint64_t crc)
 {
-	uint64_t at = end - last->record.size;
-	const uint8_t *p = segment->data + at;
-
-	return end <= segment->size && segment->size - at >= 28 && !memcmp(p, "DWAL\1\0", 6) &&
-	       p[6] == last->record.type && !p[7] && number(p + 8, 8) == last->record.txid &&
-	       number(p + 16, 4) == last->record.key.size &&
-	       number(p + 20, 4) == last->payload_size && number(segment->data + end - 4, 4) == crc;
+	return end < 28 ? !end : end <= segment->size && number(segment->data + end - 4, 4) == crc;
 }
 
-/* A block at the front of `hint`, behind what was covered: its size; 0: none to believe. */
-static size_t read_block(const uint8_t *hint, size_t size, const struct buf *segment,
-			 uint64_t *covered, struct told *told)
+/* A block at the front of `bytes`, behind what was told: its size; 0: no sound one. */
+static size_t read_block(const uint8_t *bytes, size_t size, const struct buf *segment,
+			 struct hint *hint)
 {
-	struct told more = *told;
-	struct entry entry = {0};
-	uint64_t txid = 0, time = 0, at = *covered;
+	size_t head = hint->layout == 1 ? 40 : 60, count_before = hint->count;
+	uint64_t txid = 0, time = 0, at = hint->told, seen = 0;
 
-	if (size < 40 || memcmp(hint, "DWHB", 4) != 0 || number(hint + 4, 4) > 1)
+	if (size < head || memcmp(bytes, "DWHB", 4) != 0 || number(bytes + 4, 4) > 1)
 		return 0;
-	uint64_t start = number(hint + 8, 8), end = number(hint + 16, 8);
-	uint64_t count = number(hint + 24, 4), bytes = number(hint + 28, 4);
-	if (start != at || end < start || end > segment->size || bytes > 1 << 20 ||
-	    bytes > size - 40)
+	uint64_t start = number(bytes + 8, 8), end = number(bytes + 16, 8);
+	uint64_t count = number(bytes + 24, 4), entries = number(bytes + 28, 4);
+	if (start != at || end < start || entries > 1 << 20 || entries > size - head ||
+	    (hint->layout == 2 && number(bytes + 36, 4) != hint->crc))
 		return 0;
 	struct buf covers = {0};
-	fuzz_add(&covers, hint, 36);
-	fuzz_add(&covers, hint + 40, (size_t)bytes);
-	bool right = naive_crc(covers.data, covers.size) == number(hint + 36, 4);
+	fuzz_add(&covers, bytes, head - 4);
+	fuzz_add(&covers, bytes + head, (size_t)entries);
+	bool right = naive_crc(covers.data, covers.size) == number(bytes + head - 4, 4);
 	buf_release(&covers);
-	struct fuzz_input in = {hint + 40, (size_t)bytes};
-	uint64_t seen = 0;
+	struct fuzz_input in = {bytes + head, (size_t)entries};
 	for (; right && in.size; seen++) {
-		if (!next_entry(&in, &txid, &time, &entry) || entry.record.size > end - at)
+		struct entry *entry = &hint->entries[hint->count];
+		FUZZ_CHECK(hint->count < ENTRIES_MAX - 1);
+		if (!next_entry(&in, hint->layout, &txid, &time, entry) || entry->size > end - at) {
+			hint->count = count_before;
 			return 0;
-		more.lies = more.lies || !is_true(&entry, segment, at);
-		if (more.count < RECORDS_MAX)
-			more.times[more.count++] = entry.time;
-		at += entry.record.size;
+		}
+		entry->offset = at;
+		at += entry->size;
+		hint->count++;
 	}
-	if (!right || seen != count || at != end ||
-	    (count && !fits(&entry, segment, end, (uint32_t)number(hint + 32, 4))))
+	if (!right || seen != count || at != end) {
+		hint->count = count_before;
 		return 0;
-	*told = more;
-	*covered = end;
-	return 40 + (size_t)bytes;
+	}
+	hint->told = end;
+	hint->crc = (uint32_t)number(bytes + head - 4, 4);
+	hint->sealed = hint->layout == 2 && bytes[4];
+	if (hint->sealed) {
+		hint->synced = end;
+		hint->mtime = number(bytes + 40, 8);
+		hint->inode = number(bytes + 48, 8);
+	}
+	/* the inputs are too small for more than eight that count */
+	hint->fits = hint->fits && crc_is_at(segment, end, number(bytes + 32, 4));
+	hint->blocks++;
+	return head + (size_t)entries;
 }
 
-static struct told read_hint(const struct buf *hint, uint32_t id, const struct buf *segment)
+static void read_blocks(const struct buf *bytes, uint32_t id, const struct buf *segment,
+			struct hint *ret)
 {
-	struct told told = {.count = 0};
-	uint64_t covered = 0;
 	size_t at = 16;
 
-	if (hint->size < 16 || memcmp(hint->data, "DWHT\1\0\0\0", 8) != 0 ||
-	    number(hint->data + 8, 4) != id ||
-	    number(hint->data + 12, 4) != naive_crc(hint->data, 12))
-		return told;
+	*ret = (struct hint){.fits = true};
+	if (bytes->size < 16 || memcmp(bytes->data, "DWHT", 4) != 0 ||
+	    number(bytes->data + 4, 2) < 1 || number(bytes->data + 4, 2) > 2 ||
+	    number(bytes->data + 6, 2) || number(bytes->data + 8, 4) != id ||
+	    number(bytes->data + 12, 4) != naive_crc(bytes->data, 12))
+		return;
+	ret->layout = (int)number(bytes->data + 4, 2);
+	ret->crc = (uint32_t)number(bytes->data + 12, 4);
 	for (size_t n = 1; n; at += n)
-		n = read_block(hint->data + at, hint->size - at, segment, &covered, &told);
+		n = read_block(bytes->data + at, bytes->size - at, segment, ret);
+}
+
+/* What follows from a hint beside its segment. */
+static struct told read_hint(const struct buf *bytes, uint32_t id, const struct buf *segment,
+			     uint64_t inode)
+{
+	static struct hint hint;
+	struct told told = {.lies = false};
+	struct naive_record record;
+	uint64_t at = 0;
+	size_t n = 0, e = 0, agreed = 0;
+	bool differs = false, foreign = false;
+
+	read_blocks(bytes, id, segment, &hint);
+	for (; !naive_decode(segment->data + at, segment->size - at, &record);
+	     at += record.size, n++) {
+		for (; e < hint.count && hint.entries[e].offset < at; e++) {
+			differs = true;
+			foreign = foreign || hint.entries[e].offset < hint.synced;
+		}
+		if (e == hint.count || hint.entries[e].offset > at)
+			continue;
+		told.known[n] = is_true(&hint.entries[e], hint.layout, segment, at);
+		told.times[n] = hint.entries[e].time;
+		agreed += told.known[n];
+		if (!told.known[n]) {
+			differs = true;
+			foreign = foreign || at < hint.synced;
+		}
+		e++;
+	}
+	foreign = foreign || (n && !agreed && hint.told);
+	bool bound = hint.sealed && hint.fits && hint.told == segment->size &&
+		     hint.mtime == MEMIO_MTIME_S * 1000000000ull && hint.inode == inode;
+	told.lies = bound && (differs || agreed != n || hint.count != n);
+	told.is_short = !bound && !differs && !foreign && at < hint.synced;
 	return told;
 }
 
@@ -253,7 +318,7 @@ static void check_true(struct world *w, struct dw_store *store)
 		size_t n = index_of(&w->segments[pair->segment - 1], pair->offset);
 		FUZZ_CHECK(!dw_stat(store, pair->key, &stat));
 		FUZZ_CHECK(stat.mtime_ns ==
-			   (n < told->count ? told->times[n] : MEMIO_MTIME_S * 1000000000ll));
+			   (told->known[n] ? told->times[n] : MEMIO_MTIME_S * 1000000000ll));
 	}
 }
 
@@ -301,6 +366,8 @@ static void open_and_check(struct world *w, struct memio *mem, const struct dw_o
 		FUZZ_CHECK(!rc || rc == -EBADMSG);
 		if (!rc)
 			check_lies(w, store);
+	} else if (w->told[0].is_short || w->told[1].is_short) {
+		FUZZ_CHECK(rc == -EBADMSG);
 	} else {
 		FUZZ_CHECK(!rc);
 		check_true(w, store);
@@ -309,36 +376,49 @@ static void open_and_check(struct world *w, struct memio *mem, const struct dw_o
 		FUZZ_CHECK(!dw_close(store));
 }
 
+static void put_number(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
 /* Of the header, and of all that has the sizes of a block. */
 static void fix_hint(struct buf *hint)
 {
 	struct buf covers = {0};
 	size_t at = 16;
 
-	for (int i = 0; i < 4 && hint->size >= 16; i++)
-		hint->data[12 + i] = (uint8_t)(naive_crc(hint->data, 12) >> 8 * i);
-	while (hint->size >= at + 40) {
+	if (hint->size < 16)
+		return;
+	size_t head = hint->data[4] == 1 ? 40 : 60;
+	uint32_t crc = naive_crc(hint->data, 12);
+	put_number(hint->data + 12, crc);
+	while (hint->size >= at + head) {
 		uint64_t size = number(hint->data + at + 28, 4);
-		if (size > hint->size - at - 40)
+		if (size > hint->size - at - head)
 			break;
+		if (head == 60)
+			put_number(hint->data + at + 36, crc);
 		covers.size = 0;
-		fuzz_add(&covers, hint->data + at, 36);
-		fuzz_add(&covers, hint->data + at + 40, (size_t)size);
-		for (size_t i = 0; i < 4; i++)
-			hint->data[at + 36 + i] =
-				(uint8_t)(naive_crc(covers.data, covers.size) >> 8 * i);
-		at += 40 + (size_t)size;
+		fuzz_add(&covers, hint->data + at, head - 4);
+		fuzz_add(&covers, hint->data + at + head, (size_t)size);
+		crc = naive_crc(covers.data, covers.size);
+		put_number(hint->data + at + head - 4, crc);
+		at += head + (size_t)size;
 	}
 	buf_release(&covers);
 }
 
-static void put_all(struct world *w, struct memio *mem)
+static void put_all(struct world *w, struct memio *mem, bool bound)
 {
 	for (int i = 0; i < 2; i++) {
 		const struct buf *hint = w->which == i ? &w->hint : &hints[i];
 		memio_put(mem, names[i], w->segments[i].data, w->segments[i].size);
 		memio_put(mem, hint_names[i], hint->data, hint->size);
-		w->told[i] = read_hint(hint, (uint32_t)i + 1, &w->segments[i]);
+		if (bound)
+			*memio_inode(mem, names[i]) = inodes[i];
+		w->told[i] = read_hint(hint, (uint32_t)i + 1, &w->segments[i],
+				       *memio_inode(mem, names[i]));
 		(void)naive_replay(&w->view, (uint32_t)i + 1, w->segments[i].data,
 				   w->segments[i].size, i == 1);
 	}
@@ -361,7 +441,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy(&w.segments[1], &segments[1]);
 	if (mode & TORN)
 		fuzz_add(&w.segments[1], "DWAL\1\0\1", 7);
-	put_all(&w, mem);
+	put_all(&w, mem, mode & BOUND);
 	open_and_check(&w, mem, mode & WRITER ? &writing : &reading);
 	if (mode & WRITER) /* with the hints that the first one left */
 		open_and_check(&w, mem, &reading);

@@ -366,6 +366,14 @@ const struct buf *memio_get(struct memio *mem, const char *name)
 	return file ? &file->data : NULL;
 }
 
+uint64_t *memio_inode(struct memio *mem, const char *name)
+{
+	struct memio_file *file = find_file(mem, STORE, name);
+
+	FUZZ_CHECK(file);
+	return &file->ino;
+}
+
 void memio_remove(struct memio *mem, const char *name)
 {
 	struct memio_file *file = find_file(mem, STORE, name);

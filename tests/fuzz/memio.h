@@ -46,6 +46,8 @@ struct memio *memio_fresh(void);
 void memio_put(struct memio *mem, const char *name, const void *data, size_t size);
 /* NULL: there is none. */
 const struct buf *memio_get(struct memio *mem, const char *name);
+/* Its inode number; the file must be there. */
+uint64_t *memio_inode(struct memio *mem, const char *name);
 void memio_remove(struct memio *mem, const char *name);
 /* The bytes of all files of "/store" whose name holds `part`, and the last of them. */
 size_t memio_sizes(struct memio *mem, const char *part, const struct buf **last_ret);
