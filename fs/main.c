@@ -210,6 +210,7 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 			: serve_mounted(opts, settings, mount);
 		fuse_session_unmount(mount->session);
 	}
+	signals_finish();
 	fuse_remove_signal_handlers(mount->session);
 	return rc;
 }

@@ -98,6 +98,9 @@ void signals_ignore(void);
  * With `hangup_ends`, SIGHUP is left to libfuse, whom it ends. */
 void signals_block(bool hangup_ends);
 
+/* Signals that ask for the end are obeyed by now: no further one ends what is left to do. */
+void signals_finish(void);
+
 struct signals;
 
 /* A thread that reopens the log on SIGHUP, logs the store's figures on SIGUSR1, and lets

@@ -43,6 +43,14 @@ void signals_ignore(void)
 		(void)signal(number, SIG_IGN);
 }
 
+void signals_finish(void)
+{
+	/* libfuse, which gives up its handlers next, leaves what is no handler of its own */
+	(void)signal(SIGTERM, SIG_IGN); /* these fail only for signals that are none */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+}
+
 void signals_block(bool hangup_ends)
 {
 	(void)sigemptyset(&waited_for); /* these fail only for signals that are none */

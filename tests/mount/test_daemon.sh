@@ -230,6 +230,42 @@ test_daemon_unmount_waits()
 	umount "$W/disk"
 }
 
+# A service manager that does not wait, or ^C twice: what is left is committed all the same.
+test_daemon_second_signal()
+{
+	[ "$(id -u)" = 0 ] || skip "needs root to freeze a file system"
+	command -v mkfs.ext4 > /dev/null && command -v fsfreeze > /dev/null || skip "no mkfs.ext4 or no fsfreeze"
+	local pid
+	mkdir "$W/disk"
+	truncate -s 64M "$W/image"
+	mkfs.ext4 -q "$W/image"
+	mount -o loop "$W/image" "$W/disk" 2> /dev/null || skip "no loop devices"
+	mkdir "$W/disk/store"
+	S=$W/disk/store
+	"$DATAWALFS" -f "$S" "$M" -o commit_ms=3600000 2> "$W/said" < /dev/null &
+	pid=$!
+	wait_until mountpoint -q "$M"
+	exec 3> "$M/open"
+	echo value >&3
+	fsfreeze -f "$W/disk"
+	trap 'fsfreeze -u "$W/disk" 2> /dev/null || true' EXIT
+	kill -TERM $pid
+	wait_until fails mountpoint -q "$M"
+	# it waits for the disk now, with a thread that nothing but SIGKILL ends
+	wait_until grep -q 'State:.*D' "/proc/$pid/status"
+	kill -TERM $pid
+	kill -INT $pid
+	kill -HUP $pid
+	fsfreeze -u "$W/disk"
+	wait $pid
+	exec 3>&- || true
+	grep -q 'unmounted, everything is on disk' "$W/said"
+	mount_store
+	[ "$(cat "$M/open")" = value ]
+	unmount_store
+	umount "$W/disk"
+}
+
 # --- places ---
 
 # What is no store is not mounted, and stays as it is.
@@ -516,6 +552,29 @@ test_daemon_systemd_units()
 		}
 		fails grep "$W/units" "$W/said"
 	done
+}
+
+# The unit gives up what the daemon does not need, and nothing that hides the mount.
+test_daemon_unit_is_confined()
+{
+	local unit=$TOP/tools/systemd/datawalfs@.service line
+	for line in NoNewPrivileges=yes DevicePolicy=closed 'DeviceAllow=/dev/fuse rw' IPAddressDeny=any \
+		MemoryDenyWriteExecute=yes RestrictAddressFamilies=AF_UNIX RestrictNamespaces=yes \
+		RestrictSUIDSGID=yes SystemCallArchitectures=native 'SystemCallFilter=@system-service @mount'; do
+		grep -qxF "$line" "$unit"
+	done
+	grep -q '^CapabilityBoundingSet=CAP_SYS_ADMIN ' "$unit"
+	# a mount namespace of its own
+	fails grep -E '^(Protect(System|Home|Proc|Kernel[A-Za-z]+|ControlGroups)|Private(Tmp|Devices|Mounts|Users)|ProcSubset|(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec)Paths|Bind[A-Za-z]*Paths|TemporaryFileSystem|Root[A-Z][a-z]+|MountFlags|PrivateIPC|DynamicUser)=' "$unit"
+	# programs of packages that need not be there
+	fails grep -E '^Exec[A-Za-z]*=/bin/kill' "$unit"
+	command -v systemd-analyze > /dev/null || skip "no systemd-analyze, which judges the rest"
+	cp "$unit" "$W/"
+	systemd-analyze security --help | grep -q -- --offline || skip "a systemd-analyze that judges no files"
+	systemd-analyze security --no-pager --offline=yes --threshold=45 "$W/datawalfs@.service" > "$W/said" 2>&1 || {
+		cat "$W/said"
+		return 1
+	}
 }
 
 # --- users ---
