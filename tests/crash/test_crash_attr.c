@@ -446,6 +446,22 @@ static void check_since(const struct lines *states, int first, int last, const s
 	}
 }
 
+static struct files copy_of(const struct files *files)
+{
+	struct files copy = {.items = calloc(files->count + 1, sizeof *copy.items),
+			     .count = files->count};
+
+	CHECK(copy.items != NULL);
+	for (size_t i = 0; i < files->count; i++) {
+		const struct file_image *from = &files->items[i];
+		struct file_image *to = &copy.items[i];
+		memcpy(to->name, from->name, sizeof to->name);
+		if (from->data.size)
+			CHECK_EQ(buf_add(&to->data, from->data.data, from->data.size), 0);
+	}
+	return copy;
+}
+
 /* The values fall back to the last sync, the attributes do not. */
 static int cut_power(int sync_every)
 {
@@ -482,6 +498,74 @@ static int cut_power(int sync_every)
 	return cuts;
 }
 
+/* That of the directory says nothing about what is in the files. */
+static int cut_sync_file(struct io *io, int fd)
+{
+	struct stat st;
+
+	CHECK_EQ(fstat(fd, &st), 0);
+	return S_ISDIR(st.st_mode) ? 0 : cut_sync(io, fd);
+}
+
+/* The daemon was killed, which loses nothing; the next mount begins, and then the power goes.  What
+ * that mount wrote of attributes is there, of the values what was synced before, or by it. */
+static void test_cut_after_kill(void)
+{
+	static struct lines states[LINES_MAX];
+	char dir[128];
+	struct cutio cut = {.io = io_posix, .dir = dir};
+	int rc, remounts = 0;
+
+	(void)snprintf(dir, sizeof dir, "%s", stores_dir());
+	cut.io.fdatasync = cut.io.fsync = cut_sync;
+	struct volume *v = mount_io(&cut.io, cut.dir, 0);
+	CHECK_EQ(volume_sync(v), 0);
+	states[0] = describe(v);
+	while (operate(v, cut.op, &rc)) {
+		struct attr_moment killed = {.op = cut.op};
+		char attrs[256], copy[128];
+		struct stat st;
+		CHECK_EQ(rc, 0);
+		states[++cut.op] = describe(v);
+		attr_dir(dir, attrs);
+		if (!stat(attrs, &st))
+			killed.attrs = files_snapshot(attrs);
+		killed.files = files_snapshot(dir);
+		(void)snprintf(copy, sizeof copy, "%s", stores_dir());
+		struct cutio again = {.io = io_posix,
+				      .dir = copy,
+				      .durable = copy_of(&cut.durable),
+				      .op = cut.op,
+				      .durable_op = cut.durable_op};
+		again.io.fdatasync = again.io.fsync = cut_sync_file;
+		files_restore(&killed.files, copy);
+		attr_dir(copy, attrs);
+		if (killed.attrs.count) {
+			CHECK_EQ(mkdir(attrs, 0700), 0);
+			files_restore(&killed.attrs, attrs);
+		}
+		struct volume *next = mount_io(&again.io, copy, 0);
+		struct attr_moment s = {.files = again.durable};
+		if (!stat(attrs, &st))
+			s.attrs = files_snapshot(attrs);
+		struct volume *after = mount_snapshot(&s);
+		struct lines got = describe(after);
+		check_since(states, again.durable_op, cut.op, &got);
+		volumes_unmount(after);
+		volumes_unmount(next);
+		files_release(&s.attrs);
+		files_release(&again.durable);
+		files_release(&killed.files);
+		files_release(&killed.attrs);
+		remounts++;
+		if (cut.op % 6 == 0)
+			CHECK_EQ(volume_sync(v), 0);
+	}
+	volumes_unmount(v);
+	files_release(&cut.durable);
+	CHECK(remounts > 25);
+}
+
 static void test_power_cut(void)
 {
 	int cuts = 0;
@@ -509,22 +593,6 @@ struct syncio {
 	struct instant instants[INSTANTS_MAX];
 	int count;
 };
-
-static struct files copy_of(const struct files *files)
-{
-	struct files copy = {.items = calloc(files->count + 1, sizeof *copy.items),
-			     .count = files->count};
-
-	CHECK(copy.items != NULL);
-	for (size_t i = 0; i < files->count; i++) {
-		const struct file_image *from = &files->items[i];
-		struct file_image *to = &copy.items[i];
-		memcpy(to->name, from->name, sizeof to->name);
-		if (from->data.size)
-			CHECK_EQ(buf_add(&to->data, from->data.data, from->data.size), 0);
-	}
-	return copy;
-}
 
 static bool holds(const struct files *files, const char *name)
 {
@@ -725,6 +793,7 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		{"crash_attr_killed", test_killed},
 		{"crash_attr_power_cut", test_power_cut},
+		{"crash_attr_cut_after_kill", test_cut_after_kill},
 		{"crash_attr_both", test_both},
 		{"crash_attr_fault", test_fault},
 		{NULL, NULL},

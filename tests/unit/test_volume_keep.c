@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/volumes.h"
 
@@ -119,7 +120,7 @@ static void test_lost_tail(void)
 	CHECK_EQ(dw_rotate(volume_store(v)), 0);
 	struct files before = files_snapshot(dir);
 	volumes_write(v, "f", "two");
-	CHECK_EQ(set(v, "f", ATTR_MTIME, &st), 0);
+	CHECK_EQ(set(v, "f", ATTR_MODE | ATTR_MTIME, &st), 0);
 	volumes_write(v, "s", "secret");
 	CHECK_EQ(set(v, "s", ATTR_MODE, &st), 0);
 	CHECK_EQ(volumes_rename(v, "s", "g", 0), 0);
@@ -131,13 +132,192 @@ static void test_lost_tail(void)
 	v = volumes_mount(dir);
 	volumes_expect(v, "g", "public");
 	CHECK_EQ(volumes_stat(v, "g").st_mode, S_IFREG | 0644);
-	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0644);
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0600);
 	volumes_write(v, "f", "two again");
 	CHECK(mtime_of(v, "f") > 2000000000000);
 	volumes_unmount(v);
 	v = volumes_mount(dir);
 	CHECK(mtime_of(v, "f") > 2000000000000);
 	volumes_unmount(v);
+}
+
+/* --- syncs, and what is done while they last --- */
+
+/* io_posix; says what of `.attr` is written and not synced, and has something done during the
+ * next sync of values. */
+struct syncio {
+	struct io io; /* first: the engine hands it back to us */
+	bool unsynced;
+	struct volume *volume; /* its "b" is removed then; NULL: nothing is */
+};
+
+static bool is_attr_fd(int fd)
+{
+	char link[64], path[300] = "";
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	CHECK(readlink(link, path, sizeof path - 1) > 0);
+	return strstr(path, "/.attr/") && strstr(path, ".dwal");
+}
+
+static ssize_t note_write(struct io *io, int fd, const struct iovec *iov, int count, off_t offset)
+{
+	struct syncio *sync = (struct syncio *)io;
+
+	sync->unsynced = sync->unsynced || is_attr_fd(fd);
+	return io_posix.pwritev(&io_posix, fd, iov, count, offset);
+}
+
+static int note_sync(struct io *io, int fd)
+{
+	struct syncio *sync = (struct syncio *)io;
+	struct volume *volume = sync->volume;
+
+	if (is_attr_fd(fd)) {
+		sync->unsynced = false;
+	} else if (volume) {
+		sync->volume = NULL;
+		CHECK_EQ(volumes_unlink(volume, "b"), 0);
+	}
+	return 0;
+}
+
+static struct volume *mount_syncio(struct syncio *sync, const char *dir)
+{
+	struct dw_store *store = NULL;
+	struct volume *volume = NULL;
+
+	*sync = (struct syncio){.io = io_posix};
+	sync->io.pwritev = note_write;
+	sync->io.fdatasync = note_sync;
+	CHECK_EQ(store_open(&sync->io, dir, &(struct dw_options){.create = true}, NULL, &store), 0);
+	CHECK_EQ(volume_open(store, &volumes_defaults, &volume), 0);
+	return volume;
+}
+
+static bool has_record(const char *dir, const char *key)
+{
+	char path[300];
+
+	CHECK(attr_dir(dir, path));
+	struct dw_store *store = stores_open_reader(path);
+	bool has = dw_contains(store, stores_bytes(key));
+	stores_close(store);
+	return has;
+}
+
+/* What a mount takes out of a record is on disk before anything can get the txid again. */
+static void test_lost_tail_synced(void)
+{
+	const struct stat st = {.st_mode = 0600, .st_mtim = {1000, 5}};
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct syncio sync;
+
+	volumes_write(v, "f", "one");
+	CHECK_EQ(dw_rotate(volume_store(v)), 0);
+	struct files before = files_snapshot(dir);
+	volumes_write(v, "f", "two");
+	CHECK_EQ(set(v, "f", ATTR_MODE | ATTR_MTIME, &st), 0);
+	volumes_unmount(v);
+	files_remove_suffixed(dir, ".dwal");
+	files_remove_suffixed(dir, ".hint");
+	files_restore(&before, dir);
+	files_release(&before);
+	v = mount_syncio(&sync, dir);
+	CHECK(!sync.unsynced);
+	volumes_unmount(v);
+}
+
+/* A record whose key is gone stays until that is on disk: what is removed while a sync lasts
+ * waits for the next one. */
+static void test_removed_during_sync(void)
+{
+	const struct stat st = {.st_mode = 0600};
+	const char *dir = stores_dir();
+	struct syncio sync;
+	struct volume *v = mount_syncio(&sync, dir);
+
+	volumes_write(v, "a", "a");
+	volumes_write(v, "b", "b");
+	CHECK_EQ(set(v, "a", ATTR_MODE, &st), 0);
+	CHECK_EQ(set(v, "b", ATTR_MODE, &st), 0);
+	CHECK_EQ(volumes_unlink(v, "a"), 0);
+	CHECK(has_record(dir, "fa"));
+	sync.volume = v;
+	CHECK_EQ(volume_sync(v), 0);
+	CHECK(sync.volume == NULL); /* "b" went */
+	CHECK(!has_record(dir, "fa"));
+	CHECK(has_record(dir, "fb"));
+	volumes_write(v, "c", "c");
+	CHECK_EQ(volume_sync(v), 0);
+	CHECK(!has_record(dir, "fb"));
+	volumes_unmount(v);
+}
+
+/* A name that is used again has what it was given now, also after a kill, and after the old one's
+ * record was to go. */
+static void test_anew(void)
+{
+	const struct stat st = {.st_mode = 0600};
+	const char *dir = stores_dir(), *copy = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[300], attrs[300];
+
+	volumes_write(v, "f", "old");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), 0);
+	CHECK_EQ(set(v, "d", ATTR_MODE, &st), 0);
+	CHECK_EQ(volumes_unlink(v, "f"), 0);
+	CHECK_EQ(volumes_rmdir(v, "d"), 0);
+	volumes_write(v, "f", "new");
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), 0);
+	files_copy(dir, copy);
+	CHECK(attr_dir(dir, path));
+	(void)snprintf(attrs, sizeof attrs, "%s/.attr", copy);
+	CHECK_EQ(mkdir(attrs, 0700), 0);
+	files_copy(path, attrs);
+	CHECK_EQ(volume_sync(v), 0);
+	volumes_unmount(v);
+	for (int i = 0; i < 2; i++) {
+		v = volumes_mount(i ? dir : copy);
+		CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0600);
+		CHECK_EQ(volumes_stat(v, "d").st_mode, S_IFDIR | 0755);
+		volumes_unmount(v);
+	}
+}
+
+/* With a damaged `.attr` nothing can be set, also once somebody put it right: what is shown is
+ * not what stands there. */
+static void test_damaged_store(void)
+{
+	const struct stat st = {.st_mode = 0600};
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[300], segment[320];
+
+	volumes_write(v, "f", "value");
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), 0);
+	volumes_unmount(v);
+	CHECK(attr_dir(dir, path));
+	(void)snprintf(segment, sizeof segment, "%s/00000001.dwal", path);
+	struct buf bytes = files_read(AT_FDCWD, segment);
+	uint8_t first = bytes.data[0];
+	bytes.data[0] = 'X';
+	files_write(AT_FDCWD, segment, bytes.data, bytes.size);
+	files_remove_suffixed(path, ".hint");
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0644);
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), -EIO);
+	bytes.data[0] = first;
+	files_write(AT_FDCWD, segment, bytes.data, bytes.size);
+	CHECK_EQ(set(v, "f", ATTR_MODE, &st), -EIO);
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	CHECK_EQ(volumes_stat(v, "f").st_mode, S_IFREG | 0600);
+	volumes_unmount(v);
+	buf_release(&bytes);
 }
 
 /* Flat layout: the same keys; directories just do not show, and keep what they have. */
@@ -301,6 +481,10 @@ int main(int argc, char **argv)
 		{"keep_kept", test_kept},
 		{"keep_changed_outside", test_changed_outside},
 		{"keep_lost_tail", test_lost_tail},
+		{"keep_lost_tail_synced", test_lost_tail_synced},
+		{"keep_removed_during_sync", test_removed_during_sync},
+		{"keep_anew", test_anew},
+		{"keep_damaged_store", test_damaged_store},
 		{"keep_flat", test_flat},
 		{"keep_conflict", test_conflict},
 		{"keep_damaged_record", test_damaged_record},
