@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct content *content_new(struct node *node, struct spare *spare)
+enum { CAPACITY_MIN = 512 };
+
+struct content *content_new(struct node *node, struct room *room)
 {
 	struct content *content = calloc(1, sizeof *content);
 
 	if (content) {
 		content->node = node;
-		content->spare = spare;
+		content->room = room;
 	}
 	return content;
 }
@@ -30,31 +32,63 @@ static void unpin(struct content *content, struct dw_store *store)
 
 bool content_free(struct content *content, struct dw_store *store)
 {
-	assert(!content->dirty);
+	assert(!content->dirty && !content->idle);
 	unpin(content, store);
-	bool kept = spare_give(content->spare, content->data, content->capacity);
+	bool kept = spare_give(&content->room->spare, content->data, content->capacity);
 	free(content);
 	return kept;
+}
+
+void content_unload(struct content *content)
+{
+	assert(!content->dirty && !content->idle);
+	free(content->data);
+	room_count(content->room, content->capacity, 0);
+	content->data = NULL;
+	content->capacity = 0;
+	content->loaded = false;
+}
+
+/* A block for `size` bytes where there is one of `capacity`: twice as large each time, so that a
+ * file that grows is not copied for each write. */
+static size_t grown(size_t capacity, size_t size)
+{
+	if (!capacity)
+		capacity = CAPACITY_MIN;
+	while (capacity < size)
+		capacity *= 2;
+	return capacity < DW_VALUE_SIZE_MAX ? capacity : DW_VALUE_SIZE_MAX;
+}
+
+size_t content_need(const struct node *node, size_t end)
+{
+	const struct content *content = node->content;
+	size_t size = atomic_load(&node->size);
+	size_t have = content ? content->capacity : 0;
+
+	if (content && content->loaded)
+		return end > have ? grown(have, end) - have : 0;
+	return end > size ? grown(size, end) : size;
 }
 
 /* Room for `size` bytes, of which the first `used` are there. */
 static int grow(struct content *content, size_t used, size_t size)
 {
-	size_t capacity = content->capacity ? content->capacity : 512;
-	uint8_t *data = spare_take(content->spare, size, &capacity);
+	size_t capacity = grown(content->capacity, size), before = content->capacity;
+	uint8_t *data = spare_take(&content->room->spare, size, &capacity);
 
-	assert(used <= content->capacity);
+	assert(used <= before && size <= capacity);
 	if (data) {
 		if (used)
 			memcpy(data, content->data, used);
 		free(content->data);
+		room_count(content->room, before, 0); /* what was the spare one counts already */
 	} else {
-		while (capacity < size)
-			capacity *= 2;
 		data = realloc(content->data, capacity);
+		if (!data)
+			return -ENOMEM;
+		room_count(content->room, before, capacity);
 	}
-	if (!data)
-		return -ENOMEM;
 	content->data = data;
 	content->capacity = capacity;
 	return 0;
@@ -102,14 +136,15 @@ static int load_bytes(struct content *content, struct dw_store *store, size_t si
 	if (content->ref.value_size != size)
 		return -ESTALE; /* the store was changed behind our back */
 	size_t capacity = size;
-	uint8_t *data = spare_take(content->spare, size, &capacity);
-	if (!data)
-		data = malloc(size);
+	uint8_t *data = spare_take(&content->room->spare, size, &capacity);
+	if (!data && (data = malloc(size)))
+		room_count(content->room, 0, size);
 	if (!data)
 		return -ENOMEM;
 	ssize_t n = dw_ref_read(store, &content->ref, key, data, size, 0);
 	if (n != (ssize_t)size) {
 		free(data);
+		room_count(content->room, capacity, 0);
 		return n < 0 ? (int)n : -EIO;
 	}
 	content->data = data;

@@ -11,16 +11,17 @@
 #define FS_CONTENT_H
 
 #include "fs/node.h"
-#include "fs/spare.h"
+#include "fs/room.h"
 
 struct content {
-	struct node *node;   /* not counted, but while `dirty` */
-	struct spare *spare; /* where `data` comes from and goes to, if it is large; borrowed */
-	uint8_t *data;       /* owned; the first node->size bytes count */
+	struct node *node; /* not counted, but while `dirty` */
+	struct room *room; /* that `data` counts in, and whose spare it comes from; borrowed */
+	uint8_t *data;     /* owned; the first node->size bytes count */
 	size_t capacity;
-	bool loaded;      /* `data` is the value; else it is in the log */
-	bool dirty;       /* the log does not have it yet */
-	bool fresh;       /* dirty by opening alone (created, O_TRUNC): nothing was written since */
+	bool loaded; /* `data` is the value; else it is in the log */
+	bool dirty;  /* the log does not have it yet */
+	bool idle;   /* `data` may leave memory: the log has it.  In the volume's list of those */
+	bool fresh;  /* dirty by opening alone (created, O_TRUNC): nothing was written since */
 	int logged_error; /* -errno of the failed commit that the log names; 0: none */
 	int told_error;   /* -errno that close or fsync returned, with no write since; 0: none */
 	uint64_t spent;   /* bytes of the records that this file had while it was open */
@@ -32,10 +33,11 @@ struct content {
 	int64_t due_ms;              /* CLOCK_MONOTONIC: when to commit at the latest */
 	struct content *prev, *next; /* of the dirty ones */
 	struct content *prev_all, *next_all;
+	struct content *prev_idle, *next_idle;
 };
 
 /* Nothing loaded, nothing pinned.  NULL: no memory. */
-struct content *content_new(struct node *node, struct spare *spare);
+struct content *content_new(struct node *node, struct room *room);
 
 /* Give back what it holds.  True: spare_expire() should hear of it. */
 bool content_free(struct content *content, struct dw_store *store);
@@ -44,6 +46,12 @@ bool content_free(struct content *content, struct dw_store *store);
 int content_reserve(struct content *content, size_t size);
 /* The same, but what is behind `offset` the caller writes. */
 int content_reserve_from(struct content *content, size_t offset, size_t size);
+
+/* How many bytes more a file's value takes in memory once it was read, if it is to be changed, and
+ * has `end` bytes or more (0: what it has).  The node's lock is held. */
+size_t content_need(const struct node *node, size_t end);
+/* The bytes leave memory; from now on the value is in the log. */
+void content_unload(struct content *content);
 
 /* Pin the newest record of `key`, unless one is pinned.  0 or -errno. */
 int content_pin(struct content *content, struct dw_store *store, struct dw_bytes key);

@@ -17,8 +17,9 @@ char *figures_json(struct volume *volume, bool one_line)
 	dw_get_stats(volume_store(volume), &s);
 	volume_get_figures(volume, &v);
 	json_t *json = json_pack(
-		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I,s:I}", "keys",
-		(json_int_t)s.keys, "segments", (json_int_t)s.segments, "active_segment",
+		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I,s:I,s:I,s:I,"
+		"s:I}",
+		"keys", (json_int_t)s.keys, "segments", (json_int_t)s.segments, "active_segment",
 		(json_int_t)s.active_segment, "bytes", (json_int_t)s.bytes, "live_bytes",
 		(json_int_t)s.live_bytes, "next_txid", (json_int_t)s.next_txid, "puts",
 		(json_int_t)s.puts, "deletes", (json_int_t)s.deletes, "raws", (json_int_t)s.raws,
@@ -26,7 +27,9 @@ char *figures_json(struct volume *volume, bool one_line)
 		(json_int_t)s.syncs_asked, "syncs_done", (json_int_t)s.syncs_done, "rotations",
 		(json_int_t)s.rotations, "compactions", (json_int_t)s.compactions, "damage",
 		(json_int_t)s.damage, "poisoned", s.poisoned, "commits_failed",
-		(json_int_t)v.commits_failed, "values_lost", (json_int_t)v.values_lost);
+		(json_int_t)v.commits_failed, "values_lost", (json_int_t)v.values_lost,
+		"commits_early", (json_int_t)v.commits_early, "value_bytes",
+		(json_int_t)v.value_bytes, "dirty_max", (json_int_t)v.dirty_max);
 	char *text = json ? json_dumps(json, one_line ? JSON_COMPACT : JSON_INDENT(2)) : NULL;
 
 	json_decref(json);
@@ -61,9 +64,9 @@ static void print_shares(const struct dw_stats *s, FILE *out)
 	(void)fprintf(out, "%s_count %" PRIu64 "\n", name, count);
 }
 
-static void print_losses(struct volume *volume, FILE *out)
+static void print_values(struct volume *volume, FILE *out)
 {
-	static const char counter[] = "counter";
+	static const char counter[] = "counter", gauge[] = "gauge";
 	struct volume_figures v;
 
 	volume_get_figures(volume, &v);
@@ -73,6 +76,13 @@ static void print_losses(struct volume *volume, FILE *out)
 	metrics_print_one(out, "datawalfs_values_lost_total", counter,
 			  "Written values that were never committed; the log names them.",
 			  v.values_lost);
+	metrics_print_one(out, "datawalfs_commits_early_total", counter,
+			  "Values that were committed before their time to make room for others.",
+			  v.commits_early);
+	metrics_print_one(out, "datawalfs_value_memory_bytes", gauge,
+			  "Memory that the values of written files take.", v.value_bytes);
+	metrics_print_one(out, "datawalfs_value_memory_max_bytes", gauge,
+			  "Memory that they may take (-o dirty_max=).", v.dirty_max);
 }
 
 void figures_print(struct volume *volume, FILE *out)
@@ -105,5 +115,5 @@ void figures_print(struct volume *volume, FILE *out)
 	metrics_print_one(out, "datawalfs_store_poisoned", gauge,
 			  "1 if the log takes no more writes until the next mount.",
 			  s.poisoned != 0);
-	print_losses(volume, out);
+	print_values(volume, out);
 }

@@ -29,6 +29,8 @@ static const struct {
 	/* smaller ones are mostly overhead; space is allocated ahead in sixteenths */
 	[NUMBER_SEGMENT_SIZE] = {"segment_size", SIZE, "", 64 << 10, UINT64_C(16) << 30},
 	[NUMBER_COMMIT_MS] = {"commit_ms", PLAIN, " (milliseconds)", 1, DAY_S * 1000},
+	/* the largest value must have room */
+	[NUMBER_DIRTY_MAX] = {"dirty_max", SIZE, "", DW_VALUE_SIZE_MAX, UINT64_C(1) << 40},
 	[NUMBER_MAX_THREADS] = {"max_threads", PLAIN, "", 1, SERVE_THREADS_MAX},
 	[NUMBER_TIMEOUT_S] = {"--timeout", PLAIN, " (seconds)", 0, DAY_S},
 };

@@ -31,6 +31,7 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("umask=", NUMBER_UMASK),
 	FUSE_OPT_KEY("segment_size=", NUMBER_SEGMENT_SIZE),
 	FUSE_OPT_KEY("commit_ms=", NUMBER_COMMIT_MS),
+	FUSE_OPT_KEY("dirty_max=", NUMBER_DIRTY_MAX),
 	FUSE_OPT_KEY("max_threads=", NUMBER_MAX_THREADS),
 	FUSE_OPT_KEY("--timeout=", NUMBER_TIMEOUT_S),
 	OPTION("control=%s", control, 0),
@@ -148,6 +149,8 @@ static void print_help(void)
 	     "    -o umask=OCTAL         bits off 0666 and 0777 (the umask of who mounts)\n"
 	     "    -o segment_size=N      bytes a segment may have, with K, M or G (256M)\n"
 	     "    -o commit_ms=N         commit what stays open after so long (5000)\n"
+	     "    -o dirty_max=N         bytes of values in memory, with K, M or G, from 64M on\n"
+	     "                           (an eighth of what there is, at most 256M)\n"
 	     "    -o control=NAME        the control directory's name (.datawal), or off\n"
 	     "    -o export_dir=DIR      where the command export writes (STORE/.export)\n"
 	     "    -o log=FILE            log to a file, opened again on SIGHUP\n"

@@ -63,6 +63,7 @@ static struct volume_options volume_options(const struct settings *settings)
 		.umask = (mode_t)number_or(settings, NUMBER_UMASK, settings->umask),
 		.fixed_umask = settings->numbers[NUMBER_UMASK] != NUMBER_UNSET,
 		.commit_ms = (unsigned)number_or(settings, NUMBER_COMMIT_MS, 0),
+		.dirty_max = number_or(settings, NUMBER_DIRTY_MAX, 0),
 		.reserved = settings->control,
 		.log = logger_log,
 	};

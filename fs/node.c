@@ -23,6 +23,15 @@ struct node *node_ref(struct node *node)
 	return node;
 }
 
+struct node *node_ref_if_used(struct node *node)
+{
+	uint64_t refs = atomic_load(&node->refs);
+
+	while (refs && !atomic_compare_exchange_weak(&node->refs, &refs, refs + 1))
+		; /* `refs` is what it is by now */
+	return refs ? node : NULL;
+}
+
 void node_free(struct node *node)
 {
 	assert(!node_is_linked(node));

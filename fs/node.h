@@ -100,6 +100,8 @@ static inline bool node_is_linked(const struct node *node)
 /* Count.  Any thread, no lock.  The last reference frees; `content` must be gone by then. */
 struct node *node_ref(struct node *node);
 void node_unref(struct node *node, uint64_t count);
+/* Count unless nobody does, and the node is about to be freed; then NULL. */
+struct node *node_ref_if_used(struct node *node);
 /* The two halves of it: true if that was the last, whose holder then frees. */
 bool node_release(struct node *node, uint64_t count);
 void node_free(struct node *node);

@@ -10,6 +10,7 @@
 #define FS_SPARE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,11 +23,12 @@ struct spare {
 	pthread_mutex_t lock;
 	void *data; /* malloc'd, owned; NULL: none */
 	size_t size;
-	int64_t until_ms; /* 0: since then nobody asked how long it stays */
+	atomic_size_t *held; /* what it frees is taken off there; borrowed; NULL: nowhere */
+	int64_t until_ms;    /* 0: since then nobody asked how long it stays */
 };
 
 /* 0 or -errno. */
-int spare_init(struct spare *spare);
+int spare_init(struct spare *spare, atomic_size_t *held);
 void spare_release(struct spare *spare);
 
 /* A block of at least `least` bytes, for free(3) or spare_give(), and its size; what is in it
@@ -36,6 +38,9 @@ void *spare_take(struct spare *spare, size_t least, size_t *size_ret);
 /* Give a block of malloc(3)'s away; of two the larger stays.  True: spare_expire() should
  * hear of it.  Any thread. */
 bool spare_give(struct spare *spare, void *data, size_t size);
+
+/* Free what is there.  Any thread. */
+void spare_drop(struct spare *spare);
 
 /* Free what has been there for SPARE_MS by `now_ms` (any clock that goes on).  When to ask
  * again; INT64_MAX: there is nothing.  Any thread. */

@@ -2,6 +2,7 @@
  *
  * volume.c - a volume's life, and the thread that commits what stays open.
  */
+#include "fs/memory.h"
 #include "fs/volume_internal.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <utlist.h>
 
-enum { COMMIT_MS_DEFAULT = 5000 };
+enum { COMMIT_MS_DEFAULT = 5000, DIRTY_SHARE = 8, DIRTY_MAX_DEFAULT = 256 << 20, EARLY_TRIES = 8 };
 
 void volume_log(struct volume *volume, int priority, const char *format, ...)
 {
@@ -116,17 +117,27 @@ static int init_locks(struct volume *volume)
 		rc = -pthread_cond_init(&volume->wake, &clock);
 	(void)pthread_condattr_destroy(&clock);
 	if (!rc)
-		rc = spare_init(&volume->spare);
+		rc = room_init(&volume->room, (size_t)volume->options.dirty_max);
 	return rc;
 }
 
 void volume_free(struct volume *volume)
 {
 	tree_release(&volume->tree);
-	spare_release(&volume->spare);
+	room_release(&volume->room);
 	(void)attrstore_close(volume->attrs); /* here only what was not written to */
 	free((void *)volume->options.reserved);
 	free(volume);
+}
+
+/* A share of the memory that there is, not to be noticed on a large machine. */
+static uint64_t dirty_max_default(void)
+{
+	uint64_t share = memory_limit() / DIRTY_SHARE;
+
+	if (share > DIRTY_MAX_DEFAULT)
+		return DIRTY_MAX_DEFAULT;
+	return share > DW_VALUE_SIZE_MAX ? share : DW_VALUE_SIZE_MAX;
 }
 
 int volume_new(const struct volume_options *options, struct volume **ret)
@@ -140,6 +151,8 @@ int volume_new(const struct volume_options *options, struct volume **ret)
 	volume->options.reserved = strdup(options->reserved ? options->reserved : "");
 	if (!volume->options.commit_ms)
 		volume->options.commit_ms = COMMIT_MS_DEFAULT;
+	if (!volume->options.dirty_max)
+		volume->options.dirty_max = dirty_max_default();
 	volume->defaults = (struct attr_defaults){options->uid, options->gid, options->umask};
 	const struct name_rules rules = {options->flat, volume->options.reserved};
 	int rc = rules.reserved ? init_locks(volume) : -ENOMEM;
@@ -202,6 +215,7 @@ void volume_mark_dirty(struct volume *volume, struct content *content)
 {
 	if (content->dirty)
 		return;
+	volume_note_busy(volume, content);
 	content->dirty = true;
 	node_ref(content->node);
 	(void)pthread_mutex_lock(&volume->dirty_lock);
@@ -271,7 +285,7 @@ static bool wait_due(struct volume *volume)
 	while (!volume->stopping) {
 		int64_t now = volume_now_ms();
 		int64_t due = volume->dirty ? volume->dirty->due_ms : INT64_MAX;
-		int64_t spare_due = spare_expire(&volume->spare, now);
+		int64_t spare_due = spare_expire(&volume->room.spare, now);
 		if (due <= now)
 			break;
 		due = due < spare_due ? due : spare_due;
@@ -335,6 +349,25 @@ int volume_commit_all(struct volume *volume)
 		int one = commit_node(volume, node);
 		rc = rc ? rc : one;
 		volume_unref(volume, node, 1);
+	}
+	return rc;
+}
+
+int volume_commit_early(struct volume *volume)
+{
+	int rc = 0;
+
+	/* what fails goes behind all others; a smaller one may find space on the disk */
+	for (int i = 0; i < EARLY_TRIES; i++) {
+		struct node *node = take_due(volume, INT64_MAX);
+		if (!node)
+			break;
+		rc = commit_node(volume, node);
+		volume_unref(volume, node, 1);
+		if (!rc) {
+			(void)atomic_fetch_add(&volume->commits_early, 1);
+			return 1;
+		}
 	}
 	return rc;
 }

@@ -33,6 +33,8 @@ struct volume_options {
 	 * the mode that it is created with. */
 	bool fixed_uid, fixed_gid, fixed_umask;
 	uint32_t commit_ms;   /* commit what stays open after so long; 0: 5000 */
+	uint64_t dirty_max;   /* bytes of values in memory, at least DW_VALUE_SIZE_MAX; 0: by how
+				 much memory there is */
 	const char *reserved; /* name in the root that is no key's; NULL: none */
 	volume_log_fn *log;   /* may be NULL */
 	void *context;        /* handed to log */
@@ -86,6 +88,9 @@ const struct volume_options *volume_get_options(const struct volume *volume);
 struct volume_figures {
 	uint64_t commits_failed; /* each try counts */
 	uint64_t values_lost;    /* values that were written and never committed */
+	uint64_t commits_early;  /* values that made room for others */
+	uint64_t value_bytes;    /* of memory that values take now */
+	uint64_t dirty_max;      /* and may take */
 };
 void volume_get_figures(struct volume *volume, struct volume_figures *ret);
 /* The root; not counted. */

@@ -171,6 +171,17 @@ static int setattr_locked(struct volume *volume, struct node *node, const struct
 	return rc ? rc : set_attrs(volume, node, st, which, is_dirty(node));
 }
 
+/* A value that is cut or grows is in memory for that. */
+static int lock_for_size(struct volume *volume, struct node *node, const struct stat *st,
+			 unsigned which, size_t *taken_ret)
+{
+	if (which & ATTR_SIZE && st->st_size && !node_is_dir(node))
+		return volume_lock_for(volume, node, (uint64_t)st->st_size, taken_ret);
+	*taken_ret = 0;
+	lock_node(volume, node);
+	return 0;
+}
+
 int volume_setattr(struct volume *volume, struct node *node, const struct stat *st, unsigned which,
 		   bool open, struct stat *ret)
 {
@@ -178,13 +189,16 @@ int volume_setattr(struct volume *volume, struct node *node, const struct stat *
 		return -EROFS;
 	if (which & ATTR_SIZE && (st->st_size < 0 || (uint64_t)st->st_size > DW_VALUE_SIZE_MAX))
 		return st->st_size < 0 ? -EINVAL : -EFBIG;
-	lock_node(volume, node);
-	int rc = node->lost ? -ESTALE : setattr_locked(volume, node, st, which, open);
+	size_t taken = 0;
+	int rc = lock_for_size(volume, node, st, which, &taken);
+	if (rc < 0)
+		return rc;
+	rc = node->lost ? -ESTALE : setattr_locked(volume, node, st, which, open);
 	if (!node_is_dir(node))
 		volume_drop_content(volume, node);
 	if (!rc)
 		volume_fill_stat(volume, node, ret);
-	unlock_node(volume, node);
+	volume_unlock_for(volume, node, taken);
 	return rc;
 }
 

@@ -33,7 +33,7 @@ enum { ROOM_MIN = 16 << 20 };
 int volume_get_content(struct volume *volume, struct node *node, struct content **ret)
 {
 	if (!node->content) {
-		node->content = content_new(node, &volume->spare);
+		node->content = content_new(node, &volume->room);
 		if (!node->content)
 			return -ENOMEM;
 		(void)pthread_mutex_lock(&volume->dirty_lock);
@@ -50,6 +50,7 @@ void volume_free_content(struct volume *volume, struct node *node)
 
 	if (!content)
 		return;
+	volume_note_busy(volume, content);
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	DL_DELETE2(volume->contents, content, prev_all, next_all);
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
@@ -64,8 +65,14 @@ void volume_free_content(struct volume *volume, struct node *node)
 /* Of a node out of the tree it is all that there is, as long as anybody knows the node. */
 void volume_drop_content(struct volume *volume, struct node *node)
 {
-	if (node->content && !node->content->dirty && !node->opens && node_is_linked(node))
+	struct content *content = node->content;
+
+	if (!content || content->dirty || !node_is_linked(node))
+		return;
+	if (!node->opens)
 		volume_free_content(volume, node);
+	else if (content->loaded)
+		volume_note_idle(volume, content);
 }
 
 void volume_unref(struct volume *volume, struct node *node, uint64_t count)
@@ -238,8 +245,10 @@ void volume_detach(struct volume *volume, struct node *node)
 	/* its key may be another file's soon: whoever compares numbers must see two */
 	node_forget_ino(node);
 	atomic_store(&node->logged, false);
-	if (node->content)
+	if (node->content) {
 		volume_mark_clean(volume, node->content);
+		volume_note_busy(volume, node->content); /* it is in no log now */
+	}
 }
 
 /* --- reading --- */
@@ -366,6 +375,8 @@ static int write_locked(struct volume *volume, struct node *node, const void *da
 ssize_t volume_write(struct volume *volume, struct node *node, const void *data, size_t size,
 		     uint64_t offset)
 {
+	size_t taken = 0;
+
 	if (volume->options.read_only)
 		return -EROFS;
 	if (node_is_dir(node))
@@ -376,10 +387,12 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 		return -EFBIG;
 	if (size > DW_VALUE_SIZE_MAX - offset)
 		size = (size_t)(DW_VALUE_SIZE_MAX - offset);
-	volume_lock_file(volume, node);
-	int rc = write_locked(volume, node, data, size, offset);
+	int rc = volume_lock_for(volume, node, offset + size, &taken);
+	if (rc < 0)
+		return rc;
+	rc = write_locked(volume, node, data, size, offset);
 	volume_drop_content(volume, node);
-	volume_unlock_file(volume, node);
+	volume_unlock_for(volume, node, taken);
 	return rc < 0 ? rc : (ssize_t)size;
 }
 
@@ -403,7 +416,7 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 {
 	bool zeroes = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
 	bool keeps = mode & FALLOC_FL_KEEP_SIZE;
-	int rc = 0;
+	size_t taken = 0;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
@@ -411,14 +424,16 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 		return -EROFS;
 	if (offset > DW_VALUE_SIZE_MAX || size > DW_VALUE_SIZE_MAX - offset)
 		return -EFBIG;
-	volume_lock_file(volume, node);
+	int rc = volume_lock_for(volume, node, keeps ? 0 : offset + size, &taken);
+	if (rc < 0)
+		return rc;
 	/* growing first: on failure nothing was zeroed either */
 	if (!keeps && offset + size > atomic_load(&node->size))
 		rc = volume_resize_locked(volume, node, offset + size);
 	if (!rc && zeroes)
 		rc = zero_range(volume, node, offset, size);
 	volume_drop_content(volume, node);
-	volume_unlock_file(volume, node);
+	volume_unlock_for(volume, node, taken);
 	return rc;
 }
 

@@ -33,16 +33,17 @@ struct volume {
 	/* Each node has one of these for its content, attributes and count of opens. */
 	pthread_mutex_t node_locks[NODE_LOCKS];
 
-	struct spare spare;         /* for contents; the committer gives it back */
+	struct room room;           /* for contents; the committer gives its spare block back */
 	pthread_mutex_t dirty_lock; /* covers the rest */
 	struct content *dirty;      /* oldest first */
+	struct content *idle;       /* whose values may leave memory, longest unused first */
 	struct content *contents;   /* all there are */
 	pthread_cond_t wake;
 	int64_t wakes_ms; /* when the committer looks by itself; INT64_MAX: when it is woken */
 	pthread_t committer;
 	bool running, stopping;
 
-	atomic_uint_fast64_t commits_failed, values_lost;
+	atomic_uint_fast64_t commits_failed, values_lost, commits_early;
 	atomic_bool failing; /* the last try to append or sync failed */
 	atomic_int loss;     /* -errno of the first value that was lost; 0: none was */
 };
@@ -160,6 +161,9 @@ int volume_commit_locked(struct volume *volume, struct node *node);
 bool volume_may_wait(struct volume *volume, struct node *node);
 /* CLOCK_MONOTONIC. */
 int64_t volume_now_ms(void);
+/* Commit what was written first, before its time.  1: done; 0: nothing is to be committed; or
+ * -errno.  No lock is held. */
+int volume_commit_early(struct volume *volume);
 int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size);
 /* One more who has a file open, by open(2)'s `flags`. */
 void volume_note_open(struct volume *volume, struct node *node, int flags);
@@ -186,6 +190,20 @@ void volume_note_lost(struct volume *volume, struct node *node, int rc, const ch
 /* The key of a node for a message: cut, and nothing in it that a terminal obeys. */
 enum { QUOTED_SIZE = 256 };
 const char *volume_quote(const struct node *node, char ret[QUOTED_SIZE]);
+
+/* Memory for values (fs/volume_room.c). */
+
+/* Its value could leave memory; it could not.  Both locks are held. */
+void volume_note_idle(struct volume *volume, struct content *content);
+void volume_note_busy(struct volume *volume, struct content *content);
+/* Take room for so many bytes of values, to be given back by room_give(): values leave memory for
+ * it, are committed early.  No lock is held, no room was taken.  0; -ENOSPC: what is in memory has
+ * to stay; or what kept values from being committed. */
+int volume_take_room(struct volume *volume, size_t size);
+/* volume_lock_file(), with room for a change behind which the value has `end` bytes or more;
+ * 0: what it has. */
+int volume_lock_for(struct volume *volume, struct node *node, uint64_t end, size_t *taken_ret);
+void volume_unlock_for(struct volume *volume, struct node *node, size_t taken);
 
 /* Keep the value of a file that is about to leave the tree for those who know it. */
 int volume_preserve(struct volume *volume, struct node *node);

@@ -68,6 +68,9 @@ void volume_get_figures(struct volume *volume, struct volume_figures *ret)
 {
 	ret->commits_failed = atomic_load(&volume->commits_failed);
 	ret->values_lost = atomic_load(&volume->values_lost);
+	ret->commits_early = atomic_load(&volume->commits_early);
+	ret->value_bytes = room_held(&volume->room);
+	ret->dirty_max = volume->options.dirty_max;
 }
 
 /* --- forgetting --- */

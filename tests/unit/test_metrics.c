@@ -136,10 +136,14 @@ static void test_figures(void)
 	CHECK(has(text, "datawalfs_store_calls_per_sync_count 1"));
 	CHECK(has(text, "datawalfs_commits_failed_total 0"));
 	CHECK(has(text, "datawalfs_values_lost_total 0"));
+	CHECK(has(text, "datawalfs_commits_early_total 0"));
+	CHECK(has(text, "datawalfs_value_memory_bytes 0"));
+	CHECK(strstr(text, "\ndatawalfs_value_memory_max_bytes ") != NULL);
 	free(text);
 	text = figures_json(volume, true);
 	CHECK(strstr(text, "\"keys\":1,") && !strchr(text, '\n'));
-	CHECK(strstr(text, "\"commits_failed\":0,\"values_lost\":0") != NULL);
+	CHECK(strstr(text, "\"commits_failed\":0,\"values_lost\":0,\"commits_early\":0,"
+			   "\"value_bytes\":0,\"dirty_max\":") != NULL);
 	free(text);
 	volumes_unmount(volume);
 }

@@ -27,7 +27,7 @@ static void test_take_and_give(void)
 	struct spare spare;
 	size_t size = 7;
 
-	CHECK_EQ(spare_init(&spare), 0);
+	CHECK_EQ(spare_init(&spare, NULL), 0);
 	CHECK(!spare_take(&spare, MIB, &size));
 	CHECK(!spare_give(&spare, NULL, 0));
 	CHECK(!spare_give(&spare, block(MIB - 1), MIB - 1)); /* not worth it */
@@ -51,7 +51,7 @@ static void test_expire(void)
 	struct spare spare;
 	size_t size;
 
-	CHECK_EQ(spare_init(&spare), 0);
+	CHECK_EQ(spare_init(&spare, NULL), 0);
 	CHECK_EQ(spare_expire(&spare, 1000), INT64_MAX);
 	CHECK(spare_give(&spare, block(MIB), MIB));
 	CHECK_EQ(spare_expire(&spare, 1000), 1000 + SPARE_MS); /* from the first time on */
@@ -86,21 +86,21 @@ static void test_of_volume(void)
 	for (uint64_t i = 0; i < 8; i++)
 		write_piece(v, f, 'x', i * MIB);
 	volumes_done(v, f);
-	CHECK(v->spare.data != NULL);
+	CHECK(v->room.spare.data != NULL);
 	f = volumes_open(v, "holes", O_CREAT | O_RDWR, NULL);
 	write_piece(v, f, 'y', 0);
 	write_piece(v, f, 'z', 3 * MIB);
-	CHECK(!v->spare.data); /* in use */
+	CHECK(!v->room.spare.data); /* in use */
 	CHECK_EQ(volume_read(v, f, got, 4 * MIB, 0), 4 * MIB);
 	CHECK(got[0] == 'y' && got[MIB - 1] == 'y' && got[3 * MIB] == 'z');
 	CHECK(!memcmp(got + MIB, zeros, 2 * MIB));
 	CHECK_EQ(volume_read(v, f, got, MIB, 4 * MIB), 0);
 	volumes_done(v, f);
-	CHECK(v->spare.data != NULL);
+	CHECK(v->room.spare.data != NULL);
 	/* a value that is loaded into it, and one more of which the log has the bytes */
 	f = volumes_open(v, "secret", O_RDWR, NULL);
 	volumes_write_at(v, f, "!", 1, 0);
-	CHECK(!v->spare.data);
+	CHECK(!v->room.spare.data);
 	CHECK_EQ(volume_read(v, f, got, 4 * MIB, 4 * MIB), 4 * MIB);
 	CHECK(got[0] == 'x' && got[4 * MIB - 1] == 'x');
 	volumes_done(v, f);
@@ -122,9 +122,9 @@ static void test_goes_back(void)
 	volumes_done(v, f);
 	for (int i = 0; there && i < 200; i++) {
 		(void)usleep(50000);
-		(void)pthread_mutex_lock(&v->spare.lock);
-		there = v->spare.data != NULL;
-		(void)pthread_mutex_unlock(&v->spare.lock);
+		(void)pthread_mutex_lock(&v->room.spare.lock);
+		there = v->room.spare.data != NULL;
+		(void)pthread_mutex_unlock(&v->room.spare.lock);
 	}
 	CHECK(!there);
 	volumes_unmount(v);
