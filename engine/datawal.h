@@ -111,7 +111,8 @@ struct dw_finding {
 	uint64_t records_lost; /* DAMAGE: that the segment held and holds no more, as far as known;
 				  those of keys follow as LOST, the first hundred at opening */
 	enum dw_left left;     /* LOST */
-	struct dw_bytes key;   /* DAMAGE: of the record there, if known (data is not NULL); LOST */
+	struct dw_bytes key;   /* LOST; DAMAGE, IO: of the record there, if known (data is not
+				  NULL) */
 	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed.
 			     Valid during the call */
 };

@@ -68,8 +68,9 @@ static void on_finding(void *context, const struct dw_finding *finding)
 	struct attrstore *attrs = context;
 	char text[400];
 
-	bool serious =
-		finding->kind != DW_FINDING_TORN_TAIL && finding->kind != DW_FINDING_QUARANTINED;
+	bool serious = finding->kind != DW_FINDING_TORN_TAIL &&
+		       finding->kind != DW_FINDING_QUARANTINED &&
+		       finding->kind != DW_FINDING_SIDECAR;
 
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
 	log_text(attrs, serious ? LOG_ERR : LOG_WARNING, "in '%s', the store of attributes: %s",

@@ -23,8 +23,9 @@ static bool recovering;
 static void log_finding(void *context, const struct dw_finding *finding)
 {
 	char text[512];
-	bool serious =
-		finding->kind != DW_FINDING_TORN_TAIL && finding->kind != DW_FINDING_QUARANTINED;
+	bool serious = finding->kind != DW_FINDING_TORN_TAIL &&
+		       finding->kind != DW_FINDING_QUARANTINED &&
+		       finding->kind != DW_FINDING_SIDECAR;
 
 	(void)context;
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
@@ -103,6 +104,15 @@ static void log_range(void *context, const struct dw_repair_range *range)
 	char text[512];
 
 	(void)context;
+	if (range->damage == DW_DAMAGE_SHORTENED || range->damage == DW_DAMAGE_MISSING) {
+		(void)snprintf(text, sizeof text,
+			       "recover: segment %08" PRIu32 ": %" PRIu64
+			       " records are gone (%s); the hint that tells of them is now '%s'",
+			       range->segment, range->records, dw_damage_name(range->damage),
+			       range->quarantine ? range->quarantine : "nowhere");
+		logger_log(NULL, LOG_WARNING, text);
+		return;
+	}
 	(void)snprintf(text, sizeof text,
 		       "recover: segment %08" PRIu32 ": %" PRIu64
 		       " damaged bytes at offset %" PRIu64 " (%s) %s%s%s",
@@ -125,9 +135,10 @@ static int repair(const struct settings *settings, const struct dw_options *opti
 		(void)snprintf(text, sizeof text,
 			       "recover: %" PRIu64 " ranges of %" PRIu64
 			       " bytes taken out of %" PRIu32 " segments; %" PRIu64
-			       " sound records, %" PRIu64 " of them from behind damage",
+			       " sound records, %" PRIu64 " of them from behind damage; %" PRIu64
+			       " keys lost their newest record",
 			       report.ranges, report.bytes_out, report.segments_damaged,
-			       report.records, report.records_behind);
+			       report.records, report.records_behind, report.keys_lost);
 	logger_log(NULL, rc < 0 ? LOG_ERR : LOG_WARNING, text);
 	return rc;
 }

@@ -303,6 +303,8 @@ int run_verify(struct args *args)
 	struct verified verified = {0};
 	struct dw_report report;
 	struct dw_log *log = NULL;
+
+	args->tells_damage = true;
 	int status = open_log(args, 0, 0, &log);
 
 	if (status)

@@ -30,19 +30,6 @@ int status_of(int rc)
 	return rc == -EBADMSG || rc == -EIO ? STATUS_HARD : STATUS_USER;
 }
 
-void print_finding(void *context, const struct dw_finding *finding)
-{
-	struct args *args = context;
-	char text[512];
-
-	if (finding->kind == DW_FINDING_LOCKED) {
-		args->locked_by = finding->pid; /* explain_open() knows more to say */
-		return;
-	}
-	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
-	(void)fail(args, 0, "%s", text);
-}
-
 /* Whether the mount says of itself that it only reads; the kernel's table does not. */
 static bool only_reads(const char *dir)
 {

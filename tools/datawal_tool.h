@@ -39,6 +39,7 @@ struct args {
 	const char *store;       /* the first operand */
 	const char *operands[2]; /* what follows it; NULL: not given */
 	bool json, quiet, no_truncate, yes, force;
+	bool tells_damage; /* with --json what is damaged and lost is told as objects, too */
 	const char *key_text, *key_base64, *key_hex, *value_base64, *file;
 	uint64_t limit; /* UINT64_MAX: none */
 	uint64_t from_offset;
@@ -93,9 +94,6 @@ __attribute__((format(printf, 3, 4))) int fail(const struct args *args, int stat
 /* STATUS_HARD for damage and I/O errors, else STATUS_USER. */
 int status_of(int rc);
 
-/* Prints findings to stderr; the context is the args. */
-void print_finding(void *context, const struct dw_finding *finding);
-
 /* A snapshot; `*torn_ret` (may be NULL) is STATUS_SOFT if the log ends in a torn tail.  0,
  * or the exit status after saying what is wrong. */
 int open_reader(struct args *args, struct dw_store **ret, int *torn_ret);
@@ -106,6 +104,14 @@ int close_writer(struct args *args, struct dw_store *store, int status);
 
 /* What a failed open means, to people; the exit status. */
 int explain_open(struct args *args, int rc);
+
+/* --- datawal_finding.c --- */
+
+/* Prints findings to stderr; the context is the args. */
+void print_finding(void *context, const struct dw_finding *finding);
+
+/* The field key_base64, which is null if `key` is unknown (data is NULL). */
+void json_key(struct dw_bytes key);
 
 /* --- datawal_json.c: one object, one line of stdout --- */
 

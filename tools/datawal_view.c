@@ -206,6 +206,8 @@ int run_check(struct args *args)
 	const struct dw_options options = {
 		.read_only = true, .on_finding = print_finding, .context = args};
 	struct checked checked = {0};
+
+	args->tells_damage = true;
 	struct dw_store *store = NULL;
 	int rc = dw_open(args->store, &options, &checked.report, &store);
 

@@ -104,6 +104,8 @@ static int lost_text(const struct dw_finding *f, char *ret, size_t size)
 
 int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 {
+	char key[KEY_TEXT_SIZE];
+
 	switch (f->kind) {
 	case DW_FINDING_TORN_TAIL:
 		return snprintf(ret, size,
@@ -146,6 +148,9 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 					" bytes of room, or copy what lives to another disk with "
 					"'datawal compact STORE TARGET'",
 					f->name, strerror(f->error), f->size);
+		if (f->segment && f->key.data)
+			return snprintf(ret, size, "%s %08" PRIu32 ", key %s: %s", f->name,
+					f->segment, key_text(f->key, key), strerror(f->error));
 		if (f->segment)
 			return snprintf(ret, size, "%s %08" PRIu32 ": %s", f->name, f->segment,
 					strerror(f->error));

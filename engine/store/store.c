@@ -273,27 +273,43 @@ void dw_ref_put(struct dw_store *store, struct dw_ref *ref)
 	*ref = (struct dw_ref){0};
 }
 
-static int ref_verify(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key)
+/* A record could not be had, and whose it is is known. */
+static int read_failed(struct dw_store *store, const struct dw_ref *ref, int rc,
+		       enum dw_damage damage, struct dw_bytes key)
 {
-	enum dw_damage damage;
-	int rc = segment_check_record(ref->segment, ref->offset, key, ref->value_size, &damage);
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_IO,
+		.error = -rc,
+		.segment = ref->segment->id,
+		.offset = ref->offset,
+		.key = key,
+		.name = "reading a value in segment",
+	};
 
 	if (rc == -EBADMSG)
 		return store_damaged(store, ref->segment, ref->offset, damage, key);
-	ref->verified = !rc;
+	if (rc != -ENOMEM)
+		store_report(store, &finding);
 	return rc;
+}
+
+static int ref_verify(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key)
+{
+	enum dw_damage damage = DW_DAMAGE_NONE;
+	int rc = segment_check_record(ref->segment, ref->offset, key, ref->value_size, &damage);
+
+	ref->verified = !rc;
+	return rc ? read_failed(store, ref, rc, damage, key) : 0;
 }
 
 /* All of the value with one call, checked. */
 static int ref_load(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key, void *ret)
 {
-	enum dw_damage damage;
+	enum dw_damage damage = DW_DAMAGE_NONE;
 	int rc = segment_read_record(ref->segment, ref->offset, key, ref->value_size, ret, &damage);
 
-	if (rc == -EBADMSG)
-		return store_damaged(store, ref->segment, ref->offset, damage, key);
 	ref->verified = !rc;
-	return rc;
+	return rc ? read_failed(store, ref, rc, damage, key) : 0;
 }
 
 ssize_t dw_ref_read(struct dw_store *store, struct dw_ref *ref, struct dw_bytes key, void *ret,

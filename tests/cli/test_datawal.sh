@@ -415,6 +415,7 @@ test_contract_torn()
 	local word
 	"$DATAWAL" put "$S" --key a 1
 	"$DATAWAL" put "$S" --key b 2
+	rm "$S/00000001.hint" # which says that all of it was on disk
 	truncate -s -3 "$S/00000001.dwal"
 	for word in "export $S out" "export $S -" "compact $S to" "dump $S"; do
 		# shellcheck disable=SC2086 # words
@@ -834,6 +835,10 @@ test_repair_quarantined()
 	local i
 	for i in 1 2 3; do "$DATAWAL" put s --key "k$i" "value $i"; done
 	damage s/00000001.dwal 70 '\377'
+	# its hint says that all of it was on disk, so that it is no torn tail
+	status 3 "$DATAWAL" put s --key k4 'value 4' 2>stderr
+	grep "is damaged at offset 37 (crc), in the record of key 'k2'" stderr
+	rm s/*.hint
 	"$DATAWAL" put s --key k4 'value 4' 2>stderr
 	grep 'saved the .* bytes behind offset' stderr
 	status 2 "$DATAWAL" get s --key k3
@@ -843,6 +848,72 @@ test_repair_quarantined()
 	"$DATAWAL" repair --yes torn
 	"$DATAWAL" export torn - | "$DATAWAL" import s -
 	for i in 1 3 4; do same "value $i" "$DATAWAL" get s --key "k$i"; done
+}
+
+# What a hint knows, and the log holds no more, is told by name, and gone on without.
+test_lost()
+{
+	local gone v='"schema":"datawal.cli.v1"'
+	"$DATAWAL" put s --key a 1
+	"$DATAWAL" put s --key f 'the first'
+	"$DATAWAL" put s --key e ''
+	"$DATAWAL" rotate s
+	for key in b f e; do "$DATAWAL" put s --key $key "the second"; done
+	"$DATAWAL" rotate s
+	"$DATAWAL" put s --key c 3
+	cp -a s whole
+	for gone in "rm x/00000002.dwal" "truncate -s 0 x/00000002.dwal"; do
+		rm -rf x
+		cp -a whole x
+		$gone
+		digest x > before
+		for word in verify check; do
+			status 3 "$DATAWAL" $word x 2>stderr
+			grep 'segment 00000002 is missing\|segment 00000002 holds less' stderr
+			grep "the newest record of key 'b' is lost" stderr
+			status 3 "$DATAWAL" --json $word x >json 2>/dev/null
+			grep -F "{$v,\"kind\":\"damage\",\"segment\":2," json
+			grep -F "{$v,\"kind\":\"lost\",\"segment\":2," json | grep '"key_base64":"Yg=="'
+		done
+		status 3 "$DATAWAL" ls x 2>stderr
+		status 3 "$DATAWAL" put x --key d 4 2>stderr
+		status 2 "$DATAWAL" repair x >said
+		grep 'nothing was changed' said
+		status 2 "$DATAWAL" --json repair x >json 2>stderr
+		grep '"kind":"lost".*"left":"nothing".*"key_base64":"Yg=="' json
+		grep '"kind":"repair".*"segments_short":1,"keys_lost":3' json
+		digest x | diff before -
+		"$DATAWAL" repair --yes x >said
+		grep 'records are gone' said
+		grep "key 'b' is lost.*; nothing is left of it" said
+		grep "key 'f' is lost.*an older value of 9 bytes" said
+		grep "key 'e' is lost.*an older value, which is empty" said
+		status 1 grep "key 'a'" said
+		ls x/00000002.hint.lost-*
+		"$DATAWAL" verify x
+		"$DATAWAL" repair x | grep 'nothing to do'
+		same 'the first' "$DATAWAL" get x --key f
+		"$DATAWAL" put x --key b again
+		"$DATAWAL" compact x
+		same again "$DATAWAL" get x --key b
+	done
+}
+
+# A key is told with the damage in its record, and what a repair leaves of it.
+test_damage_named()
+{
+	"$DATAWAL" put s --key f old
+	"$DATAWAL" put s --key f 'the new value'
+	"$DATAWAL" rotate s
+	damage s/00000001.dwal 70 '\377'
+	status 3 "$DATAWAL" verify s 2>stderr
+	grep "at offset 32 (crc), in the record of key 'f'" stderr
+	status 2 "$DATAWAL" repair s >said
+	grep 'are no record (crc), where one of key f was' said
+	"$DATAWAL" repair --yes s >said
+	grep "key 'f' is lost (segment 00000001, offset 32); what is left is an older value of 3 bytes" said
+	same old "$DATAWAL" get s --key f
+	"$DATAWAL" check s
 }
 
 test_mounted()

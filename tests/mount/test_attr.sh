@@ -336,6 +336,33 @@ test_attr_damaged()
 	unmount_store
 }
 
+# The hint of a segment of attributes that is gone: no file is kept back for that.
+test_attr_lost()
+{
+	local gone
+	for gone in "rm $S/.attr/00000001.dwal" "truncate -s 0 $S/.attr/00000001.dwal"; do
+		rm -rf "$S"
+		mkdir "$S"
+		mount_store
+		echo secret > "$M/f"
+		chmod 0600 "$M/f"
+		unmount_store
+		$gone
+		"$DATAWALFS" "$S" "$M" -f 2> messages &
+		wait_until mountpoint -q "$M"
+		grep "in '.attr', the store of attributes: .* key 'ff' is lost" messages
+		[ "$(cat "$M/f")" = secret ]
+		fails chmod 0600 "$M/f"
+		unmount_store
+		"$DATAWAL" repair --yes "$S/.attr"
+		mount_store
+		chmod 0600 "$M/f"
+		remount_store
+		[ "$(stat -c %a "$M/f")" = 600 ]
+		unmount_store
+	done
+}
+
 test_attr_no_such_kinds()
 {
 	mount_store

@@ -347,6 +347,29 @@ test_daemon_stale_mount_of_others()
 
 # --- repair at mount ---
 
+# A segment that is gone, and its hint: refused, or gone on without, and either is told.
+test_daemon_recover_lost()
+{
+	mount_store
+	echo one > "$M/a"
+	command_file rotate
+	echo two > "$M/b"
+	command_file rotate
+	echo three > "$M/c"
+	unmount_store
+	rm "$S/00000002.dwal"
+	fails mount_store
+	grep 'segment 00000002 is missing' "$W/stderr"
+	grep "key 'b' is lost" "$W/stderr"
+	mount_store -o recover 2> "$W/said"
+	grep 'recover: segment 00000002: . records are gone (missing); .* is now .00000002.hint.lost-' "$W/said"
+	grep "key 'b' is lost .*; nothing is left of it" "$W/said"
+	[ "$(ls "$M")" = "$(printf 'a\nc')" ]
+	remount_store -o recover 2> "$W/said"
+	fails grep 'recover:' "$W/said"
+	unmount_store
+}
+
 test_daemon_recover()
 {
 	cp -r "$TOP/tests/golden/read/d05_closed_magic/store/." "$S"

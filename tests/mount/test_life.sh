@@ -312,4 +312,18 @@ test_life_damaged_value()
 	unmount_store
 }
 
+# ... and the log says whose record it is.
+test_life_damage_named()
+{
+	mount_store
+	echo damaged-value > "$M/a"
+	unmount_store
+	"$DATAWALFS" "$S" "$M" -f 2> messages &
+	wait_until mountpoint -q "$M"
+	printf X | dd of="$S/00000001.dwal" bs=1 seek=30 conv=notrunc status=none
+	fails cat "$M/a"
+	grep "segment 00000001 is damaged at offset 0 (crc), in the record of key 'a'" messages
+	unmount_store
+}
+
 run_tests "$@"
