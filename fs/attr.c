@@ -4,6 +4,7 @@
  */
 #include "fs/attr.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,7 +21,7 @@ void attrs_free(struct attrs *attrs)
 
 bool attrs_is_empty(const struct attrs *attrs)
 {
-	return !attrs || (!attrs->set && !attrs->xattrs);
+	return !attrs || (!attrs->set && !attrs->xattrs && !attrs->outside);
 }
 
 bool attrs_same(const struct attrs *a, const struct attrs *b)
@@ -29,6 +30,7 @@ bool attrs_same(const struct attrs *a, const struct attrs *b)
 
 	a = a ? a : &none;
 	b = b ? b : &none;
+	assert(!a->outside && !b->outside);
 	if ((a->set ^ b->set) & ~(unsigned)ATTR_TIMES)
 		return false;
 	return (!(a->set & ATTR_MODE) || a->mode == b->mode) &&

@@ -46,6 +46,8 @@ struct attrs {
 	uint64_t txid;         /* of the value that mtime and atime were set on; 0: of the one that
 				  will be written next, or of a directory */
 	struct xattrs *xattrs; /* owned; NULL: none */
+	bool outside;          /* there are some, but only in the store of attributes */
+	bool counted;          /* they count as memory of a file without a name */
 	bool unchecked;        /* whether the value still has that txid */
 	bool unsaved;          /* the store of attributes says otherwise, times aside */
 	bool times_unsaved;    /* the times wait for the next value */

@@ -42,6 +42,7 @@ struct attrstore {
 	void *context;
 	pthread_mutex_t lock;    /* who makes it; and covers: */
 	struct pending *pending; /* in the order in which it was said */
+	size_t pending_size;     /* bytes of all */
 	uint64_t mark;
 	/* --- */
 	_Atomic(struct dw_store *) store; /* owned; NULL: none yet */
@@ -152,6 +153,7 @@ int attrstore_freeze(struct attrstore *attrs, struct attrstore **ret)
 static void drop_pending(struct attrstore *attrs, struct pending *pending)
 {
 	HASH_DEL(attrs->pending, pending);
+	attrs->pending_size -= sizeof *pending + pending->size;
 	free(pending);
 }
 
@@ -180,6 +182,8 @@ int attrstore_forget(struct attrstore *attrs, struct dw_bytes key)
 	pending->mark = attrs->mark;
 	HASH_ADD_KEYPTR(hh, attrs->pending, pending->key, (unsigned)pending->size, pending);
 	bool added = pending->hh.tbl;
+	if (added)
+		attrs->pending_size += sizeof *pending + pending->size;
 	(void)pthread_mutex_unlock(&attrs->lock);
 	if (!added)
 		free(pending);
@@ -189,9 +193,9 @@ int attrstore_forget(struct attrstore *attrs, struct dw_bytes key)
 size_t attrstore_pending(struct attrstore *attrs)
 {
 	(void)pthread_mutex_lock(&attrs->lock);
-	size_t count = HASH_COUNT(attrs->pending);
+	size_t size = attrs->pending_size;
 	(void)pthread_mutex_unlock(&attrs->lock);
-	return count;
+	return size;
 }
 
 uint64_t attrstore_mark(struct attrstore *attrs)

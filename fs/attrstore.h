@@ -53,7 +53,7 @@ int attrstore_batch(struct attrstore *attrs, const struct dw_op *ops, size_t cou
  * durable; unless the key is written to before.  0 or -ENOMEM. */
 int attrstore_forget(struct attrstore *attrs, struct dw_bytes key);
 
-/* How much is to be forgotten. */
+/* How many bytes of memory what is to be forgotten takes; 0: nothing. */
 size_t attrstore_pending(struct attrstore *attrs);
 
 /* A point of time; and: what the store above had by then is on disk now. */

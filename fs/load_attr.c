@@ -183,6 +183,7 @@ static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_
 		return rc;
 	if ((settled || lost) && !attrstore_usable(table->volume->attrs))
 		rc = write_settled(table, is_dir, plain, attrs);
+	volume_xattrs_leave(attrs);
 	if (!rc)
 		rc = add_entry(table, key, attrs);
 	if (rc < 0)
@@ -190,34 +191,59 @@ static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_
 	return rc;
 }
 
-int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret)
+/* The record that counts for the value in the log, in memory of the caller's.  -ENOENT: there is
+ * none; -EBADMSG: it cannot be read. */
+static int read_record(struct volume *volume, bool is_dir, struct dw_bytes key,
+		       struct dw_value *value_ret, struct attr_record *ret)
 {
 	struct dw_store *store = attrstore_store(volume->attrs);
 	struct attr_table table = {.volume = volume};
+	struct key lettered;
+	int rc = key_reserve(&lettered, key.size + 1);
+
+	if (rc < 0)
+		return rc;
+	lettered.data[0] = is_dir ? 'd' : 'f';
+	if (key.size)
+		memcpy(lettered.data + 1, key.data, key.size);
+	rc = store ? dw_get(store, key_bytes(&lettered), value_ret) : -ENOENT;
+	key_release(&lettered);
+	if (rc < 0)
+		return rc;
+	if (!attr_record_decode((struct dw_bytes){value_ret->data, value_ret->size}, ret)) {
+		free(value_ret->data);
+		return -EBADMSG;
+	}
+	(void)choose(&table, key, ret); /* nothing is settled here */
+	return 0;
+}
+
+int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret)
+{
 	struct attr_record record;
 	struct dw_value value;
-	struct key lettered;
 
 	if (attrstore_usable(volume->attrs) < 0)
 		return -EBADMSG;
-	int rc = key_reserve(&lettered, key.size + 1);
-	if (rc < 0)
-		return rc;
-	lettered.data[0] = 'f';
-	if (key.size)
-		memcpy(lettered.data + 1, key.data, key.size);
-	rc = store ? dw_get(store, key_bytes(&lettered), &value) : -ENOENT;
-	key_release(&lettered);
+	int rc = read_record(volume, false, key, &value, &record);
 	if (rc == -ENOENT)
 		*ret = NULL;
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	if (attr_record_decode((struct dw_bytes){value.data, value.size}, &record)) {
-		(void)choose(&table, key, &record); /* nothing is settled here */
-		rc = attrs_of_record(&record, false, ret);
-	} else {
-		rc = -EBADMSG;
-	}
+	rc = attrs_of_record(&record, false, ret);
+	free(value.data);
+	return rc;
+}
+
+int attr_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key, struct xattrs **ret)
+{
+	struct attr_record record;
+	struct dw_value value;
+	int rc = read_record(volume, is_dir, key, &value, &record);
+
+	if (rc < 0)
+		return rc == -ENOENT ? -EBADMSG : rc;
+	rc = xattrs_new(record.xattrs, ret);
 	free(value.data);
 	return rc;
 }

@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 #include "fs/volume_internal.h"
-#include "fs/xattr.h"
 
 enum { BLOCK_SIZE = 4096 };
 
@@ -168,6 +166,8 @@ static int setattr_locked(struct volume *volume, struct node *node, const struct
 	if (rc || !(which & ~(unsigned)ATTR_SIZE))
 		return rc;
 	rc = get_attrs(volume, node);
+	if (!rc)
+		rc = volume_need_xattrs(volume, node);
 	return rc ? rc : set_attrs(volume, node, st, which, is_dirty(node));
 }
 
@@ -194,89 +194,13 @@ int volume_setattr(struct volume *volume, struct node *node, const struct stat *
 	if (rc < 0)
 		return rc;
 	rc = node->lost ? -ESTALE : setattr_locked(volume, node, st, which, open);
+	volume_let_xattrs_go(node);
 	if (!node_is_dir(node))
 		volume_drop_content(volume, node);
 	if (!rc)
 		volume_fill_stat(volume, node, ret);
 	volume_unlock_for(volume, node, taken);
 	return rc;
-}
-
-/* --- extended attributes --- */
-
-/* The other kinds are the kernel's or root's, and no part of a store. */
-static int check_name(const char *name)
-{
-	return strncmp(name, "user.", 5) ? -EOPNOTSUPP : 0;
-}
-
-static int set_xattr_locked(struct volume *volume, struct node *node, const char *name,
-			    const void *value, size_t size, int flags)
-{
-	struct xattrs *made = NULL;
-	int rc = get_attrs(volume, node);
-
-	if (!rc)
-		rc = xattrs_with(node->attrs->xattrs, name, value, size, flags, &made);
-	if (rc < 0)
-		return rc;
-	struct attrs *attrs = node->attrs;
-	const struct attrs old = *attrs;
-	attrs->xattrs = made;
-	attrs->ctime_ns = attr_now_ns();
-	attrs->set |= ATTR_CTIME;
-	rc = volume_keep(volume, node);
-	free(rc ? made : old.xattrs);
-	if (rc < 0)
-		*attrs = old;
-	return rc;
-}
-
-static int set_xattr(struct volume *volume, struct node *node, const char *name, const void *value,
-		     size_t size, int flags)
-{
-	int rc = volume->options.read_only ? -EROFS : check_name(name);
-
-	if (rc < 0)
-		return rc;
-	lock_node(volume, node);
-	rc = node->lost ? -ESTALE : set_xattr_locked(volume, node, name, value, size, flags);
-	unlock_node(volume, node);
-	return rc;
-}
-
-int volume_setxattr(struct volume *volume, struct node *node, const char *name, const void *value,
-		    size_t size, int flags)
-{
-	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
-		return -EINVAL;
-	return set_xattr(volume, node, name, size ? value : "", size, flags);
-}
-
-int volume_removexattr(struct volume *volume, struct node *node, const char *name)
-{
-	return set_xattr(volume, node, name, NULL, 0, 0);
-}
-
-ssize_t volume_getxattr(struct volume *volume, struct node *node, const char *name, void *ret,
-			size_t size)
-{
-	ssize_t n = check_name(name);
-
-	if (n < 0)
-		return n;
-	lock_node(volume, node);
-	n = xattrs_get(node->attrs ? node->attrs->xattrs : NULL, name, ret, size);
-	unlock_node(volume, node);
-	return n;
-}
-
-ssize_t volume_listxattr(struct volume *volume, struct node *node, char *ret, size_t size)
-{
-	lock_node(volume, node);
-	ssize_t n = xattrs_list(node->attrs ? node->attrs->xattrs : NULL, ret, size);
-	unlock_node(volume, node);
-	return n;
 }
 
 int volume_compact_attrs(struct volume *volume)

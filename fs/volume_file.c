@@ -81,6 +81,7 @@ void volume_unref(struct volume *volume, struct node *node, uint64_t count)
 		return;
 	if (!node_is_dir(node))
 		volume_free_content(volume, node);
+	volume_drop_nameless_xattrs(volume, node);
 	node_free(node);
 }
 
@@ -175,12 +176,14 @@ int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t si
 {
 	struct content *content;
 	int64_t now = attr_now_ns();
-	int rc = 0;
 
 	if (!size && volume_is_marker_name(volume, node))
 		return -EINVAL;
 	if (!node_is_linked(node))
 		return volume_resize_locked(volume, node, size);
+	int rc = volume_need_xattrs(volume, node);
+	if (rc < 0)
+		return rc;
 	rc = size ? volume_load_content(volume, node, &content)
 		  : volume_get_content(volume, node, &content);
 	if (!rc && size > atomic_load(&node->size))
@@ -213,9 +216,14 @@ int volume_commit_locked(struct volume *volume, struct node *node)
 		return 0;
 	assert(node_is_linked(node) && content->loaded);
 	const struct dw_bytes value = {content->data, atomic_load(&node->size)};
-	int rc = put_value(volume, node, value, atomic_load(&node->mtime_ns));
+	int rc = 0;
+	if (node->attrs && (node->attrs->unsaved || node->attrs->times_unsaved))
+		rc = volume_need_xattrs(volume, node);
+	if (!rc)
+		rc = put_value(volume, node, value, atomic_load(&node->mtime_ns));
 	if (!rc)
 		volume_mark_clean(volume, content);
+	volume_let_xattrs_go(node);
 	return rc;
 }
 
@@ -227,7 +235,10 @@ int volume_preserve(struct volume *volume, struct node *node)
 	struct key key;
 
 	/* the tree and the caller count on it; whoever else does may open it yet */
-	if (atomic_load(&node->refs) <= 2 || (node->content && node->content->loaded))
+	if (atomic_load(&node->refs) <= 2)
+		return 0;
+	(void)volume_need_xattrs(volume, node); /* removing goes on without them */
+	if (node->content && node->content->loaded)
 		return 0;
 	int rc = volume_get_content(volume, node, &content);
 	if (rc < 0)
@@ -241,6 +252,7 @@ int volume_preserve(struct volume *volume, struct node *node)
 
 void volume_detach(struct volume *volume, struct node *node)
 {
+	volume_keep_nameless_xattrs(volume, node);
 	tree_unlink(&volume->tree, node);
 	/* its key may be another file's soon: whoever compares numbers must see two */
 	node_forget_ino(node);

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "fs/volume_internal.h"
-#include "fs/xattr.h"
 
 /* Commit what came since volume_commit_all(); `names` is held for writing. */
 static int commit_rest(struct volume *volume)
@@ -42,8 +41,9 @@ static int copy_root(const struct node *from, struct node *to)
 	if (!attrs)
 		return -ENOMEM;
 	*attrs = *from->attrs;
+	attrs->outside = attrs->outside || attrs->xattrs; /* its record is frozen, too */
 	attrs->xattrs = NULL;
-	return xattrs_new(xattrs_bytes(from->attrs->xattrs), &attrs->xattrs);
+	return 0;
 }
 
 static int freeze_locked(struct volume *volume, struct volume *frozen)

@@ -142,6 +142,10 @@ void attr_table_free(struct attr_table *table);
 /* What is kept for one file's value as the log has it; *ret NULL: nothing.  The caller frees.
  * -EBADMSG: the record cannot be read; or another -errno. */
 int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret);
+/* Only the extended ones, of a file or directory that has some.  0; -EBADMSG: they cannot be
+ * read; or another -errno. */
+struct xattrs;
+int attr_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key, struct xattrs **ret);
 
 /* st of a node; `names` and its lock are held. */
 void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
@@ -190,6 +194,20 @@ void volume_note_lost(struct volume *volume, struct node *node, int rc, const ch
 /* The key of a node for a message: cut, and nothing in it that a terminal obeys. */
 enum { QUOTED_SIZE = 256 };
 const char *volume_quote(const struct node *node, char ret[QUOTED_SIZE]);
+
+/* Extended attributes (fs/volume_xattr.c).  `names` and the node's lock are held, or `names` for
+ * writing. */
+
+/* Have them in memory, to be looked at or written: nobody else reads node->attrs->xattrs.
+ * 0 or -errno. */
+int volume_need_xattrs(struct volume *volume, struct node *node);
+/* They may leave it again, if they are many bytes, and kept. */
+void volume_let_xattrs_go(struct node *node);
+/* The same for attributes that are kept. */
+void volume_xattrs_leave(struct attrs *attrs);
+/* The node is about to leave the tree: what it has stays, as far as there is room; and goes. */
+void volume_keep_nameless_xattrs(struct volume *volume, struct node *node);
+void volume_drop_nameless_xattrs(struct volume *volume, struct node *node);
 
 /* Memory for values (fs/volume_room.c). */
 

@@ -10,6 +10,7 @@
  * goes on doing so until the new value is on disk: a power cut may bring the old one
  * back.  For the same reason a record outlives its key until the tombstone is on disk.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include "fs/volume_internal.h"
 #include "fs/xattr.h"
 
-enum { PENDING_MAX = 4096 };
+enum { PENDING_MAX = 1 << 20 /* bytes */ };
 
 /* A record to be written: the Put, or the Delete where nothing is set. */
 struct kept {
@@ -67,6 +68,7 @@ static struct attr_record record_of(const struct attrs *attrs, bool is_dir, bool
 
 	if (!attrs)
 		return record;
+	assert(!attrs->outside);
 	record.attrs = *attrs;
 	record.xattrs = xattrs_bytes(attrs->xattrs);
 	if (!with_times || (!is_dir && !attrs->txid))

@@ -107,6 +107,7 @@ static void restore(struct volume *volume, struct node *node, const struct dw_st
 	atomic_store(&node->size, stat->size);
 	atomic_store(&node->mtime_ns, stat->mtime_ns);
 	restore_attrs(volume, node, key);
+	volume_let_xattrs_go(node);
 }
 
 /* The log never had the file. */

@@ -154,8 +154,11 @@ void volume_touch_dir(struct volume *volume, struct node *dir)
 	 * everybody off the attributes */
 	if (!dir->attrs || !(dir->attrs->set & ATTR_TIMES))
 		return;
+	int rc = volume_need_xattrs(volume, dir);
 	dir->attrs->set &= ~(unsigned)ATTR_TIMES;
-	int rc = volume_keep(volume, dir);
+	if (!rc)
+		rc = volume_keep(volume, dir);
+	volume_let_xattrs_go(dir);
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
 			   "the time of a directory will be wrong after the next mount: %s",
@@ -217,13 +220,18 @@ static int rmdir_locked(struct volume *volume, struct node *parent, struct node 
 	if (node_child_count(node))
 		return -ENOTEMPTY;
 	int rc = key_of_node(node, &key);
+	if (atomic_load(&node->refs) > 1)               /* whoever knows it may ask for them */
+		(void)volume_need_xattrs(volume, node); /* removing goes on without them */
 	if (!rc)
 		rc = change_remove(&change, node, false);
 	if (!rc)
 		rc = change_append(&change, volume, parent);
 	if (!rc) {
 		volume_keep_drop(volume, true, key_bytes(&key));
+		node_ref(node);
+		volume_keep_nameless_xattrs(volume, node);
 		tree_unlink(&volume->tree, node);
+		volume_unref(volume, node, 1);
 		volume_touch_dir(volume, parent);
 	}
 	change_release(&change);

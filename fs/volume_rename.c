@@ -82,9 +82,10 @@ static int move_in_tree(struct renaming *r)
 		name.size = target->name_size;
 		r->beside = target->flags & NODE_BESIDE;
 		node_ref(target); /* its component is read below */
-		if (node_is_dir(target))
+		if (node_is_dir(target)) {
+			volume_keep_nameless_xattrs(r->volume, target);
 			tree_unlink(tree, target);
-		else
+		} else
 			volume_detach(r->volume, target);
 		rc = tree_move(tree, r->node, r->new_parent, name.text, name.size, &component,
 			       cookie);
@@ -304,7 +305,10 @@ static int move_keys(struct renaming *r, const struct key *prefix, enum step ste
 
 	for (; below.node && !rc; below_go_on(&below)) {
 		if (!is_nowhere(r, below.node))
+			rc = volume_need_xattrs(r->volume, below.node);
+		if (!rc && !is_nowhere(r, below.node))
 			rc = move_key(r, &below, step);
+		volume_let_xattrs_go(below.node);
 		*end = below.node;
 		if (below.node == last)
 			break;
@@ -423,6 +427,14 @@ static int rename_dir(struct renaming *r)
 
 /* --- */
 
+/* Records of both are written, under each other's key. */
+static int need_xattrs(struct renaming *r)
+{
+	int rc = volume_need_xattrs(r->volume, r->node);
+
+	return rc || !r->target ? rc : volume_need_xattrs(r->volume, r->target);
+}
+
 static int rename_found(struct renaming *r, unsigned flags)
 {
 	if (r->target && flags & RENAME_NOREPLACE)
@@ -431,10 +443,13 @@ static int rename_found(struct renaming *r, unsigned flags)
 		return -ENOENT;
 	if (r->target == r->node)
 		return 0;
-	if (flags & RENAME_EXCHANGE) /* no order of records keeps directories from mixing */
-		return node_is_dir(r->node) || node_is_dir(r->target)
-			       ? -EINVAL
-			       : volume_exchange(r->volume, r->node, r->target);
+	if (flags & RENAME_EXCHANGE) {
+		/* no order of records keeps directories from mixing */
+		if (node_is_dir(r->node) || node_is_dir(r->target))
+			return -EINVAL;
+		int rc = need_xattrs(r);
+		return rc ? rc : volume_exchange(r->volume, r->node, r->target);
+	}
 	if (r->target && node_is_dir(r->node) != node_is_dir(r->target))
 		return node_is_dir(r->target) ? -EISDIR : -ENOTDIR;
 	if (!r->target) {
@@ -446,6 +461,9 @@ static int rename_found(struct renaming *r, unsigned flags)
 		if (!is_dir && volume_key_is_taken(r->volume, r->new_parent, &r->component))
 			return -EEXIST;
 	}
+	int rc = need_xattrs(r);
+	if (rc < 0)
+		return rc;
 	return node_is_dir(r->node) ? rename_dir(r) : rename_file(r);
 }
 
@@ -471,6 +489,9 @@ int volume_rename(struct volume *volume, struct node *parent, const char *name,
 			node_ref(target); /* its lock is let go after it left the tree */
 		lock_both(&r);
 		rc = rename_found(&r, flags);
+		volume_let_xattrs_go(r.node);
+		if (target)
+			volume_let_xattrs_go(target);
 		unlock_both(&r);
 		if (target)
 			volume_unref(volume, target, 1);

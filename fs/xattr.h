@@ -20,6 +20,7 @@ enum {
 	XATTR_VALUE_MAX = 65536,       /* Linux has these limits */
 	XATTR_NAMES_MAX = 65536,       /* of all names, each with its NUL */
 	XATTR_BYTES_MAX = 1024 * 1024, /* ours: of all entries */
+	XATTRS_KEPT_MAX = 256,         /* more of them are not kept in memory */
 };
 
 struct xattrs {

@@ -72,6 +72,7 @@ test_memory_sparse_files() { in_group sparse; }
 test_memory_files_that_stay_open() { in_group held; }
 test_memory_mapped_writes() { in_group mapped; }
 test_memory_files_without_a_name() { in_group nameless; }
+test_memory_attributes() { in_group label labelled; }
 
 test_memory_option()
 {

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "fs/volume_internal.h"
 #include "tests/support/volumes.h"
 
 enum { KEYS = 20, COMPONENTS = 32700 };
@@ -151,6 +152,28 @@ static void test_rename_with_attributes(void)
 	rename_deep(true);
 }
 
+/* What is to be forgotten of removed files waits in memory, but not all of it. */
+static void test_forgotten(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v;
+	size_t most = 0;
+
+	put_deep(dir);
+	v = volumes_mount(dir);
+	for (unsigned n = 0; n < KEYS; n++) {
+		char *key = deep_key(n);
+		set_mode(v, key);
+		CHECK_EQ(volumes_unlink(v, key), 0);
+		free(key);
+		size_t pending = attrstore_pending(v->attrs);
+		CHECK(pending <= 1 << 20);
+		most = pending > most ? pending : most;
+	}
+	CHECK(most > 1 << 19);
+	volumes_unmount(v);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -158,6 +181,7 @@ int main(int argc, char **argv)
 		{"deep_load_attributes", test_load_deep_attributes},
 		{"deep_rename", test_rename},
 		{"deep_rename_with_attributes", test_rename_with_attributes},
+		{"deep_forgotten", test_forgotten},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
