@@ -13,6 +13,7 @@
 # Each program prints "ok NAME", "not ok NAME" or "skip NAME: why"; this counts them.
 set -u
 cd "$(dirname "$0")/.." || exit
+. tests/support/limit.sh
 jobs=$(nproc)
 log=build/test-log
 mkdir -p build
@@ -27,7 +28,7 @@ run()
 {
 	local out rc=0
 	out=$(mktemp build/test-out-XXXXXX)
-	timeout -k 10 900 env bash -c "$1" > "$out" 2>&1 || rc=$?
+	timeout -k 10 "$(scaled 900)" env bash -c "$1" > "$out" 2>&1 || rc=$?
 	if [ $rc != 0 ] && ! grep -q '^not ok ' "$out"; then
 		echo "not ok $1 (exit status $rc)" >> "$out"
 	fi

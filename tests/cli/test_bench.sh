@@ -8,6 +8,7 @@
 set -u
 TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 cd "$TOP" || exit
+. tests/support/limit.sh
 BENCH=$TOP/tests/bench
 FIXTURES=$TOP/tests/fixtures/bench
 
@@ -142,7 +143,7 @@ run_one()
 	local name=$1 rc=0
 	W=$(mktemp -d "${TMPDIR:-/tmp}/datawal-bench-test-XXXXXX")
 	export W
-	timeout -k 10 60 bash -exc "set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?
+	timeout -k 10 "$(scaled 60)" bash -exc "set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?
 	if [ $rc != 0 ]; then
 		echo "not ok $name"
 		sed 's/^/  /' "$W/log" | tail -12

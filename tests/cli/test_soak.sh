@@ -12,7 +12,8 @@ cd "$TOP" || exit
 DATAWAL_SOAK=$(readlink -f "${DATAWAL_SOAK:-build/release/datawal-soak}")
 DATAWALFS=$(readlink -f "${DATAWALFS:-build/release/datawalfs}")
 LIBRARY=$(dirname "$DATAWAL_SOAK")/libdatawal.a
-LIMIT=${LIMIT:-120}
+. "$TOP/tests/support/limit.sh"
+LIMIT=${LIMIT:-$(scaled 120)}
 COLUMNS_LINE=elapsed_s,rss_kb,fds,segments,live_keys,puts,deletes,rotates,compacts,bytes_written
 export LSAN_OPTIONS="suppressions=$TOP/tests/mount/lsan.supp:print_suppressions=0"
 # the tests are about these

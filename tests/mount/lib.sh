@@ -10,7 +10,8 @@
 set -u
 DATAWALFS=$(readlink -f "${DATAWALFS:-build/release/datawalfs}")
 TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
-LIMIT=${LIMIT:-240}
+. "$TOP/tests/support/limit.sh"
+LIMIT=${LIMIT:-$(scaled 240)}
 
 # leaks: nodes that only the kernel still counted on when a session ended by a signal
 export LSAN_OPTIONS="suppressions=$TOP/tests/mount/lsan.supp:print_suppressions=0"
@@ -30,7 +31,7 @@ daemon_pid()
 # Wait until no process holds the store's lock.
 wait_released()
 {
-	flock -w 60 "$S/.lock" true
+	flock -w "$(scaled 60)" "$S/.lock" true
 }
 
 unmount_store()
@@ -50,11 +51,11 @@ command_file()
 	echo "$1" > "$M/.datawal/control"
 }
 
-# wait_until COMMAND...: until it succeeds; half a minute at most
+# wait_until COMMAND...: until it succeeds; half a minute at most, or more under load
 wait_until()
 {
 	{ local n - && set +x; } 2> /dev/null # its rounds would hide what led to them
-	for n in $(seq 1500); do
+	for n in $(seq "$(scaled 1500)"); do
 		! "$@" >/dev/null 2>&1 || return 0
 		read -rt 0.02 <> <(:) || true
 	done
@@ -83,7 +84,7 @@ clean_up()
 	for m in $(awk -v w="$W/" 'index($2, w) == 1 { print $2 }' /proc/mounts | tac); do
 		umount -l "$m" 2>/dev/null || fusermount3 -uz "$m" 2>/dev/null
 	done
-	[ ! -e "$S/.lock" ] || flock -w 30 "$S/.lock" true
+	[ ! -e "$S/.lock" ] || flock -w "$(scaled 30)" "$S/.lock" true
 	rm -rf "$W"
 }
 
@@ -93,7 +94,7 @@ run_one()
 	W=$(mktemp -d "${TMPDIR:-/tmp}/datawalfs-test-XXXXXX")
 	S=$W/store M=$W/mnt
 	mkdir "$S" "$M"
-	export -f mount_store daemon_pid wait_released unmount_store remount_store command_file \
+	export -f scaled mount_store daemon_pid wait_released unmount_store remount_store command_file \
 		wait_until fails skip "$name"
 	export DATAWALFS TOP W S M
 	timeout -k 10 "$LIMIT" bash -exc "cd \"$W\"; set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?

@@ -21,7 +21,7 @@ test_control_not_listed()
 	fails mv "$M/.datawal" "$M/y"
 	fails mv "$M/a" "$M/.datawal/a"
 	fails mkdir "$M/.datawal"
-	timeout 20 grep -r nothing "$M/.datawal" || true
+	timeout "$(scaled 20)" grep -r nothing "$M/.datawal" || true
 	unmount_store
 }
 
@@ -236,9 +236,9 @@ test_control_never_waits_for_a_command()
 	wait_until grep -qx 'running 1' "$M/.datawal/status"
 	grep -qx 'running.1.command export' "$M/.datawal/status"
 	grep -qx 'last.command none' "$M/.datawal/status"
-	timeout 20 cat "$M/.datawal/control" "$M/.datawal/stats.json" "$M/.datawal/metrics" > /dev/null
-	timeout 60 grep -r nothing-like-this "$M/.datawal" || [ $? = 1 ]
-	timeout 60 tar -cf "$W/control.tar" -C "$M" .datawal
+	timeout "$(scaled 20)" cat "$M/.datawal/control" "$M/.datawal/stats.json" "$M/.datawal/metrics" > /dev/null
+	timeout "$(scaled 60)" grep -r nothing-like-this "$M/.datawal" || [ $? = 1 ]
+	timeout "$(scaled 60)" tar -cf "$W/control.tar" -C "$M" .datawal
 	grep -qx 'running 1' "$M/.datawal/status"
 	kill -CONT "$other"
 	wait $writer

@@ -78,7 +78,7 @@ test_daemon_unmount_in_one_namespace()
 	pid=$!
 	wait_until test -s "$W/other"
 	other=$(cat "$W/other")
-	fails timeout 60 "$DATAWALFS" --unmount "$M" --timeout=1
+	fails timeout "$(scaled 60)" "$DATAWALFS" --unmount "$M" --timeout=1
 	grep -q "'$M' is unmounted here, but process $other has it in another mount namespace" "$W/stderr"
 	grep -q "still serves '$S'" "$W/stderr"
 	fails mountpoint -q "$M"
@@ -136,10 +136,10 @@ test_daemon_unmount_of_a_reader()
 	mkdir "$W/look"
 	mount_store
 	"$DATAWALFS" "$S" "$W/look" -o ro
-	timeout 20 "$DATAWALFS" --unmount "$W/look"
+	timeout "$(scaled 20)" "$DATAWALFS" --unmount "$W/look"
 	fails flock -n "$S/.lock" true
 	"$DATAWALFS" "$S" "$W/look" -o ro,control=off
-	timeout 20 "$DATAWALFS" --unmount "$W/look"
+	timeout "$(scaled 20)" "$DATAWALFS" --unmount "$W/look"
 	"$DATAWALFS" --unmount "$M"
 }
 
@@ -206,7 +206,7 @@ test_daemon_unmount_waits()
 	echo value > "$M/a"
 	fsfreeze -f "$W/disk"
 	trap 'fsfreeze -u "$W/disk" 2> /dev/null || true' EXIT
-	fails timeout 30 "$DATAWALFS" --unmount "$M" --timeout=1
+	fails timeout "$(scaled 30)" "$DATAWALFS" --unmount "$M" --timeout=1
 	grep -q 'after 1 s the daemon is still writing' "$W/stderr"
 	fails mountpoint -q "$M"
 	fails flock -n "$S/.lock" true

@@ -140,7 +140,7 @@ test_mount_listing_while_removing()
 # What each reading found, counted: entries, and different ones.
 list_and()
 {
-	timeout 60 perl -e '
+	timeout "$(scaled 60)" perl -e '
 		my ($dir, $action, $n) = (@ARGV, 0);
 		opendir(my $d, $dir) or die;
 		my $read = sub {

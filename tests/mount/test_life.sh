@@ -146,7 +146,7 @@ test_life_foreground()
 {
 	"$DATAWALFS" -f "$S" "$M" 2> "$W/log2" &
 	local pid=$!
-	for _ in $(seq 100); do mountpoint -q "$M" && break; read -rt 0.05 <> <(:) || true; done
+	wait_until mountpoint -q "$M"
 	mountpoint -q "$M"
 	echo x > "$M/a"
 	kill -TERM $pid

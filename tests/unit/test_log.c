@@ -129,7 +129,8 @@ static void test_from(void)
 	CHECK_EQ(first_txid(dir, 3, 31), 5); /* the offset is for segment 3 alone */
 	CHECK_EQ(first_txid(dir, 4, 31), 0);
 	CHECK_EQ(first_txid(dir, 5, 0), 0);
-	CHECK_EQ(dw_log_open("/nowhere/at/all", 0, 0, NULL, &log), -ENOENT);
+	(void)snprintf(from, sizeof from, "%s/missing", dir);
+	CHECK_EQ(dw_log_open(from, 0, 0, NULL, &log), -ENOENT);
 	CHECK(log == NULL);
 }
 
