@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/inosecret.h"
 #include "fs/logger.h"
 #include "fs/main.h"
 #include "fs/mounts.h"
@@ -68,6 +69,36 @@ static struct volume_options volume_options(const struct settings *settings)
 		.reserved = settings->control,
 		.log = logger_log,
 	};
+}
+
+/* The same for each volume of the mount.  Set before there are threads. */
+static uint8_t ino_secret[INO_SECRET_SIZE];
+
+/* Have it, and say it where numbers are not those of the last mount. */
+static void take_ino_secret(const struct settings *settings, struct dw_store *store)
+{
+	char text[256];
+	int error = 0;
+	enum inosecret_source source =
+		inosecret_take(dw_directory_fd(store), !settings->read_only, ino_secret, &error);
+
+	if (source == INOSECRET_READ || (source == INOSECRET_MADE && !dw_count(store)))
+		return;
+	if (source == INOSECRET_MADE)
+		(void)snprintf(text, sizeof text,
+			       "'" INOSECRET_NAME "' was not in the store, and was made: inode "
+			       "numbers are not those of earlier mounts, once");
+	else if (!error)
+		(void)snprintf(text, sizeof text,
+			       "'" INOSECRET_NAME "' is not in the store, and a mount that only "
+			       "reads makes none: inode numbers hold for this mount; one that "
+			       "writes makes it");
+	else
+		(void)snprintf(text, sizeof text,
+			       "'" INOSECRET_NAME "' in the store cannot be %s (%s): inode numbers "
+			       "hold for this mount",
+			       settings->read_only ? "read" : "read or made", strerror(error));
+	logger_log(NULL, error ? LOG_WARNING : LOG_NOTICE, text);
 }
 
 static int explain_open(const struct settings *settings, int rc)
@@ -147,7 +178,9 @@ static int repair(const struct settings *settings, const struct dw_options *opti
 
 static int open_names(const struct settings *settings, struct dw_store *store, struct volume **ret)
 {
-	const struct volume_options options = volume_options(settings);
+	struct volume_options options = volume_options(settings);
+
+	memcpy(options.ino_secret, ino_secret, sizeof options.ino_secret);
 	int rc = volume_open(store, &options, ret);
 
 	if (rc < 0)
@@ -172,6 +205,7 @@ int store_open_volume(const struct settings *settings, struct volume **ret)
 	recovering = false;
 	if (rc < 0)
 		return explain_open(settings, rc);
+	take_ino_secret(settings, store);
 	rc = open_names(settings, store, ret);
 	if (rc < 0)
 		return fail("reading the names of '%s': %s", settings->store, strerror(-rc));

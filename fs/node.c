@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "fs/children.h"
 #include "fs/seed.h"
 
@@ -155,34 +152,34 @@ void node_key_write(const struct node *node, char *ret)
 }
 
 /* Hashed component by component, so that it costs the same at any depth. */
-void node_update_ino(struct node *node)
+void tree_update_ino(struct tree *tree, struct node *node)
 {
-	struct dw_bytes component = node_component(node);
-	uint64_t seed = node->key->parent->ino * 2 + node_is_dir(node);
-	uint64_t hash = XXH3_64bits_withSeed(component.data, component.size, seed);
+	enum ino_kind kind = node_is_dir(node) ? INO_DIRECTORY : INO_FILE;
 
-	/* 63 bits: some tools keep it in a signed number; 0 and 1 mean things to others */
-	node->ino = (hash >> 1) | 2;
+	node->ino = ino_hash_get(tree->inos, node->key->parent->ino, kind, node_component(node));
 }
 
 void tree_set_ino(struct tree *tree, const char *name)
 {
+	const struct dw_bytes bytes = {name, strlen(name)};
+
 	assert(tree->count == 1);
-	/* no node's seed is 0 */
-	tree->root->ino = (XXH3_64bits_withSeed(name, strlen(name), 0) >> 1) | 2;
+	tree->root->ino = ino_hash_get(tree->inos, tree->root->ino, INO_SNAPSHOT, bytes);
 }
 
-void node_forget_ino(struct node *node)
+void tree_forget_ino(struct tree *tree, struct node *node)
 {
 	static atomic_uint_fast64_t count;
 	uint64_t n = atomic_fetch_add(&count, 1);
+	const struct dw_bytes bytes = {&n, sizeof n};
 
-	node->ino = (XXH3_64bits_withSeed(&n, sizeof n, node->ino) >> 1) | 2;
+	node->ino = ino_hash_get(tree->inos, node->ino, INO_REMOVED, bytes);
 }
 
 /* --- the tree --- */
 
-int tree_init(struct tree *tree, const struct name_rules *rules)
+int tree_init(struct tree *tree, const struct name_rules *rules,
+	      const uint8_t secret[INO_SECRET_SIZE])
 {
 	*tree = (struct tree){.rules = *rules, .count = 1};
 	tree->root = node_new("", 0, NULL, true);
@@ -190,7 +187,7 @@ int tree_init(struct tree *tree, const struct name_rules *rules)
 		return -ENOMEM;
 	tree->root->flags |= NODE_LINKED | NODE_MARKER; /* needs none */
 	tree->root->ino = 1;
-	return 0;
+	return ino_hash_new(secret, &tree->inos);
 }
 
 void tree_clear(struct tree *tree)
@@ -217,6 +214,7 @@ void tree_release(struct tree *tree)
 		tree->root->flags &= (uint8_t)~NODE_LINKED;
 		node_free(tree->root);
 	}
+	ino_hash_free(tree->inos);
 	*tree = (struct tree){0};
 }
 
@@ -248,7 +246,7 @@ int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_
 	}
 	node->flags |= NODE_LINKED;
 	count_logged(parent, node, 1);
-	node_update_ino(node);
+	tree_update_ino(tree, node);
 	node_ref(node);
 	tree->count++;
 	return 0;
@@ -313,7 +311,7 @@ int tree_move(struct tree *tree, struct node *node, struct node *parent, const c
 	assert(!rc); /* one left the table just before */
 	(void)rc;
 	count_logged(parent, node, 1);
-	node_update_ino(node);
+	tree_update_ino(tree, node);
 	return 0;
 }
 
@@ -369,8 +367,8 @@ void tree_exchange(struct tree *tree, struct node *a, struct node *b)
 	rc |= nodetable_add(&tree->table, b);
 	assert(!rc); /* two left the table just before */
 	(void)rc;
-	node_update_ino(a);
-	node_update_ino(b);
+	tree_update_ino(tree, a);
+	tree_update_ino(tree, b);
 }
 
 uint32_t node_child_count(const struct node *dir)

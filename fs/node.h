@@ -23,6 +23,7 @@
 
 #include "datawal.h"
 #include "fs/attr.h"
+#include "fs/ino.h"
 #include "fs/name.h"
 #include "fs/nodetable.h"
 
@@ -47,7 +48,7 @@ struct node_key {
 
 struct node {
 	atomic_uint_fast64_t refs; /* kernel lookups, opens, dirty content, the tree */
-	uint64_t ino;              /* st_ino: a hash of the key */
+	uint64_t ino;              /* st_ino: a hash of the key and the tree's secret */
 	uint64_t cookie;           /* place in the parent's listing */
 	_Atomic int64_t mtime_ns;  /* of the value; of a directory, the last change of its names */
 	struct attrs *attrs;       /* NULL: nothing was set.  Lock: the volume's for the node */
@@ -79,10 +80,14 @@ struct tree {
 	struct nodetable table; /* all linked nodes but the root */
 	struct node *root;
 	struct name_rules rules;
-	uint64_t count; /* linked nodes, the root included */
+	struct ino_hash *inos; /* owned */
+	uint64_t count;        /* linked nodes, the root included */
 };
 
-int tree_init(struct tree *tree, const struct name_rules *rules);
+/* `secret`: of inode numbers.  0, -ENOMEM or what ino_hash_new() says; tree_release() in any
+ * case. */
+int tree_init(struct tree *tree, const struct name_rules *rules,
+	      const uint8_t secret[INO_SECRET_SIZE]);
 /* Free all nodes, whoever counts on them; or all but the root. */
 void tree_release(struct tree *tree);
 void tree_clear(struct tree *tree);
@@ -140,14 +145,14 @@ void tree_exchange(struct tree *tree, struct node *a, struct node *b);
 
 /* Recompute st_ino from the parent's and the component; of a directory, not of what is
  * below. */
-void node_update_ino(struct node *node);
+void tree_update_ino(struct tree *tree, struct node *node);
 
 /* Give the root an st_ino by a name, and so all that comes below it: no node has the one
  * that it has in another tree.  The tree is empty. */
 void tree_set_ino(struct tree *tree, const char *name);
 
 /* An st_ino that no key has, for a node out of the tree. */
-void node_forget_ino(struct node *node);
+void tree_forget_ino(struct tree *tree, struct node *node);
 
 uint32_t node_child_count(const struct node *dir);
 

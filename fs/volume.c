@@ -157,7 +157,7 @@ int volume_new(const struct volume_options *options, struct volume **ret)
 	const struct name_rules rules = {options->flat, volume->options.reserved};
 	int rc = rules.reserved ? init_locks(volume) : -ENOMEM;
 	if (!rc)
-		rc = tree_init(&volume->tree, &rules);
+		rc = tree_init(&volume->tree, &rules, volume->options.ino_secret);
 	if (rc < 0)
 		volume_free(volume);
 	else

@@ -15,6 +15,7 @@
 
 #include "datawal.h"
 #include "fs/attr.h"
+#include "fs/ino.h"
 
 struct volume;
 struct node;
@@ -36,8 +37,10 @@ struct volume_options {
 	uint64_t dirty_max;   /* bytes of values in memory, at least DW_VALUE_SIZE_MAX; 0: by how
 				 much memory there is */
 	const char *reserved; /* name in the root that is no key's; NULL: none */
-	volume_log_fn *log;   /* may be NULL */
-	void *context;        /* handed to log */
+	/* Nobody who chooses names may know it. */
+	uint8_t ino_secret[INO_SECRET_SIZE];
+	volume_log_fn *log; /* may be NULL */
+	void *context;      /* handed to log */
 };
 
 /* Who asks. */

@@ -255,7 +255,7 @@ void volume_detach(struct volume *volume, struct node *node)
 	volume_keep_nameless_xattrs(volume, node);
 	tree_unlink(&volume->tree, node);
 	/* its key may be another file's soon: whoever compares numbers must see two */
-	node_forget_ino(node);
+	tree_forget_ino(&volume->tree, node);
 	atomic_store(&node->logged, false);
 	if (node->content) {
 		volume_mark_clean(volume, node->content);

@@ -187,10 +187,10 @@ static int rename_file(struct renaming *r)
 
 /* A number is a hash of the whole key, so everything below has a new one; else what is made
  * under the old names would have the numbers of what was moved. */
-static void update_inos(struct node *top)
+static void update_inos(struct tree *tree, struct node *top)
 {
 	for (struct node *node = below_next(top, top); node; node = below_next(top, node))
-		node_update_ino(node);
+		tree_update_ino(tree, node);
 }
 
 void volume_visit_below(struct volume *volume, struct node *parent, const char *name,
@@ -419,7 +419,7 @@ static int rename_dir(struct renaming *r)
 	if (!rc)
 		rc = move_in_tree(r);
 	if (!rc) {
-		update_inos(r->node);
+		update_inos(&r->volume->tree, r->node);
 		volume_update_conflict(r->volume, r->node);
 	}
 	return rc;

@@ -30,7 +30,8 @@ static int look_at(void *context, const char *name)
 	else if (!strcmp(name, ".lock") || segname_parse_hint(name, &id))
 		names->mark = true;
 	else if (segname_is_aside(name) || !strcmp(name, DW_ATTR_DIRECTORY) ||
-		 !strcmp(name, ".export") || !strcmp(name, ".snapshots"))
+		 !strcmp(name, ".export") || !strcmp(name, ".snapshots") ||
+		 !strcmp(name, ".inode-secret") || !strcmp(name, ".inode-secret.tmp"))
 		names->own = true;
 	else
 		names->other = true;

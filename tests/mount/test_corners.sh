@@ -145,6 +145,72 @@ test_corner_inode_numbers()
 	unmount_store
 }
 
+# numbers DIR: of all that is in a mount
+numbers()
+{
+	(cd "$1" && find . -mindepth 1 -printf '%i %p\n' | sort -k 2)
+}
+export -f numbers
+
+# They follow from the keys and a secret in the store's directory, and go where that goes.
+test_corner_inode_secret()
+{
+	mkdir "$W/look"
+	mount_store -o log="$W/log.txt"
+	mkdir -p "$M/d/e"
+	touch "$M/a" "$M/d/b" "$M/d/e/c"
+	ln -s a "$M/l"
+	numbers "$M" > "$W/first"
+	[ "$(stat -c '%a %s' "$S/.inode-secret")" = '600 33' ]
+	fails grep -q inode "$W/log.txt"
+	command_file compact
+	"$DATAWALFS" "$S" "$W/look" -o ro
+	numbers "$W/look" | cmp "$W/first" -
+	umount "$W/look"
+	unmount_store
+	cp -a "$S" "$W/copy"
+	mount_store -o log="$W/log.txt"
+	numbers "$M" | cmp "$W/first" -
+	unmount_store
+	fails grep -q inode "$W/log.txt"
+	# a copy with it has the numbers, one without it others, and a mount that only reads says that
+	# they are brief, and leaves it so
+	mount_store -o ro,log="$W/log.txt"
+	numbers "$M" | cmp "$W/first" -
+	unmount_store
+	"$DATAWALFS" "$W/copy" "$M"
+	numbers "$M" | cmp "$W/first" -
+	umount "$M"
+	flock -w 60 "$W/copy/.lock" true
+	rm "$W/copy/.inode-secret"
+	"$DATAWALFS" "$W/copy" "$M" -o ro,log="$W/log.txt"
+	numbers "$M" > "$W/brief"
+	fails cmp -s "$W/brief" "$W/first"
+	echo reload > "$M/.datawal/control"
+	numbers "$M" | cmp "$W/brief" -
+	umount "$M"
+	[ ! -e "$W/copy/.inode-secret" ]
+	grep -q "'.inode-secret' is not in the store" "$W/log.txt"
+	# lost, they change once, and that is said once
+	mv "$S/.inode-secret" "$W/lost"
+	mount_store -o log="$W/log.txt"
+	numbers "$M" > "$W/second"
+	[ "$(join -1 1 -2 1 <(cut -d' ' -f1 "$W/first" | sort) <(cut -d' ' -f1 "$W/second" | sort) | wc -l)" = 0 ]
+	remount_store -o log="$W/log.txt"
+	numbers "$M" | cmp "$W/second" -
+	unmount_store
+	[ "$(grep -c "'.inode-secret' was not in the store, and was made" "$W/log.txt")" = 1 ]
+	# one that is no file is left alone
+	rm "$S/.inode-secret"
+	ln -s "$W/lost" "$S/.inode-secret"
+	mount_store -o log="$W/log.txt"
+	numbers "$M" > "$W/third"
+	fails cmp -s "$W/third" "$W/first"
+	unmount_store
+	grep -q "'.inode-secret' in the store cannot be read" "$W/log.txt"
+	[ -L "$S/.inode-secret" ]
+}
+
 # A name is replaced over and over: who opens it gets the one file or the other.
 test_corner_read_while_replaced()
 {

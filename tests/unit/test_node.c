@@ -16,7 +16,7 @@ static struct tree new_tree(void)
 	const struct name_rules rules = {.reserved = ""};
 	struct tree tree;
 
-	CHECK_EQ(tree_init(&tree, &rules), 0);
+	CHECK_EQ(tree_init(&tree, &rules, (const uint8_t[INO_SECRET_SIZE]){1}), 0);
 	return tree;
 }
 
