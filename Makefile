@@ -49,6 +49,8 @@ SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*.c))
 TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))
 SRC_TOOLS_COMMON := $(wildcard tools/common_*.c)
 MAN := $(basename $(notdir $(wildcard docs/man/*.scd)))
+# without scdoc everything else is installed, and a line says what is missing
+MAN_PAGES = $(if $(shell command -v scdoc 2>/dev/null),$(addprefix build/man/,$(MAN)))
 SRC_SUPPORT := $(wildcard tests/support/*.c)
 FUZZERS := $(patsubst tests/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # what fuzzers share; with libFuzzer, main() is not ours
@@ -163,19 +165,20 @@ build/man/%: docs/man/%.scd
 
 PROGRAMS := datawalfs $(TOOLS)
 
-install: all man
+install: $(addprefix $(O)/,$(PROGRAMS)) $(O)/libdatawal.a $(O)/libdatawal.so.0 $(MAN_PAGES)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
 		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(unitdir)
 	install -m755 $(addprefix $(O)/,$(PROGRAMS)) $(DESTDIR)$(bindir)
 	install -m644 $(O)/libdatawal.a $(O)/libdatawal.so.0 $(DESTDIR)$(libdir)
 	ln -sf libdatawal.so.0 $(DESTDIR)$(libdir)/libdatawal.so
 	install -m644 engine/datawal.h $(DESTDIR)$(includedir)
-	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' \
+	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(patsubst $(prefix)/%,$${prefix}/%,$(libdir))|; s|@version@|$(VERSION)|; s|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' \
 		engine/libdatawal.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libdatawal.pc
-	install -m644 $(addprefix build/man/,$(MAN)) $(DESTDIR)$(mandir)/man1
+	$(if $(MAN_PAGES),install -m644 $(MAN_PAGES) $(DESTDIR)$(mandir)/man1,@echo "no scdoc, so no manual pages; 'tools/install-deps build' installs it" >&2)
 	install -m644 tools/completions/datawal.bash $(DESTDIR)$(bashdir)/datawal
 	install -m644 tools/completions/_datawal $(DESTDIR)$(zshdir)
 	sed 's|/usr/bin/|$(bindir)/|' tools/systemd/datawalfs@.service > $(DESTDIR)$(unitdir)/datawalfs@.service
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig
 
 uninstall:
 	cd $(DESTDIR)$(bindir) && rm -f $(PROGRAMS)
