@@ -49,7 +49,7 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("clone_fd", KEY_REFUSED),
 	FUSE_OPT_KEY("max_read=", KEY_REFUSED),
 	FUSE_OPT_KEY("subtype=", KEY_REFUSED),
-	/* about access times, which are not recorded, and about disks that are none of ours */
+	/* about access times, which are not recorded, and about disks, which the store lies on */
 	FUSE_OPT_KEY("relatime", KEY_IGNORED),
 	FUSE_OPT_KEY("norelatime", KEY_IGNORED),
 	FUSE_OPT_KEY("strictatime", KEY_IGNORED),

@@ -82,7 +82,7 @@ char *mounts_resolve(const char *path)
 }
 
 /* The last mount for which one column is as given, for of several at one place the last is on
- * top: its other column; NULL: it is none of ours. */
+ * top: its other column; NULL: another program serves it. */
 static char *find(const char *fsname, const char *dir)
 {
 	struct mntent entry;
