@@ -39,9 +39,10 @@ bool content_free(struct content *content, struct dw_store *store)
 	return kept;
 }
 
-void content_unload(struct content *content)
+void content_unload(struct content *content, struct dw_store *store)
 {
 	assert(!content->dirty && !content->idle);
+	unpin(content, store); /* a record from before the value was replaced */
 	free(content->data);
 	room_count(content->room, content->capacity, 0);
 	content->data = NULL;

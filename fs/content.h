@@ -51,7 +51,7 @@ int content_reserve_from(struct content *content, size_t offset, size_t size);
  * has `end` bytes or more (0: what it has).  The node's lock is held. */
 size_t content_need(const struct node *node, size_t end);
 /* The bytes leave memory; from now on the value is in the log. */
-void content_unload(struct content *content);
+void content_unload(struct content *content, struct dw_store *store);
 
 /* Pin the newest record of `key`, unless one is pinned.  0 or -errno. */
 int content_pin(struct content *content, struct dw_store *store, struct dw_bytes key);

@@ -60,7 +60,7 @@ static void let_go(struct volume *volume, struct node *node)
 	struct content *content = node->content;
 	if (content && content->idle) {
 		volume_note_busy(volume, content);
-		content_unload(content);
+		content_unload(content, volume->store);
 	}
 	volume_drop_content(volume, node);
 	volume_unlock_file(volume, node);

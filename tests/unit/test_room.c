@@ -109,6 +109,35 @@ static void test_committed(void)
 	volumes_unmount(v);
 }
 
+/* A value that was read from the log, replaced without being read again, committed and let go. */
+static void test_replaced(void)
+{
+	struct volume *v = mount_small(stores_dir());
+	struct node *f = open_numbered(v, 0), *other = open_numbered(v, 1);
+	char *bytes = malloc(SIZE);
+
+	for (int by_path = 0; by_path < 2; by_path++) {
+		struct stat st = {.st_size = 0};
+		memset(bytes, 'o', SIZE);
+		volumes_write_at(v, f, bytes, SIZE, 0);
+		CHECK_EQ(volume_flush(v, f), 0);
+		volumes_write_at(v, other, "x", 1, ROOM - 1); /* takes all there is */
+		CHECK_EQ(volume_flush(v, other), 0);
+		volumes_expect_node(v, f, bytes, SIZE);
+		CHECK_EQ(volume_setattr(v, f, &st, ATTR_SIZE, !by_path, &st), 0);
+		memset(bytes, 'n', SIZE);
+		volumes_write_at(v, f, bytes, SIZE, 0);
+		CHECK_EQ(volume_flush(v, f), 0);
+		volumes_write_at(v, other, "x", 1, ROOM - 1);
+		CHECK_EQ(volume_flush(v, other), 0);
+		volumes_expect_node(v, f, bytes, SIZE);
+	}
+	free(bytes);
+	volumes_done(v, f);
+	volumes_done(v, other);
+	volumes_unmount(v);
+}
+
 static void resize(struct volume *volume, struct node *node, off_t size, bool open)
 {
 	struct stat st = {.st_size = size};
@@ -359,6 +388,7 @@ int main(int argc, char **argv)
 		{"room_sparse", test_sparse},
 		{"room_committed", test_committed},
 		{"room_other_ways", test_other_ways},
+		{"room_replaced", test_replaced},
 		{"room_nameless", test_nameless},
 		{"room_full_disk", test_full_disk},
 		{"room_many", test_many},
