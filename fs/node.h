@@ -70,6 +70,7 @@ struct node {
 	bool direct : 1;    /* all who have it open go past the kernel's pages, see
 			       volume_paging().  Lock: the volume's for the node */
 	bool suspect : 1;   /* pages that the kernel keeps may be old; likewise */
+	bool renewed : 1;   /* since it was suspect, each opening dropped them; likewise */
 	bool lost : 1;      /* of a file that was never committed and is gone; likewise */
 	atomic_bool logged; /* a file: its key is in the log.  Any lock */
 };

@@ -400,11 +400,13 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 	if (size > DW_VALUE_SIZE_MAX - offset)
 		size = (size_t)(DW_VALUE_SIZE_MAX - offset);
 	int rc = volume_lock_for(volume, node, offset + size, &taken);
-	if (rc < 0)
-		return rc;
-	rc = write_locked(volume, node, data, size, offset);
-	volume_drop_content(volume, node);
-	volume_unlock_for(volume, node, taken);
+	if (!rc) {
+		rc = write_locked(volume, node, data, size, offset);
+		volume_drop_content(volume, node);
+		volume_unlock_for(volume, node, taken);
+	}
+	if (rc < 0) /* what came from a mapping stays in the kernel's pages */
+		volume_suspect_pages(volume, node);
 	return rc < 0 ? rc : (ssize_t)size;
 }
 

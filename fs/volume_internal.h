@@ -172,6 +172,8 @@ int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size
 /* One more who has a file open, by open(2)'s `flags`. */
 void volume_note_open(struct volume *volume, struct node *node, int flags);
 void volume_note_close(struct node *node);
+/* The kernel may keep pages that are not what the file has.  The node's lock is not held. */
+void volume_suspect_pages(struct volume *volume, struct node *node);
 /* The same, committed: on failure nothing is changed. */
 int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size);
 /* node_unref() for whoever may be the last to know a file. */

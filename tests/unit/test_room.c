@@ -241,11 +241,18 @@ static void test_full_disk(void)
 	}
 	CHECK_EQ(n, -ENOSPC);
 	CHECK_EQ(count, ROOM / SIZE + 1);
+	/* what a mapping wrote would stay in the kernel's pages, and be told to all */
+	CHECK_EQ(volume_paging(v, nodes[count - 1]), VOLUME_PAGES_NEW);
 	space.room = 64 * ROOM;
 	CHECK_EQ(volume_write(v, nodes[count - 1], "x", 1, SIZE - 1), 1);
 	for (int i = 0; i < count; i++) {
 		expect_sparse(v, nodes[i], 'x');
 		volumes_done(v, nodes[i]);
+	}
+	for (int i = 0; i < 2; i++) { /* until an opening has dropped them */
+		nodes[0] = open_numbered(v, count - 1);
+		CHECK_EQ(volume_paging(v, nodes[0]), i ? VOLUME_PAGES_KEPT : VOLUME_PAGES_NEW);
+		volumes_done(v, nodes[0]);
 	}
 	volumes_unmount(v);
 }
