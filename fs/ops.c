@@ -419,7 +419,14 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 		control_op_write(req, buf, size, fi);
 		return;
 	}
-	ssize_t n = volume_write(volume_of(req), node_of(req, ino), buf, size, (uint64_t)offset);
+	struct volume *volume = volume_of(req);
+	struct node *node = node_of(req, ino);
+	ssize_t n = volume_write(volume, node, buf, size, (uint64_t)offset);
+	/* O_SYNC, O_DSYNC, RWF_DSYNC: behind a write past its pages the kernel sends no FSYNC */
+	if (n > 0 && fi->flags & O_DSYNC && volume_paging(volume, node) == VOLUME_PAGES_DIRECT) {
+		int rc = volume_fsync(volume, node);
+		n = rc < 0 ? rc : n;
+	}
 	if (n < 0) {
 		reply_err(req, (int)n);
 	} else {

@@ -332,6 +332,40 @@ test_mount_file_size_limit()
 	unmount_store
 }
 
+# Each write through a descriptor with O_SYNC or O_DSYNC, or with RWF_DSYNC, is on disk when it
+# returns, whether it goes through the kernel's pages or past them, and whoever opened first.
+test_mount_synchronous_writes()
+{
+	mount_store
+	python3 - "$M/f" "$M/.datawal/stats.json" <<-'END'
+	import json, os, sys
+	path, stats = sys.argv[1:]
+	def syncs():
+	    return json.load(open(stats))["syncs_asked"]
+	def check(fd, name, flag=0):
+	    before = syncs()
+	    for i in range(3):
+	        os.pwritev(fd, [b"x" * 100], i, flag)
+	    after = syncs()
+	    assert after == before + 3, (name, before, after)
+	for first in None, os.O_WRONLY, os.O_RDONLY:
+	    for mode in os.O_WRONLY, os.O_RDWR:
+	        for sync in os.O_SYNC, os.O_DSYNC, os.O_DIRECT:
+	            held = None if first is None else os.open(path, first | os.O_CREAT)
+	            plain = sync == os.O_DIRECT # no sync by the descriptor, so by the write
+	            fd = os.open(path, mode | os.O_CREAT | (0 if plain else sync))
+	            check(fd, (first, mode, sync), os.RWF_DSYNC if plain else 0)
+	            os.close(fd)
+	            if held is not None:
+	                os.close(held)
+	fd = os.open(path, os.O_WRONLY)
+	before = syncs()
+	os.write(fd, b"y")
+	assert syncs() == before
+	END
+	unmount_store
+}
+
 figure()
 {
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$M/.datawal/stats.json"
