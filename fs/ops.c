@@ -4,7 +4,7 @@
  *
  * A node id is the address of its node, but for the root and the control files.
  * The daemon is the only writer, so the kernel may keep names, attributes and pages
- * for as long as it likes; the control files change by themselves and are not kept.
+ * for as long as it likes; what control files say changes by itself and is not kept.
  */
 #include "fs/ops_internal.h"
 

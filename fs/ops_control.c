@@ -8,9 +8,18 @@
 
 #include "fs/ops_internal.h"
 
+/* The names stay, and so do the attributes of both directories, which are on the way to each file
+ * of a snapshot.  The kernel's idea of a file's size follows what is written to it: that it asks
+ * for. */
+static double seconds_of(uint64_t id)
+{
+	return id == CONTROL_DIR || id == CONTROL_SNAPSHOTS ? KEEP_SECONDS : 0;
+}
+
 static void control_reply_entry(fuse_req_t req, uint64_t id)
 {
-	struct fuse_entry_param param = {.ino = id};
+	struct fuse_entry_param param = {
+		.ino = id, .attr_timeout = seconds_of(id), .entry_timeout = KEEP_SECONDS};
 
 	if (!id) {
 		reply_err(req, -ENOENT);
@@ -49,7 +58,7 @@ void control_op_getattr(fuse_req_t req, fuse_ino_t ino)
 	struct stat st;
 
 	(void)control_getattr(mount_of(req)->control, ino, &st); /* cannot fail */
-	(void)fuse_reply_attr(req, &st, 0);
+	(void)fuse_reply_attr(req, &st, seconds_of(ino));
 }
 
 static struct control_caller caller_of(fuse_req_t req)

@@ -177,6 +177,43 @@ test_snapshot_removed_while_open()
 	unmount_store
 }
 
+# The kernel keeps paths in a snapshot, down from the control directory, as it keeps others; until
+# the snapshot goes.
+test_snapshot_paths_are_kept()
+{
+	mount_store
+	mkdir -p "$M/d/e"
+	for i in $(seq 100); do
+		echo "$i" > "$M/d/e/$i"
+	done
+	local s=$M/.datawal/snapshots
+	mkdir "$s/n"
+	# lookups and getattrs so far
+	asked()
+	{
+		awk '/_duration_seconds_count{operation="(lookup|getattr)"}/ { n += $2 } END { print n }' "$M/.datawal/metrics"
+	}
+	stat "$s"/n/d/e/* > "$W/first"
+	cat "$s"/n/d/e/* > /dev/null
+	local before after
+	before=$(asked)
+	stat "$s"/n/d/e/* | cmp "$W/first" -
+	cat "$s"/n/d/e/* > /dev/null
+	[ "$(stat -c '%a %h' "$M/.datawal" "$s" | tr '\n' ' ')" = '511 1 755 1 ' ]
+	after=$(asked)
+	[ $((after - before)) -lt 10 ]
+	# another one of the name shows what it has
+	rmdir "$s/n"
+	fails stat "$s/n/d/e/1"
+	rm "$M/d/e/1"
+	echo new > "$M/d/e/2"
+	mkdir "$s/n"
+	fails stat "$s/n/d/e/1"
+	[ "$(cat "$s/n/d/e/2")" = new ]
+	[ "$(ls "$s/n/d/e" | wc -l)" = 99 ]
+	unmount_store
+}
+
 test_snapshot_ends_with_the_mount()
 {
 	mount_store
