@@ -87,6 +87,8 @@ enum dw_finding_kind {
 	DW_FINDING_POISONED,    /* the writer stopped for good */
 	DW_FINDING_LOST,        /* the newest record of a key is gone */
 	DW_FINDING_SIDECAR,     /* the hint of a segment is of another log, and is not used */
+	DW_FINDING_REMOVED,     /* as POISONED: `segment` or, if that is 0, the store's directory
+				   was removed while the store was open */
 };
 
 /* LOST: what the key has now, or will have after a repair. */
@@ -107,7 +109,8 @@ struct dw_finding {
 	uint64_t size; /* TORN_TAIL, QUARANTINED: bytes; IO: room needed, 0: unknown; LOST: of
 			  the value left */
 	uint64_t records_behind; /* TORN_TAIL: whole valid records behind the damage */
-	pid_t pid;               /* LOCKED: who wrote the lock file; 0 when unknown */
+	pid_t pid;             /* LOCKED: the writer, which lives; 0: it cannot be seen from here */
+	const char *host;      /* LOCKED: its machine; NULL: unknown.  Valid during the call */
 	uint64_t records_lost; /* DAMAGE: that the segment held and holds no more, as far as known;
 				  those of keys follow as LOST, the first hundred at opening */
 	enum dw_left left;     /* LOST */

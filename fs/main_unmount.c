@@ -70,13 +70,12 @@ static int ask(const char *mountpoint, struct waiting *ret)
 
 static int open_lock(const char *store)
 {
-	char *path = NULL;
-
-	if (asprintf(&path, "%s/.lock", store) < 0)
-		return -ENOMEM;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int dir = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir < 0 ? -1 : openat(dir, ".lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int rc = fd < 0 ? -errno : fd;
-	free(path);
+
+	if (dir >= 0)
+		(void)close(dir); /* was only passed */
 	return rc;
 }
 
@@ -93,6 +92,9 @@ static void waiting_init(const char *mountpoint, struct waiting *waiting)
 	waiting->lock = open_lock(info->store);
 	waiting->lock_error = waiting->lock < 0 ? waiting->lock : 0;
 	waiting->ending_error = ending_open((pid_t)info->pid, &ending, &waiting->ending);
+	/* somebody removed it; the daemon's end tells as much */
+	if (waiting->lock_error == -ENOENT && !waiting->ending_error)
+		waiting->lock_error = 0;
 }
 
 static void waiting_release(struct waiting *waiting)

@@ -49,7 +49,10 @@ void print_finding(void *context, const struct dw_finding *finding)
 	char text[512];
 
 	if (finding->kind == DW_FINDING_LOCKED) {
-		args->locked_by = finding->pid; /* explain_open() knows more to say */
+		/* explain_open() knows more to say */
+		args->locked_by = finding->host ? finding->pid : 0;
+		(void)snprintf(args->locked_host, sizeof args->locked_host, "%s",
+			       finding->host ? finding->host : ""); /* cut is good enough */
 		return;
 	}
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */

@@ -83,10 +83,13 @@ static int explain_locked(struct args *args)
 		say_through_mount(args, where);
 	else if (args->locked_by)
 		(void)fail(args, 0,
-			   "'%s' is open for writing in process %ld; try again when that is done",
-			   args->store, (long)args->locked_by);
+			   "'%s' is open for writing in process %ld on '%s'; try again when that "
+			   "is done",
+			   args->store, (long)args->locked_by, args->locked_host);
 	else
-		(void)fail(args, 0, "'%s' is open for writing in another process", args->store);
+		(void)fail(args, 0,
+			   "'%s' is open for writing in a process that cannot be seen from here",
+			   args->store);
 	free(where);
 	return STATUS_USER;
 }

@@ -47,7 +47,9 @@ struct args {
 	uint32_t from_segment;
 	bool from_segment_given, from_offset_given;
 	enum format_mode bytes;
-	pid_t locked_by; /* who has the lock, once an open was refused; 0: unknown */
+	/* who has the lock, once an open was refused; 0: unknown */
+	pid_t locked_by;
+	char locked_host[65];
 };
 
 typedef int command_fn(struct args *args);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define RETRY(result, call)                                                                        \
@@ -159,6 +160,19 @@ static int posix_own(struct io *io, int fd, uid_t uid, gid_t gid, mode_t mode)
 	return rc;
 }
 
+static int posix_set_note(struct io *io, int fd, const char *name, const void *data, size_t size)
+{
+	(void)io;
+	return status(fsetxattr(fd, name, data, size, 0));
+}
+
+static ssize_t posix_get_note(struct io *io, int fd, const char *name, void *ret, size_t size)
+{
+	(void)io;
+	ssize_t n = fgetxattr(fd, name, ret, size);
+	return n < 0 ? -errno : n;
+}
+
 static int posix_list(struct io *io, int dirfd, io_name_fn *visit, void *context)
 {
 	struct dirent *entry;
@@ -232,6 +246,8 @@ struct io io_posix = {
 	.mkdir = posix_mkdir,
 	.flock = posix_flock,
 	.own = posix_own,
+	.set_note = posix_set_note,
+	.get_note = posix_get_note,
 	.list = posix_list,
 	.allocate = posix_allocate,
 	.trim = posix_trim,

@@ -38,6 +38,10 @@ struct io {
 	/* Give a file to that owner and group, as far as the process may, and set its mode.
 	 * NULL: it stays as it was made. */
 	int (*own)(struct io *io, int fd, uid_t uid, gid_t gid, mode_t mode);
+	/* A few bytes beside a file, for people to read; as fsetxattr(2) and fgetxattr(2).  NULL:
+	 * there are none. */
+	int (*set_note)(struct io *io, int fd, const char *name, const void *data, size_t size);
+	ssize_t (*get_note)(struct io *io, int fd, const char *name, void *ret, size_t size);
 	int (*list)(struct io *io, int dirfd, io_name_fn *visit, void *context);
 	/* Allocate blocks for these bytes and leave the size as it is.  -EOPNOTSUPP where
 	 * the file system cannot.  NULL: none can. */

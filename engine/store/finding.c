@@ -133,14 +133,14 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 				"it is not used",
 				f->segment);
 	case DW_FINDING_LOCKED:
-		if (!f->pid)
+		if (!f->pid || !f->host)
 			return snprintf(ret, size,
-					"the store is open for writing in another "
-					"process; close it or open read-only");
+					"the store is open for writing in a process that cannot be "
+					"seen from here; close it or open read-only");
 		return snprintf(ret, size,
-				"the store is open for writing in process %ld; close it or open "
-				"read-only",
-				(long)f->pid);
+				"the store is open for writing in process %ld on '%s'; close it or "
+				"open read-only",
+				(long)f->pid, f->host);
 	case DW_FINDING_IO:
 		if (f->size)
 			return snprintf(ret, size,
@@ -155,6 +155,18 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 			return snprintf(ret, size, "%s %08" PRIu32 ": %s", f->name, f->segment,
 					strerror(f->error));
 		return snprintf(ret, size, "%s: %s", f->name, strerror(f->error));
+	case DW_FINDING_REMOVED:
+		if (f->segment)
+			return snprintf(ret, size,
+					"segment %08" PRIu32
+					" was removed while the store was open: "
+					"nothing more is written; what was, is lost when the store "
+					"is closed: copy it while it can still be read",
+					f->segment);
+		return snprintf(ret, size,
+				"the store's directory was removed while the store was open: "
+				"nothing more is written; what was, is lost when the store is "
+				"closed: copy it while it can still be read");
 	case DW_FINDING_POISONED:
 		return snprintf(ret, size,
 				"%s failed (%s): the store takes no more writes until it is "

@@ -7,11 +7,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/file.h>
 
+#include "disk/dirlock.h"
 #include "disk/guard.h"
 #include "disk/scan.h"
 
 /* Zeros ahead pay from some tens of syncs on: they cost two, and two more at the end. */
+#define LOOK_NS INT64_C(1000000000)
 enum { SMALL_SYNC = 64 << 10, SMALL_SYNCS = 16, GROWTH_SYNCS = 16 };
 
 int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)
@@ -37,6 +40,8 @@ static void detach(struct log *log)
 	hintwriter_release(&log->hint);
 	if (!log->active)
 		return;
+	/* others may have the descriptor open for long, and with it the lock */
+	(void)log->pool->io->flock(log->pool->io, log->fd, LOCK_UN); /* cannot fail */
 	segment_unpin(log->active);
 	segment_unref(log->active);
 	log->active = NULL;
@@ -54,19 +59,30 @@ void log_release(struct log *log)
 	(void)pthread_mutex_destroy(&log->lock);
 }
 
-static int attach(struct log *log, struct dw_segment *segment, uint64_t next_txid)
+int log_claim(struct log *log, struct dw_segment *segment)
 {
 	int fd = segment_pin(segment);
 
 	if (fd < 0)
 		return fd;
+	int rc = dirlock_wait(log->pool->io, fd, log->wait_ms);
+	if (rc < 0) {
+		segment_unpin(segment);
+		return rc;
+	}
+	detach(log);
+	log->active = segment_ref(segment);
+	log->fd = fd;
+	return 0;
+}
+
+/* Let the active segment go for this one, open as `fd` and pinned, which is taken over. */
+static void attach(struct log *log, struct dw_segment *segment, int fd)
+{
 	detach(log);
 	log->active = segment_ref(segment);
 	log->fd = fd;
 	log->end = segment->size;
-	log->next_txid = next_txid;
-	ahead_attach(&log->ahead, fd, log->end);
-	return 0;
 }
 
 /* Tell the hint of the records that it does not know yet; errors only cost time later. */
@@ -87,10 +103,10 @@ static void catch_up(struct log *log)
 int log_continue(struct log *log, struct dw_segment *segment, uint64_t next_txid,
 		 const struct hint_end *hint)
 {
-	int rc = attach(log, segment, next_txid);
-
-	if (rc < 0)
-		return rc;
+	assert(log->active == segment); /* it was claimed */
+	log->end = segment->size;
+	log->next_txid = next_txid;
+	ahead_attach(&log->ahead, log->fd, log->end);
 	(void)ahead_begin(&log->ahead,
 			  true); /* without it removals may fail on a full disk, no more */
 	hintwriter_init(&log->hint, log->pool->io, log->pool->dirfd, segment->id,
@@ -126,13 +142,48 @@ int log_finish(struct log *log)
 	return rc;
 }
 
-void log_poison(struct log *log, int error, const char *what)
+void log_poison_as(struct log *log, int error, const struct dw_finding *finding)
 {
 	int none = 0;
 
 	assert(error < 0);
 	if (atomic_compare_exchange_strong(&log->poison, &none, error) && log->poisoned)
-		log->poisoned(log->context, error, what);
+		log->poisoned(log->context, finding);
+}
+
+void log_poison(struct log *log, int error, const char *what)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_POISONED, .error = -error, .name = what};
+
+	log_poison_as(log, error, &finding);
+}
+
+/* A file whose name went stays open; what is written to it goes when it is closed. */
+static int look_at(struct log *log, int fd, uint32_t segment)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_REMOVED, .error = ESTALE, .segment = segment};
+	struct stat st;
+	int rc = log->pool->io->fstat(log->pool->io, fd, &st);
+
+	if (rc < 0 && rc != -ESTALE) {
+		log_poison(log, rc, "fstat");
+		return rc;
+	}
+	if (!rc && st.st_nlink)
+		return 0;
+	log_poison_as(log, -ESTALE, &finding);
+	return -ESTALE;
+}
+
+int log_look_locked(struct log *log)
+{
+	int rc = log_check(log);
+
+	if (!rc && log->active)
+		rc = look_at(log, log->fd, log->active->id);
+	return rc ? rc : look_at(log, log->pool->dirfd, 0);
 }
 
 static int check_op(const struct dw_op *op)
@@ -269,6 +320,11 @@ int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, ui
 {
 	int rc = log_check(log);
 
+	/* also without a sync it is noticed soon */
+	if (!rc && (now_ns < log->looked_ns || now_ns - log->looked_ns > LOOK_NS)) {
+		rc = log_look_locked(log);
+		log->looked_ns = now_ns;
+	}
 	if (rc < 0)
 		return rc;
 	rc = prepare_space(log, ops, count, size);
@@ -362,7 +418,7 @@ static int complete_active(struct log *log)
 			       : log->pool->io->fdatasync(log->pool->io, log->fd);
 	if (rc < 0)
 		log_poison(log, rc, "fdatasync");
-	return rc;
+	return rc ? rc : log_look_locked(log);
 }
 
 int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
@@ -388,10 +444,14 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 		return rc;
 	}
 	assert(segment);
-	ahead_attach(&next, segment_pin(segment), 0); /* open since it was created */
+	int fd = segment_pin(segment); /* open since it was created */
+	/* Before the old one is let go.  Whoever has it locked already is no writer, since that
+	 * would have met the old lock first. */
+	(void)dirlock_try(pool->io, fd);
+	ahead_attach(&next, fd, 0);
 	rc = reserve_in(log, &next);
-	segment_unpin(segment);
 	if (rc < 0) {
+		segment_unpin(segment);
 		(void)pool->io->unlink(pool->io, pool->dirfd, segment->file.name); /* empty */
 		segment_unref(segment);
 		return rc;
@@ -400,9 +460,7 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 		(void)ahead_leave(&log->ahead, log->end); /* blocks that it will not need */
 		seal_hint(log);
 	}
-	rc = attach(log, segment, log->next_txid);
-	assert(!rc); /* its descriptor is open */
-	next.fd = log->fd;
+	attach(log, segment, fd);
 	log->ahead = next;
 	hintwriter_init(&log->hint, pool->io, pool->dirfd, id, NULL);
 	hintwriter_own(&log->hint, &pool->owner);
@@ -461,7 +519,7 @@ static int sync_file(struct log *log, uint64_t *reach_ret)
 		segment_unpin(segment);
 	}
 	segment_unref(segment);
-	return rc;
+	return !rc && log->hold ? log->hold(log->context) : rc;
 }
 
 /* The log that comes first, then this one.  Records appended meanwhile may come to disk as
@@ -511,6 +569,7 @@ int log_sync(struct log *log)
 {
 	struct sync_call call = {.want = atomic_load(&log->appended)};
 	uint64_t reach = 0;
+	bool looked = false;
 	int rc = log_sync_first(log); /* also where this one has nothing new */
 
 	if (rc < 0)
@@ -522,6 +581,7 @@ int log_sync(struct log *log)
 	/* cppcheck-suppress autoVariables */
 	log->calls = &call;
 	while (!(rc = log_check(log)) && log->synced < call.want) {
+		looked = true;
 		if (log->syncing) {
 			(void)pthread_cond_wait(&log->sync_done, &log->sync_lock);
 			continue;
@@ -537,8 +597,11 @@ int log_sync(struct log *log)
 		if (!rc)
 			count_served_locked(log);
 		(void)pthread_cond_broadcast(&log->sync_done);
+		if (rc < 0)
+			break;
 	}
 	forget_call_locked(log, &call); /* one that no sync was needed for, or that failed */
 	(void)pthread_mutex_unlock(&log->sync_lock);
-	return rc;
+	/* what was on disk before may be gone by now */
+	return !rc && !looked && log->hold ? log->hold(log->context) : rc;
 }

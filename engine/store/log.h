@@ -26,12 +26,15 @@ struct sync_call {
 struct log {
 	struct fdpool *pool;
 	uint64_t segment_size; /* bytes; rotate before exceeding them */
-	void (*poisoned)(void *context, int error, const char *what); /* told once */
+	void (*poisoned)(void *context, const struct dw_finding *finding); /* told once */
+	uint32_t wait_ms; /* for the lock of the first segment */
+	/* Whether the writer still has its store: before a sync says yes.  Takes `lock`. */
+	int (*hold)(void *context);
 	void *context;
 
 	pthread_mutex_t lock; /* order: before the store's view lock */
 	/* under `lock`: */
-	struct dw_segment *active;             /* referenced and pinned */
+	struct dw_segment *active;             /* referenced, pinned, and locked by flock(2) */
 	int fd;                                /* of `active` */
 	uint64_t end;                          /* bytes of records in `active` */
 	struct ahead ahead;                    /* what of the file is behind them */
@@ -44,6 +47,7 @@ struct log {
 	struct buf crcs;        /* uint32_t: the CRC field of each record of an append */
 	struct hintwriter hint; /* of `active` */
 	uint64_t bytes_appended, puts, deletes, raws, rotations;
+	int64_t looked_ns; /* when an append saw last that the files are still there */
 
 	/* The log that must be on disk before this one; NULL: none.  And why it never will be. */
 	_Atomic(struct log *) first;
@@ -94,6 +98,15 @@ static inline int log_check(struct log *log)
 
 /* Stop writing for good; the first error counts. */
 void log_poison(struct log *log, int error, const char *what);
+void log_poison_as(struct log *log, int error, const struct dw_finding *finding);
+
+/* Lock a segment that log_continue() will be given, against other writers.  0, -EBUSY or another
+ * -errno.  It stays locked until the next one is, or log_release(). */
+int log_claim(struct log *log, struct dw_segment *segment);
+
+/* Whether the active segment and the directory are still there: 0, or -ESTALE, and the log is
+ * poisoned. */
+int log_look_locked(struct log *log);
 
 /* Bytes the records of `ops` take, or why they can't be written; nothing is. */
 int64_t log_size_of_locked(const struct log *log, const struct dw_op *ops, size_t count);

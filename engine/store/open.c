@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk/dirlock.h"
+#include "store/hold.h"
 #include "store/orphan.h"
 #include "store/place.h"
 #include "store/replay.h"
@@ -37,19 +37,23 @@ void store_free(struct dw_store *store)
 	segset_release(&store->segments);
 	fdpool_release(&store->pool);
 	maintain_release(&store->maintain);
-	(void)pthread_mutex_destroy(&store->compact_lock); /* fails only while in use */
+	/* these fail only while in use */
+	(void)pthread_mutex_destroy(&store->compact_lock);
+	(void)pthread_mutex_destroy(&store->hold_lock);
 	/* the lock last: who waits for it may unmount what the directory is on */
 	close_fd(store->io, store->dirfd);
 	close_fd(store->io, store->lockfd);
 	free(store);
 }
 
-static void on_poisoned(void *context, int error, const char *what)
+static void on_poisoned(void *context, const struct dw_finding *finding)
 {
-	const struct dw_finding finding = {
-		.kind = DW_FINDING_POISONED, .error = -error, .name = what};
+	store_report(context, finding);
+}
 
-	store_report(context, &finding);
+static int on_sync(void *context)
+{
+	return hold_check(context);
 }
 
 /* `dirfd` is taken over, on failure too. */
@@ -78,6 +82,8 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 	if (!rc)
 		rc = -pthread_mutex_init(&store->compact_lock, NULL);
 	if (!rc)
+		rc = -pthread_mutex_init(&store->hold_lock, NULL);
+	if (!rc)
 		rc = maintain_init(&store->maintain);
 	if (!rc)
 		rc = keydir_init(&store->keydir);
@@ -87,6 +93,8 @@ static int store_new(struct io *io, int dirfd, const struct dw_options *options,
 	}
 	store->log.poisoned = on_poisoned;
 	store->log.context = store;
+	store->log.wait_ms = options->lock_wait_ms;
+	store->log.hold = options->read_only ? NULL : on_sync;
 	*ret = store;
 	return 0;
 }
@@ -133,22 +141,6 @@ static void report_io(struct dw_store *store, int rc, uint32_t segment, const ch
 		.kind = DW_FINDING_IO, .error = -rc, .segment = segment, .name = what};
 
 	store_report(store, &finding);
-}
-
-/* Be the one writer, and have on disk what must be there before anything of this store is. */
-static int take_lock(struct dw_store *store, uint32_t wait_ms)
-{
-	struct dw_finding finding = {.kind = DW_FINDING_LOCKED};
-	int fd = dirlock_take(store->io, store->dirfd, wait_ms, &finding.pid);
-
-	if (fd == -EBUSY)
-		store_report(store, &finding);
-	else if (fd < 0)
-		report_io(store, fd, 0, "taking the lock of .lock");
-	if (fd < 0)
-		return fd;
-	store->lockfd = fd;
-	return recover_first(store);
 }
 
 /* What a reader meets where a compaction has just removed a segment: no such name or, on a network
@@ -234,18 +226,34 @@ static int try_snapshot(struct dw_store *store, uint64_t **sizes_ret)
 	return rc;
 }
 
+/* Keep other writers off the segments that were opened; then nothing in them changes any more. */
+static int claim_segments(struct dw_store *store, uint64_t *sizes)
+{
+	struct stat st;
+	int rc = hold_segments(store);
+
+	if (!rc && store->log.active) {
+		rc = store->io->fstat(store->io, store->log.fd, &st);
+		if (!rc)
+			sizes[store->segments.count - 1] = (uint64_t)st.st_size;
+	}
+	return rc ? rc : learn_owner(store);
+}
+
 static int open_all(struct dw_store *store, uint64_t **sizes_ret)
 {
 	int rc = -EAGAIN;
 
-	for (int i = 0; rc == -EAGAIN && i < SNAPSHOT_TRIES; i++)
+	for (int i = 0; rc == -EAGAIN && i < SNAPSHOT_TRIES; i++) {
 		rc = try_snapshot(store, sizes_ret);
-	if (rc)
-		return rc;
-	rc = learn_owner(store);
-	if (rc < 0) {
+		if (rc || store->read_only)
+			continue;
+		rc = claim_segments(store, *sizes_ret);
+		if (!rc)
+			break;
 		free(*sizes_ret);
 		*sizes_ret = NULL;
+		segset_release(&store->segments);
 	}
 	return rc;
 }
@@ -359,8 +367,11 @@ static int open_locked(struct dw_store *store, const struct dw_options *options,
 	struct dw_report report = {0};
 	struct hint_end hint = {0};
 	uint64_t *sizes = NULL;
-	int rc = store->read_only ? 0 : take_lock(store, options->lock_wait_ms);
+	int rc = store->read_only ? 0 : hold_directory(store, options->lock_wait_ms);
 
+	/* what must be on disk before anything of this store is */
+	if (!rc && !store->read_only)
+		rc = recover_first(store);
 	if (!rc)
 		rc = open_all(store, &sizes);
 	if (!rc) {
@@ -417,7 +428,9 @@ static int open_unread_once(struct io *io, const char *path, const struct dw_opt
 	if (rc < 0)
 		return rc;
 	if (!store->read_only)
-		rc = take_lock(store, options->lock_wait_ms);
+		rc = hold_directory(store, options->lock_wait_ms);
+	if (!rc && !store->read_only)
+		rc = recover_first(store);
 	if (!rc)
 		rc = open_all(store, sizes_ret);
 	if (rc < 0)

@@ -21,9 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk/dirlock.h"
 #include "disk/freshname.h"
 #include "disk/guard.h"
+#include "store/hold.h"
 #include "store/orphan.h"
 #include "store/replay.h"
 
@@ -55,7 +55,6 @@ struct repair {
 	struct orphans orphans; /* missing segments */
 	unsigned foreign;       /* hints of another log */
 	struct loss loss;
-	int lockfd; /* of a dry run; -1: none */
 	dw_repair_fn *found;
 	void *context;
 	struct dw_repair_report report;
@@ -502,31 +501,14 @@ static void release(struct repair *repair)
 	free(repair->plans);
 	orphans_release(&repair->orphans);
 	loss_release(&repair->loss);
-	if (repair->lockfd >= 0)
-		(void)repair->store->io->close(repair->store->io,
-					       repair->lockfd); /* nothing was written through it */
 	store_free(repair->store);
 	free(repair->sizes);
-}
-
-/* A dry run keeps writers out as well, without leaving a trace. */
-static int hold_lock(struct repair *repair)
-{
-	struct dw_finding finding = {.kind = DW_FINDING_LOCKED};
-	int fd = dirlock_hold(repair->store->io, repair->store->dirfd, &finding.pid);
-
-	if (fd == -EBUSY)
-		store_report(repair->store, &finding);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	repair->lockfd = fd;
-	return 0;
 }
 
 int repair_store(struct io *io, const char *path, bool do_it, const struct dw_options *options,
 		 dw_repair_fn *found, void *context, struct dw_repair_report *ret)
 {
-	struct repair repair = {.lockfd = -1, .found = found, .context = context};
+	struct repair repair = {.found = found, .context = context};
 	struct dw_options own = options ? *options : (struct dw_options){0};
 
 	own.read_only = !do_it;
@@ -535,7 +517,7 @@ int repair_store(struct io *io, const char *path, bool do_it, const struct dw_op
 	if (rc < 0)
 		return rc;
 	/* as every writer does: what a crash left unfinished is still where it came from */
-	rc = do_it ? recover_leftovers(repair.store, true) : hold_lock(&repair);
+	rc = do_it ? recover_leftovers(repair.store, true) : hold_quietly(repair.store);
 	if (do_it)
 		recover_blocks(repair.store);
 	if (!rc)

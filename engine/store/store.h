@@ -30,6 +30,9 @@ struct dw_store {
 	void *context;
 	struct fdpool pool;
 
+	pthread_mutex_t
+		hold_lock; /* one look at once (store/hold.h); covers lockfd once open, and: */
+	size_t hold_turn;  /* which segment comes next */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
 	/* of the compaction under way; each is written by it alone, read by anyone */
 	struct {

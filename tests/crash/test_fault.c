@@ -405,10 +405,12 @@ static void test_call_count(void)
 	for (size_t i = 0; i < 100; i++)
 		ops[i] =
 			(struct dw_op){.type = DW_PUT, .key = {data + i, 8}, .value = {data, 2500}};
+	CHECK_EQ(dw_batch(w.store, ops, 1), 0);
 	uint64_t before = w.fault.pwritevs, calls = w.fault.calls;
 	CHECK_EQ(dw_batch(w.store, ops, 100), 0);
 	CHECK_EQ(w.fault.pwritevs - before, 1);
-	CHECK_EQ(w.fault.calls - calls, 1);
+	/* once a second it also looks at the segment and the directory */
+	CHECK(w.fault.calls - calls == 1 || w.fault.calls - calls == 3);
 	CHECK_EQ(dw_close(w.store), 0);
 	free(data);
 }

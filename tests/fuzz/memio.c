@@ -233,12 +233,14 @@ static int mem_fstat(struct io *io, int fd, struct stat *ret)
 	struct memio *mem = enter(io);
 
 	FUZZ_CHECK(fd >= 0 && fd < MEMIO_FDS && mem->fds[fd]);
-	*ret = (struct stat){.st_mode = S_IFDIR | 0755, .st_mtim = {MEMIO_MTIME_S, 0}};
+	*ret = (struct stat){
+		.st_mode = S_IFDIR | 0700, .st_nlink = 1, .st_mtim = {MEMIO_MTIME_S, 0}};
 	if (mem->fds[fd] < 0) {
 		ret->st_ino = (ino_t)(1000000 - mem->fds[fd]);
 	} else {
 		const struct memio_file *file = file_of(mem, fd);
-		ret->st_mode = S_IFREG | 0644;
+		ret->st_mode = S_IFREG | 0600;
+		ret->st_nlink = file->dir >= 0;
 		ret->st_ino = (ino_t)file->ino;
 		ret->st_size = (off_t)file->data.size;
 		ret->st_blocks = (blkcnt_t)((file->data.size + 511) / 512);

@@ -3,6 +3,8 @@
 #
 # test_life.sh - mounting, unmounting, dying; options and messages.
 . "$(dirname "$0")/lib.sh"
+DATAWAL=$(readlink -f "${DATAWAL:-build/release/datawal}")
+export DATAWAL
 
 test_life_help_and_version()
 {
@@ -42,6 +44,53 @@ test_life_store_in_use()
 	fails touch "$W/second/b"
 	umount "$W/second"
 	unmount_store
+}
+
+# Without its lock file a store has one writer all the same, and the file comes back.
+test_life_lock_removed()
+{
+	local mode
+	for mode in 755 700; do
+		chmod $mode "$S"
+		mount_store
+		local pid
+		pid=$(daemon_pid)
+		echo 1 > "$M/a"
+		chmod 600 "$M/a"
+		rm "$S/.lock" "$S/.attr/.lock"
+		mkdir -p "$W/second"
+		fails "$DATAWALFS" "$S" "$W/second"
+		grep -q "process $pid on '$(hostname)'" "$W/stderr"
+		fails "$DATAWAL" put "$S" --key b from-outside
+		fails "$DATAWAL" repair --yes "$S"
+		dd if=/dev/zero of="$M/c" bs=10 count=1 conv=fsync
+		fails flock -n "$S/.lock" true
+		[ "$(daemon_pid)" = "$pid" ]
+		rm "$S/.lock"
+		"$DATAWALFS" --unmount "$M"
+		"$DATAWAL" verify "$S"
+		[ "$("$DATAWAL" ls "$S" | wc -l)" = 2 ]
+	done
+}
+
+# What is written to a store that somebody deleted is not said to be safe.
+test_life_store_removed()
+{
+	local what
+	for what in "$S/"'*.dwal' "$S"; do
+		mkdir -p "$S"
+		mount_store -o log="$W/messages"
+		echo 1 > "$M/a"
+		dd if=/dev/zero of="$M/b" bs=10 count=1 conv=fsync
+		# shellcheck disable=SC2086 # a pattern
+		rm -r $what
+		fails dd if=/dev/zero of="$M/c" bs=10 count=1 conv=fsync
+		fails dd if=/dev/zero of="$M/c" bs=10 count=1 conv=fsync
+		[ "$(cat "$M/a")" = 1 ]
+		grep "was removed while the store was open" "$W/messages"
+		fails "$DATAWALFS" --unmount "$M"
+		rm -rf "$S" "$W/messages"
+	done
 }
 
 test_life_fstab_options()

@@ -91,7 +91,7 @@ static pid_t hold_lock(int dirfd, int *release_ret)
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
-		pid_t holder;
+		struct dirlock_holder holder;
 		(void)close(go[1]);
 		int fd = dirlock_take(&io_posix, dirfd, 0, &holder);
 		(void)!write(ready[1], fd >= 0 ? "y" : "n", 1);
@@ -110,11 +110,14 @@ static pid_t hold_lock(int dirfd, int *release_ret)
 static void test_dirlock(void)
 {
 	int dirfd = open_dir(check_dir()), release, before = stores_fd_count();
-	pid_t pid = hold_lock(dirfd, &release), holder = -1;
-	char text[32];
+	struct dirlock_holder holder = {.pid = -1};
+	pid_t pid = hold_lock(dirfd, &release);
+	char text[32], host[DIRLOCK_HOST_SIZE] = "";
 
 	CHECK_EQ(dirlock_take(&io_posix, dirfd, 0, &holder), -EBUSY);
-	CHECK_EQ(holder, pid);
+	CHECK_EQ(holder.pid, pid);
+	CHECK_EQ(gethostname(host, sizeof host - 1), 0);
+	CHECK(!strcmp(holder.host, host));
 	CHECK_EQ(dirlock_take(&io_posix, dirfd, 50, &holder), -EBUSY);
 	(void)close(release);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
@@ -124,7 +127,7 @@ static void test_dirlock(void)
 	expect_file(dirfd, ".lock", text);
 	/* a second description in the same process is locked out as well */
 	CHECK_EQ(dirlock_take(&io_posix, dirfd, 0, &holder), -EBUSY);
-	CHECK_EQ(holder, getpid());
+	CHECK_EQ(holder.pid, getpid());
 	(void)close(fd);
 	CHECK_EQ(stores_fd_count(), before);
 	(void)close(dirfd);
@@ -134,7 +137,8 @@ static void test_dirlock(void)
 static void test_dirlock_waits(void)
 {
 	int dirfd = open_dir(check_dir()), release;
-	pid_t pid = hold_lock(dirfd, &release), holder;
+	struct dirlock_holder holder;
+	pid_t pid = hold_lock(dirfd, &release);
 
 	pid_t killer = fork();
 	CHECK(killer >= 0);
@@ -151,20 +155,20 @@ static void test_dirlock_waits(void)
 	(void)close(dirfd);
 }
 
-/* What stands in the file is nobody's promise. */
+/* What stands in the file is nobody's promise: the kernel knows who has the lock. */
 static void test_dirlock_garbage(void)
 {
 	static const char *const texts[] = {"", "abc", "-5\n", "99999999999999999999\n", "0"};
 	int dirfd = open_dir(check_dir());
-	pid_t holder;
+	struct dirlock_holder holder;
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		int fd = dirlock_take(&io_posix, dirfd, 0, &holder);
 		CHECK(fd >= 0);
 		files_write(dirfd, ".lock", texts[i], strlen(texts[i]));
-		holder = -1;
+		holder.pid = -1;
 		CHECK_EQ(dirlock_take(&io_posix, dirfd, 0, &holder), -EBUSY);
-		CHECK_EQ(holder, 0);
+		CHECK_EQ(holder.pid, getpid());
 		(void)close(fd);
 	}
 	(void)close(dirfd);

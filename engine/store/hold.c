@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * hold.c - see hold.h.
+ */
+#include "store/hold.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "disk/dirlock.h"
+
+/* --- taking --- */
+
+static void report_locked(struct dw_store *store, const struct dirlock_holder *holder)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_LOCKED,
+		.pid = holder->pid,
+		.host = *holder->host ? holder->host : NULL,
+	};
+
+	store_report(store, &finding);
+}
+
+int hold_directory(struct dw_store *store, uint32_t wait_ms)
+{
+	struct dirlock_holder holder;
+	int fd = dirlock_take(store->io, store->dirfd, wait_ms, &holder);
+	const struct dw_finding failed = {
+		.kind = DW_FINDING_IO, .error = -fd, .name = "taking the lock of .lock"};
+
+	if (fd == -EBUSY)
+		report_locked(store, &holder);
+	else if (fd < 0)
+		store_report(store, &failed);
+	if (fd < 0)
+		return fd;
+	store->lockfd = fd;
+	return 0;
+}
+
+/* Whether a writer has the segment; it is not kept locked. */
+static int probe(struct dw_store *store, struct dw_segment *segment)
+{
+	int fd = segment_pin(segment);
+
+	if (fd < 0)
+		return fd;
+	int rc = dirlock_wait(store->io, fd, store->log.wait_ms);
+	if (!rc)
+		(void)store->io->flock(store->io, fd, LOCK_UN); /* it is closed later anyway */
+	segment_unpin(segment);
+	return rc;
+}
+
+/* Whether a writer has one of the last two segments: while it rotates it has both, else the last.
+ * `own`: the last is kept locked. */
+static int try_segments(struct dw_store *store, bool own)
+{
+	size_t count = store->segments.count;
+	struct dw_segment *busy = NULL;
+	int rc = 0;
+
+	for (size_t i = count > 1 ? count - 2 : 0; !rc && i < count; i++) {
+		busy = store->segments.items[i];
+		rc = own && i + 1 == count ? log_claim(&store->log, busy) : probe(store, busy);
+	}
+	if (rc != -EBUSY)
+		return rc;
+	struct dirlock_holder holder = {.pid = 0};
+	int fd = segment_pin(busy);
+	if (fd >= 0) {
+		holder = dirlock_holder(store->io, store->dirfd, fd);
+		segment_unpin(busy);
+	}
+	report_locked(store, &holder);
+	return -EBUSY;
+}
+
+/* Whether the list of segments is what it was. */
+static int look_again(struct dw_store *store)
+{
+	struct segset_ids ids = {0};
+	int rc = segset_list(store->io, store->dirfd, &ids);
+
+	if (!rc && ids.count != store->segments.count)
+		rc = -EAGAIN;
+	for (size_t i = 0; !rc && i < ids.count; i++)
+		if (ids.items[i] != store->segments.items[i]->id)
+			rc = -EAGAIN;
+	segset_ids_release(&ids);
+	return rc;
+}
+
+int hold_segments(struct dw_store *store)
+{
+	int rc = try_segments(store, true);
+
+	return rc ? rc : look_again(store);
+}
+
+int hold_quietly(struct dw_store *store)
+{
+	struct dirlock_holder holder;
+	int fd = dirlock_hold(store->io, store->dirfd, &holder);
+
+	if (fd == -EBUSY)
+		report_locked(store, &holder);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	store->lockfd = fd < 0 ? -1 : fd;
+	return try_segments(store, false);
+}
+
+/* --- looking --- */
+
+static int removed(struct dw_store *store, uint32_t segment)
+{
+	const struct dw_finding finding = {
+		.kind = DW_FINDING_REMOVED, .error = ESTALE, .segment = segment};
+
+	log_poison_as(&store->log, -ESTALE, &finding);
+	return -ESTALE;
+}
+
+static bool is_listed(struct dw_store *store, const struct dw_segment *segment)
+{
+	bool listed = false;
+
+	log_lock(&store->log);
+	for (size_t i = 0; !listed && i < store->segments.count; i++)
+		listed = store->segments.items[i] == segment;
+	log_unlock(&store->log);
+	return listed;
+}
+
+/* The next of the segments, in turn. */
+static struct dw_segment *take_turn(struct dw_store *store)
+{
+	log_lock(&store->log);
+	size_t count = store->segments.count, at = store->hold_turn++;
+	struct dw_segment *segment = count ? segment_ref(store->segments.items[at % count]) : NULL;
+	log_unlock(&store->log);
+	return segment;
+}
+
+/* Of a segment that a compaction has just removed that is no news. */
+static int check_segment(struct dw_store *store)
+{
+	struct dw_segment *segment = take_turn(store);
+	struct stat st = {.st_nlink = 1};
+	int rc = 0;
+
+	if (!segment)
+		return 0;
+	int fd = segment_pin(segment);
+	if (fd >= 0) {
+		rc = store->io->fstat(store->io, fd, &st);
+		segment_unpin(segment);
+	}
+	bool gone = fd == -ENOENT || fd == -ESTALE || (fd >= 0 && !rc && !st.st_nlink);
+	if (gone && is_listed(store, segment))
+		rc = removed(store, segment->id);
+	segment_unref(segment);
+	return gone ? rc : 0; /* what cannot be looked at is told by whoever reads it */
+}
+
+/* The file that keeps out programs that know of no other lock. */
+static int check_lock(struct dw_store *store)
+{
+	struct dirlock_holder holder;
+	struct stat st;
+
+	if (store->io->fstat(store->io, store->lockfd, &st) < 0 || st.st_nlink)
+		return 0;
+	int fd = dirlock_take(store->io, store->dirfd, 0, &holder);
+	if (fd == -EBUSY)
+		log_poison(&store->log, fd, "taking '.lock' again, which was removed,");
+	if (fd < 0) /* else with what there is, and the next time again */
+		return fd == -EBUSY ? fd : 0;
+	(void)store->io->close(store->io, store->lockfd); /* nobody else can find it */
+	store->lockfd = fd;
+	owner_apply_lock(&store->pool.owner, store->io, fd);
+	const struct dw_finding finding = {.kind = DW_FINDING_IO,
+					   .error = ENOENT,
+					   .name = "'.lock' was removed and is made again"};
+	store_report(store, &finding);
+	return 0;
+}
+
+int hold_check(struct dw_store *store)
+{
+	(void)pthread_mutex_lock(&store->hold_lock);
+	log_lock(&store->log);
+	int rc = log_look_locked(&store->log);
+	log_unlock(&store->log);
+	struct log *first = atomic_load(&store->log.first);
+	if (!rc && first) {
+		log_lock(first);
+		rc = log_look_locked(first);
+		log_unlock(first);
+	}
+	if (!rc)
+		rc = check_lock(store);
+	if (!rc)
+		rc = check_segment(store);
+	(void)pthread_mutex_unlock(&store->hold_lock);
+	return rc;
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * test_hold.c - engine/store/hold: no second writer, whatever was removed, and no sync that says
+ * yes for a store that is gone.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/support/files.h"
+#include "tests/support/stores.h"
+
+static const char *in(const char *dir, const char *name)
+{
+	static char paths[4][1200];
+	static int next;
+	char *path = paths[next++ % 4];
+
+	(void)snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+	return path;
+}
+
+/* What was found last. */
+static struct dw_finding found;
+static char found_host[128];
+
+static void note(void *context, const struct dw_finding *finding)
+{
+	(void)context;
+	found = *finding;
+	(void)snprintf(found_host, sizeof found_host, "%s", finding->host ? finding->host : "");
+}
+
+static const struct dw_options noting = {.create = true, .on_finding = note};
+
+static struct dw_store *open_noting(const char *dir)
+{
+	struct dw_store *store = NULL;
+
+	CHECK_EQ(dw_open(dir, &noting, NULL, &store), 0);
+	return store;
+}
+
+static int try_open(const char *dir)
+{
+	struct dw_store *store = NULL;
+	int rc = dw_open(dir, &noting, NULL, &store);
+
+	CHECK_EQ(dw_close(store), 0);
+	return rc;
+}
+
+static void expect_busy(const char *dir, pid_t pid)
+{
+	struct dw_repair_report report;
+	char host[100] = "";
+
+	CHECK_EQ(gethostname(host, sizeof host - 1), 0);
+	found.kind = DW_FINDING_IO;
+	CHECK_EQ(try_open(dir), -EBUSY);
+	CHECK_EQ(found.kind, DW_FINDING_LOCKED);
+	CHECK_EQ(found.pid, pid);
+	CHECK(!strcmp(found_host, host));
+	CHECK_EQ(dw_repair(dir, false, NULL, NULL, NULL, &report), -EBUSY);
+	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &report), -EBUSY);
+}
+
+/* --- one writer --- */
+
+/* By the directory where nobody else may read it, by the segment where others may. */
+static void test_lock_file_removed(void)
+{
+	static const mode_t modes[] = {0700, 0755};
+	struct dw_store *attrs = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		const char *dir = stores_dir();
+		CHECK_EQ(chmod(dir, modes[i]), 0);
+		struct dw_store *store = open_noting(dir);
+		stores_put(store, "k", "v");
+		CHECK_EQ(unlink(in(dir, ".lock")), 0);
+		expect_busy(dir, getpid());
+		CHECK_EQ(dw_open_in(store, DW_ATTR_DIRECTORY, &noting, NULL, &attrs), 0);
+		CHECK_EQ(unlink(in(dir, DW_ATTR_DIRECTORY "/.lock")), 0);
+		expect_busy(in(dir, DW_ATTR_DIRECTORY), getpid());
+		CHECK_EQ(rename(in(dir, ".lock"), in(dir, "away")), 0);
+		expect_busy(dir, getpid());
+		stores_close(stores_open_reader(dir)); /* which takes none */
+		stores_close(attrs);
+		stores_close(store);
+		CHECK_EQ(unlink(in(dir, "away")), 0);
+		CHECK_EQ(try_open(dir), 0);
+	}
+}
+
+static bool is_locked(const char *dir, const char *name)
+{
+	int fd = open(in(dir, name), O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	bool locked = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	CHECK(!locked || errno == EWOULDBLOCK);
+	(void)close(fd);
+	return locked;
+}
+
+/* The lock goes with the active segment, though a snapshot keeps the old one's descriptor. */
+static void test_rotations(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0), *snapshot = NULL;
+
+	CHECK_EQ(chmod(dir, 0755), 0); /* so that the segment's is what counts */
+	stores_put(store, "a", "1");
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+	stores_expect(snapshot, "a", "1");
+	CHECK(is_locked(dir, "00000001.dwal"));
+	CHECK_EQ(dw_rotate(store), 0);
+	CHECK(!is_locked(dir, "00000001.dwal"));
+	CHECK(is_locked(dir, "00000002.dwal"));
+	stores_put(store, "a", "2");
+	CHECK_EQ(dw_compact(store, NULL), 0);
+	CHECK_EQ(unlink(in(dir, ".lock")), 0);
+	expect_busy(dir, getpid());
+	stores_expect(snapshot, "a", "1");
+	stores_close(snapshot);
+	stores_close(store);
+	CHECK_EQ(try_open(dir), 0);
+}
+
+/* As a writer has it between making a segment and letting the old one go. */
+static void test_in_a_rotation(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+	char host[100];
+
+	stores_put(store, "a", "1");
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_close(store);
+	int fd = open(in(dir, "00000001.dwal"), O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+	CHECK_EQ(unlink(in(dir, ".lock")), 0);
+	expect_busy(dir, getpid());
+	(void)close(fd);
+	CHECK_EQ(try_open(dir), 0);
+	CHECK_EQ(gethostname(host, sizeof host), 0);
+}
+
+/* A process that writes and rotates until it is killed. */
+static pid_t fork_writer(const char *dir)
+{
+	int ready[2];
+	char byte;
+
+	CHECK_EQ(pipe(ready), 0);
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		struct dw_store *store = stores_open(dir, 300);
+		for (int i = 0;; i++) {
+			stores_put(store, "key", "some value of a length that fills segments");
+			if (i == 100)
+				(void)!write(ready[1], "y", 1);
+		}
+	}
+	(void)close(ready[1]);
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	(void)close(ready[0]);
+	return pid;
+}
+
+static void test_while_rotating(void)
+{
+	const char *dir = stores_dir();
+
+	CHECK_EQ(chmod(dir, 0755), 0);
+	pid_t pid = fork_writer(dir);
+	for (int i = 0; i < 4; i++) {
+		(void)unlink(in(dir, ".lock"));
+		CHECK_EQ(try_open(dir), -EBUSY);
+	}
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	struct dw_store *store = stores_open(dir, 300);
+	stores_expect(store, "key", "some value of a length that fills segments");
+	stores_close(store);
+}
+
+/* The next writer waits for no more than it has to. */
+static void test_killed(void)
+{
+	const struct dw_options waiting = {.lock_wait_ms = 60000};
+	struct dw_store *store = NULL;
+
+	for (int i = 0; i < 20; i++) {
+		const char *dir = stores_dir();
+		CHECK_EQ(chmod(dir, i % 2 ? 0755 : 0700), 0);
+		pid_t pid = fork_writer(dir);
+		CHECK_EQ(kill(pid, SIGKILL), 0);
+		CHECK_EQ(dw_open(dir, &waiting, NULL, &store), 0);
+		stores_close(store);
+		CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	}
+}
+
+/* A lock of somebody else's: who can be seen is named, and who is gone is not. */
+static void test_holder(void)
+{
+	const char *dir = stores_dir();
+
+	stores_close(stores_open(dir, 0));
+	int fd = open(in(dir, ".lock"), O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(flock(fd, LOCK_EX | LOCK_NB));
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK_EQ(try_open(dir), -EBUSY); /* the kernel names the child, which is gone */
+	CHECK_EQ(found.pid, 0);
+	CHECK_EQ(found_host[0], 0);
+	CHECK_EQ(flock(fd, LOCK_UN), 0);
+	CHECK_EQ(flock(fd, LOCK_EX), 0);
+	CHECK_EQ(pwrite(fd, "1\n", 2, 0), 2);
+	expect_busy(dir, getpid());
+	(void)close(fd);
+}
+
+/* --- a store that is gone --- */
+
+static void remove_files(const char *dir, const char *part)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	CHECK(d != NULL);
+	while ((entry = readdir(d)))
+		if (entry->d_type == DT_REG && strstr(entry->d_name, part))
+			CHECK_EQ(unlinkat(dirfd(d), entry->d_name, 0), 0);
+	(void)closedir(d);
+}
+
+static void expect_gone(struct dw_store *store, uint32_t segment)
+{
+	struct dw_stats stats;
+	char text[300];
+
+	CHECK_EQ(found.kind, DW_FINDING_REMOVED);
+	CHECK_EQ(found.segment, segment);
+	CHECK(dw_finding_text(&found, text, sizeof text) < (int)sizeof text);
+	CHECK(strstr(text, "was removed") != NULL);
+	CHECK_EQ(dw_sync(store), -ESTALE);
+	CHECK_EQ(dw_put(store, stores_bytes("x"), stores_bytes("y")), -ESTALE);
+	CHECK_EQ(dw_rotate(store), -ESTALE);
+	dw_get_stats(store, &stats);
+	CHECK_EQ(stats.poisoned, ESTALE);
+	stores_expect(store, "a", "1"); /* it can still be copied */
+	CHECK_EQ(dw_close(store), -ESTALE);
+}
+
+static struct dw_store *two_segments(const char *dir)
+{
+	struct dw_store *store = open_noting(dir);
+
+	stores_put(store, "a", "1");
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_put(store, "b", "2");
+	CHECK_EQ(dw_sync(store), 0);
+	found.kind = DW_FINDING_IO;
+	return store;
+}
+
+enum way { SYNC, SYNC_NOTHING, ROTATE, PUTS, CLOSE, WAYS };
+
+/* Each call that says yes to something. */
+static void meet(struct dw_store *store, enum way way)
+{
+	int rc = 0;
+
+	switch (way) {
+	case SYNC:
+		stores_put(store, "c", "3");
+		CHECK_EQ(dw_sync(store), -ESTALE);
+		break;
+	case SYNC_NOTHING: CHECK_EQ(dw_sync(store), -ESTALE); break;
+	case ROTATE: CHECK_EQ(dw_rotate(store), -ESTALE); break;
+	case PUTS:
+		while (!rc) /* a second; without end, and the test's time limit, if it never is */
+			rc = dw_put(store, stores_bytes("c"), stores_bytes("3"));
+		CHECK_EQ(rc, -ESTALE);
+		break;
+	case CLOSE:
+	case WAYS: break;
+	}
+}
+
+static void test_segments_removed(void)
+{
+	for (int way = 0; way < WAYS; way++) {
+		const char *dir = stores_dir();
+		struct dw_store *store = two_segments(dir);
+		remove_files(dir, ".dwal");
+		meet(store, (enum way)way);
+		if (way == CLOSE)
+			CHECK_EQ(dw_close(store), -ESTALE);
+		else
+			expect_gone(store, 2);
+	}
+}
+
+static void test_directory_removed(void)
+{
+	for (int way = 0; way < WAYS; way++) {
+		char dir[600];
+		(void)snprintf(dir, sizeof dir, "%s/store", stores_dir());
+		struct dw_store *store = two_segments(dir);
+		/* the segment lives on under another name */
+		CHECK_EQ(link(in(dir, "00000002.dwal"), in(dir, "../kept")), 0);
+		remove_files(dir, "");
+		CHECK_EQ(rmdir(dir), 0);
+		meet(store, (enum way)way);
+		if (way == CLOSE)
+			CHECK_EQ(dw_close(store), -ESTALE);
+		else
+			expect_gone(store, 0);
+	}
+}
+
+/* A sealed one is looked at in turn. */
+static void test_sealed_segment_removed(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = two_segments(dir);
+	int rc = 0;
+
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_put(store, "c", "3");
+	CHECK_EQ(unlink(in(dir, "00000001.dwal")), 0);
+	for (int i = 0; !rc && i < 3; i++)
+		rc = dw_sync(store);
+	CHECK_EQ(rc, -ESTALE);
+	expect_gone(store, 1);
+}
+
+/* Of the attributes' store, too, before the values are said to be safe. */
+static void test_attributes_removed(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = two_segments(dir), *attrs = NULL;
+
+	CHECK_EQ(dw_open_in(store, DW_ATTR_DIRECTORY, &noting, NULL, &attrs), 0);
+	stores_put(attrs, "fa", "mode");
+	CHECK_EQ(dw_sync(store), 0);
+	remove_files(in(dir, DW_ATTR_DIRECTORY), ".dwal");
+	stores_put(store, "c", "3");
+	CHECK_EQ(dw_sync(store), -ESTALE);
+	CHECK_EQ(found.kind, DW_FINDING_REMOVED);
+	CHECK_EQ(dw_sync(store), -ESTALE);
+	CHECK_EQ(dw_close(attrs), -ESTALE);
+	CHECK(dw_close(store) < 0);
+}
+
+/* Programs that know of `.lock` only are kept out again from the next sync on. */
+static void test_lock_file_comes_back(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = two_segments(dir);
+	char text[32];
+
+	CHECK_EQ(unlink(in(dir, ".lock")), 0);
+	CHECK_EQ(dw_sync(store), 0);
+	CHECK(is_locked(dir, ".lock"));
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct buf got = files_read(fd, ".lock");
+	(void)snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	CHECK(got.size == strlen(text) && !memcmp(got.data, text, got.size));
+	buf_release(&got);
+	(void)close(fd);
+	/* and one of them that was faster has the store */
+	CHECK_EQ(unlink(in(dir, ".lock")), 0);
+	int other = open(in(dir, ".lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(other >= 0);
+	CHECK_EQ(flock(other, LOCK_EX | LOCK_NB), 0);
+	stores_put(store, "c", "3");
+	CHECK_EQ(dw_sync(store), -EBUSY);
+	CHECK_EQ(found.kind, DW_FINDING_POISONED);
+	CHECK_EQ(dw_put(store, stores_bytes("x"), stores_bytes("y")), -EBUSY);
+	CHECK_EQ(dw_close(store), -EBUSY);
+	(void)close(other);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		{"hold_lock_file_removed", test_lock_file_removed},
+		{"hold_rotations", test_rotations},
+		{"hold_in_a_rotation", test_in_a_rotation},
+		{"hold_while_rotating", test_while_rotating},
+		{"hold_killed", test_killed},
+		{"hold_holder", test_holder},
+		{"hold_segments_removed", test_segments_removed},
+		{"hold_directory_removed", test_directory_removed},
+		{"hold_sealed_segment_removed", test_sealed_segment_removed},
+		{"hold_attributes_removed", test_attributes_removed},
+		{"hold_lock_file_comes_back", test_lock_file_comes_back},
+		{NULL, NULL},
+	};
+	return check_main(argc, argv, tests);
+}
