@@ -39,6 +39,21 @@ static void note_offer(struct mount *mount, const void *buf, size_t size)
 	mount->direct = flags & FUSE_INIT_EXT && flags & DIRECT_IO_ALLOW_MMAP;
 }
 
+/* O_TMPFILE: the request and its answer are those of CREATE, but for the name, "/", which no
+ * file can have (Linux 6.1). */
+static void translate(void *buf, size_t size)
+{
+	struct fuse_in_header header;
+
+	if (size < sizeof header)
+		return;
+	memcpy(&header, buf, sizeof header);
+	if (header.opcode != FUSE_TMPFILE)
+		return;
+	header.opcode = FUSE_CREATE;
+	memcpy(buf, &header, sizeof header);
+}
+
 static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 {
 	struct mount *mount = userdata;
@@ -46,6 +61,8 @@ static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 
 	if (n > 0 && !mount->init_unique)
 		note_offer(mount, buf, (size_t)n);
+	if (n > 0)
+		translate(buf, (size_t)n);
 	return n;
 }
 

@@ -286,6 +286,20 @@ static void replace_key(struct node *node, struct node_key *key)
 	node->key = key;
 }
 
+int node_set_name(struct node *node, const char *name, size_t name_size,
+		  const struct dw_bytes *component)
+{
+	assert(!node_is_linked(node));
+	component = unless_same(component, name, name_size);
+	struct node_key *key = key_for(node, key_struct_size(name_size, component));
+	if (!key)
+		return -ENOMEM;
+	replace_key(node, key);
+	node->key->parent = NULL;
+	set_name(node, name, name_size, component);
+	return 0;
+}
+
 int tree_move(struct tree *tree, struct node *node, struct node *parent, const char *name,
 	      size_t name_size, const struct dw_bytes *component, uint64_t cookie)
 {

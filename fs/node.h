@@ -38,6 +38,7 @@ enum node_flag {
 	NODE_BESIDE = 1 << 4,   /* file: shown with %=, for a directory has its name */
 	NODE_CONFLICT = 1 << 5, /* directory: names of the form NAME(%=)+ beside it are quoted */
 	NODE_EXTERNAL = 1 << 6, /* `key` is on the heap, not behind the node */
+	NODE_LINKABLE = 1 << 7, /* file: made without a name, may be given one */
 };
 
 /* What the table of nodes compares: the parent's address and the name. */
@@ -131,6 +132,10 @@ struct node *node_new(const char *name, size_t name_size, const struct dw_bytes 
  * It is frozen if `parent` is.
  * 0 or -ENOMEM. */
 int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_t cookie);
+
+/* Give a node out of the tree another name.  0 or -ENOMEM. */
+int node_set_name(struct node *node, const char *name, size_t name_size,
+		  const struct dw_bytes *component);
 
 /* Take it out of the tree, which no longer counts on it. */
 void tree_unlink(struct tree *tree, struct node *node);

@@ -100,7 +100,11 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		reply_err(req, -EPERM);
 		return;
 	}
-	int rc = volume_create(volume, &cred, node_of(req, parent), name, mode, fi->flags, &entry);
+	struct node *dir = node_of(req, parent);
+	/* see fs/main_features.c */
+	int rc = *name && *name != '/'
+			 ? volume_create(volume, &cred, dir, name, mode, fi->flags, &entry)
+			 : volume_tmpfile(volume, &cred, dir, mode, fi->flags, &entry);
 	if (rc < 0) {
 		reply_err(req, rc);
 		return;
@@ -219,14 +223,22 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	free(target);
 }
 
-/* A key has one name. */
+/* A key has one name; a file that was opened without one gets it here. */
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	(void)ino;
-	(void)parent;
-	(void)name;
-	reply_err(req, -EPERM);
+	struct volume_entry entry;
+
+	if (control_owns(ino) || control_owns(parent)) {
+		reply_err(req, -EPERM);
+		return;
+	}
+	struct node *to = node_of(req, parent);
+	/* only the first one's volume is held, and the other cannot be written to */
+	int rc = volume_is_frozen(to)
+			 ? -EROFS
+			 : volume_link(volume_of(req), node_of(req, ino), to, name, &entry);
+	reply_entry(req, rc, &entry);
 }
 
 /* --- listing --- */

@@ -111,6 +111,13 @@ void volume_forget(struct volume *volume, struct node *node, uint64_t count);
  * -EINVAL also for names that can be read and removed, but not created. */
 int volume_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		  const char *name, mode_t mode, int flags, struct volume_entry *ret);
+/* Create a regular file without a name and open it (O_TMPFILE); `dir` says whose group it has.
+ * volume_link() may give it a name, once, and commits it then: -EPERM for any other file, which
+ * has one name; -EEXIST. */
+int volume_tmpfile(struct volume *volume, const struct volume_cred *cred, struct node *dir,
+		   mode_t mode, int flags, struct volume_entry *ret);
+int volume_link(struct volume *volume, struct node *node, struct node *parent, const char *name,
+		struct volume_entry *ret);
 /* Create an empty regular file without opening it.  Other types: -EPERM. */
 int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		 const char *name, mode_t mode, struct volume_entry *ret);

@@ -47,8 +47,8 @@ static struct attrs *attrs_for(struct node *node, unsigned bit)
 }
 
 /* Owner and mode of something new, where they differ from what the mount says. */
-static int set_initial_attrs(struct volume *volume, const struct volume_cred *cred,
-			     const struct node *parent, mode_t mode, struct node *node)
+static int set_attrs(struct volume *volume, const struct volume_cred *cred,
+		     const struct node *parent, mode_t mode, struct node *node)
 {
 	const struct volume_options *options = &volume->options;
 	const struct attrs *above = parent->attrs;
@@ -76,6 +76,16 @@ static int set_initial_attrs(struct volume *volume, const struct volume_cred *cr
 	return attrs ? attrstore_usable(volume->attrs) : -ENOMEM;
 }
 
+int volume_set_initial_attrs(struct volume *volume, const struct volume_cred *cred,
+			     const struct node *parent, mode_t mode, struct node *node)
+{
+	/* the parent's attributes are read under its lock */
+	lock_node(volume, parent);
+	int rc = set_attrs(volume, cred, parent, mode, node);
+	unlock_node(volume, parent);
+	return rc;
+}
+
 /* A node for a new name, in the tree, with one reference.  `names` is held. */
 static int link_new(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		    const char *name, const struct name *component, mode_t mode, bool is_dir,
@@ -87,10 +97,7 @@ static int link_new(struct volume *volume, const struct volume_cred *cred, struc
 	if (!node)
 		return -ENOMEM;
 	atomic_store(&node->mtime_ns, attr_now_ns());
-	/* the parent's attributes are read under its lock */
-	lock_node(volume, parent);
-	int rc = set_initial_attrs(volume, cred, parent, mode, node);
-	unlock_node(volume, parent);
+	int rc = volume_set_initial_attrs(volume, cred, parent, mode, node);
 	if (!rc)
 		rc = tree_link(&volume->tree, parent, node, 0);
 	if (!rc && node_key_size(node) > DW_KEY_SIZE_MAX) {

@@ -210,6 +210,8 @@ void volume_xattrs_leave(struct attrs *attrs);
 /* The node is about to leave the tree: what it has stays, as far as there is room; and goes. */
 void volume_keep_nameless_xattrs(struct volume *volume, struct node *node);
 void volume_drop_nameless_xattrs(struct volume *volume, struct node *node);
+/* They count no more, and stay. */
+void volume_uncount_xattrs(struct volume *volume, struct node *node);
 
 /* Memory for values (fs/volume_room.c). */
 
@@ -235,6 +237,10 @@ void volume_detach(struct volume *volume, struct node *node);
  * says that it is the key of a file whose name a directory has.  `names` held. */
 int volume_new_component(struct volume *volume, struct node *parent, const char *name, bool is_dir,
 			 struct name *ret, bool *beside_ret);
+/* Owner and mode of something new below `parent`, where they differ from what the mount says.
+ * `names` held, no node's lock. */
+int volume_set_initial_attrs(struct volume *volume, const struct volume_cred *cred,
+			     const struct node *parent, mode_t mode, struct node *node);
 /* Whether a file has the key already, under whatever name. */
 bool volume_key_is_taken(struct volume *volume, struct node *parent, const struct name *component);
 /* Whether a file has the key of this directory's name, in the end. */

@@ -77,7 +77,7 @@ void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
 	struct attrs *attrs = node->attrs;
 	struct room *room = &volume->room;
 
-	if (!attrs)
+	if (!attrs || attrs->counted)
 		return;
 	attrs->outside = false; /* nobody asked for them to be kept */
 	if (!is_large(attrs->xattrs))
@@ -93,7 +93,7 @@ void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
 	}
 }
 
-void volume_drop_nameless_xattrs(struct volume *volume, struct node *node)
+void volume_uncount_xattrs(struct volume *volume, struct node *node)
 {
 	struct attrs *attrs = node->attrs;
 
@@ -101,8 +101,15 @@ void volume_drop_nameless_xattrs(struct volume *volume, struct node *node)
 		return;
 	room_count(&volume->room, attrs->xattrs->size, 0);
 	attrs->counted = false;
-	free(attrs->xattrs);
-	attrs->xattrs = NULL;
+}
+
+void volume_drop_nameless_xattrs(struct volume *volume, struct node *node)
+{
+	if (!node->attrs || !node->attrs->counted)
+		return;
+	volume_uncount_xattrs(volume, node);
+	free(node->attrs->xattrs);
+	node->attrs->xattrs = NULL;
 }
 
 /* --- the calls --- */

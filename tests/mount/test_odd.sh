@@ -51,6 +51,8 @@ test_odd_asynchronous_direct_writes_by_io_uring()
 }
 test_odd_locks_between_processes() { odd odd_files locks; }
 test_odd_open_files_that_lose_their_name() { odd odd_files gone; }
+test_odd_file_that_is_given_a_name() { odd odd_tmpfile named; }
+test_odd_file_without_a_name() { odd odd_tmpfile nameless; }
 test_odd_long_names() { odd odd_names long; }
 test_odd_every_byte_in_names() { odd odd_names bytes; }
 test_odd_64_levels() { odd odd_names deep; }
