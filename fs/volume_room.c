@@ -38,7 +38,7 @@ void volume_note_busy(struct volume *volume, struct content *content)
 /* One whose value is in the log, counted; NULL: none. */
 static struct node *take_idle(struct volume *volume)
 {
-	struct content *content;
+	struct content *content = NULL;
 	struct node *node = NULL;
 
 	(void)pthread_mutex_lock(&volume->dirty_lock);
