@@ -361,8 +361,9 @@ struct dw_compact_report {
  * -EBUSY: a compaction is under way (one in the background gives way instead);
  * -ECANCELED: dw_compact_cancel(); -EBADMSG: a damaged record (nothing is lost: the
  * segments stay); -EOVERFLOW: segment ids are used up; -ENOSPC, -EDQUOT: there was no room to
- * free anything, which never happens when nothing lives (`ret` tells how much is needed); -EINVAL:
- * dead_percent is over 100. On failure the store is what it was, perhaps with some records twice.
+ * free anything, which never happens when nothing lives (`ret` tells how much is needed);
+ * -EINVAL: dead_percent is over 100.
+ * On failure the store is what it was, perhaps with some records twice.
  * `options` NULL: all zero.  `ret` may be NULL. */
 int dw_compact_with(struct dw_store *store, const struct dw_compact_options *options,
 		    struct dw_compact_report *ret);
@@ -421,7 +422,9 @@ struct dw_maintain_options {
 	bool compact;               /* compact when it is worth it */
 	unsigned dead_percent;      /* as in dw_compact_options; 0: 50 */
 	uint64_t dead_bytes_min;    /* and at least so many can be freed; 0: 64 MiB */
-	uint64_t compact_rate;      /* bytes read and written a second; 0: no limit */
+	uint64_t compact_rate;      /* bytes read and written a second; 0: no limit.  None either
+				       once more is dead than what lives and four times
+				       dead_bytes_min: writers are faster than the rate */
 	uint32_t look_ms;           /* look so long after a change; 0: 1000 */
 	uint64_t scrub_interval_ms; /* verify so long after the last time; 0: never */
 	uint64_t scrub_rate;        /* bytes read a second; 0: no limit */
@@ -430,8 +433,10 @@ struct dw_maintain_options {
 /* Maintain the store from now on as `options` say, instead of what was said before; NULL:
  * not at all.  Takes a thread for compaction, one for scrubbing, which sleep while there
  * is nothing to do; dw_close() ends them.  The first scrub comes an interval after this
- * call.  What they find and what fails goes to on_finding, as for
- * dw_compact_with() and dw_verify_with(); after a failure they try again later.
+ * call.  Compaction leaves alone what a snapshot holds, for that would free nothing; after an
+ * append that found no room it takes whatever is dead by a tenth or more.
+ * What they find and what fails goes to on_finding, as for dw_compact_with() and
+ * dw_verify_with(); after a failure they try again later.
  * Waits until what was going on has stopped.
  * -EROFS: compaction of a store open for reading; -EINVAL: dead_percent is over 100;
  * -ENOTSUP: the store is a snapshot, which never changes (verify it with dw_verify_with());

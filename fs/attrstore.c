@@ -40,7 +40,9 @@ struct attrstore {
 	bool refused; /* it is there, but could not be opened; never changes */
 	attrstore_log_fn *log;
 	void *context;
-	pthread_mutex_t lock;    /* who makes it; and covers: */
+	pthread_mutex_t lock;                /* who makes it; and covers: */
+	struct dw_maintain_options maintain; /* of a store that is made */
+	bool maintained;
 	struct pending *pending; /* in the order in which it was said */
 	size_t pending_size;     /* bytes of all */
 	uint64_t mark;
@@ -262,8 +264,12 @@ static int make_store(struct attrstore *attrs)
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&attrs->lock);
-	if (!atomic_load(&attrs->store))
+	if (!atomic_load(&attrs->store)) {
 		rc = open_below(attrs, true);
+		/* without a thread it grows until the next mount, no more */
+		if (!rc && attrs->maintained)
+			(void)dw_maintain(atomic_load(&attrs->store), &attrs->maintain);
+	}
 	(void)pthread_mutex_unlock(&attrs->lock);
 	return rc;
 }
@@ -295,4 +301,18 @@ int attrstore_compact(struct attrstore *attrs)
 	struct dw_store *store = atomic_load(&attrs->store);
 
 	return store && !attrs->read_only ? dw_compact(store, NULL) : 0;
+}
+
+int attrstore_maintain(struct attrstore *attrs, const struct dw_maintain_options *options)
+{
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&attrs->lock);
+	attrs->maintained = options;
+	if (options)
+		attrs->maintain = *options;
+	if (atomic_load(&attrs->store))
+		rc = dw_maintain(atomic_load(&attrs->store), options);
+	(void)pthread_mutex_unlock(&attrs->lock);
+	return rc;
 }

@@ -63,6 +63,9 @@ int attrstore_settle(struct attrstore *attrs, uint64_t mark);
 /* Compaction in place. */
 int attrstore_compact(struct attrstore *attrs);
 
+/* dw_maintain(), also of a store that is yet to be made. */
+int attrstore_maintain(struct attrstore *attrs, const struct dw_maintain_options *options);
+
 /* The store itself; NULL: there is none. */
 struct dw_store *attrstore_store(struct attrstore *attrs);
 

@@ -35,6 +35,8 @@ int control_new(const struct control_config *config, struct control **ret)
 	views_drop(config->views, view);
 	control->views = config->views;
 	control->metrics = config->metrics;
+	control->maintain = config->maintain;
+	atomic_init(&control->auto_compact, config->maintained);
 	control->name = strdup(config->name);
 	control->export_fd = config->export_fd;
 	control->export_path = config->export_path;

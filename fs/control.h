@@ -34,9 +34,11 @@ static inline bool control_owns(uint64_t id)
 }
 
 struct control_config {
-	struct views *views;     /* outlives the control directory; so does: */
-	struct metrics *metrics; /* NULL: none of requests */
-	const char *name;        /* of the directory in the root */
+	struct views *views;                 /* outlives the control directory; so does: */
+	struct metrics *metrics;             /* NULL: none of requests */
+	const char *name;                    /* of the directory in the root */
+	struct dw_maintain_options maintain; /* what `compact auto` does */
+	bool maintained;                     /* it was done already */
 	/* The directory that `export NAME` writes to, outlives the control directory; -1: the
 	 * store's own, CONTROL_EXPORT_DIRECTORY.  Then its absolute path, and the same as the
 	 * operator gave it or NULL: only for texts, and to recognise NAME in an absolute path. */

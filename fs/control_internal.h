@@ -63,9 +63,10 @@ struct control {
 	gid_t gid;
 	bool read_only;
 	int64_t started_ns;
-	atomic_bool auto_compact; /* compaction in the background is on */
-	pthread_mutex_t lock;     /* of what follows */
-	struct job *jobs;         /* those that run, oldest first */
+	struct dw_maintain_options maintain; /* compaction in the background */
+	atomic_bool auto_compact;            /* it is on */
+	pthread_mutex_t lock;                /* of what follows */
+	struct job *jobs;                    /* those that run, oldest first */
 	struct outcome last;
 	struct tally tallies[COMMANDS];
 	struct control_file *open; /* all that are */

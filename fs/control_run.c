@@ -15,18 +15,14 @@
 
 #include "fs/control_internal.h"
 
-enum {
-	COMMANDS_SIZE = PATH_MAX + 64,
-	AUTO_RATE = 64 << 20, /* bytes a second: what others need of the disk stays free */
-};
+enum { COMMANDS_SIZE = PATH_MAX + 64 };
 
 /* --- the commands --- */
 
-/* Compaction in the background, with the engine's ideas of when it is worth it. */
+/* Compaction in the background. */
 static int set_auto(struct job *job, bool on)
 {
-	const struct dw_maintain_options options = {.compact = true, .compact_rate = AUTO_RATE};
-	int rc = dw_maintain(volume_store(job->volume), on ? &options : NULL);
+	int rc = volume_maintain(job->volume, on ? &job->control->maintain : NULL);
 
 	atomic_store(&job->control->auto_compact, on && !rc);
 	return rc;

@@ -178,8 +178,11 @@ static int serve_mounted(const struct fuse_cmdline_opts *opts, const struct sett
 {
 	struct signals *signals = NULL;
 	struct view *view = views_hold(mount->views, NULL);
+	const struct dw_maintain_options maintain = store_maintenance(settings);
 	int rc = volume_start(view->volume);
 
+	if (!rc && store_is_maintained(settings))
+		rc = volume_maintain(view->volume, &maintain);
 	views_drop(mount->views, view);
 	if (!rc)
 		rc = signals_start(mount, &signals);
@@ -243,6 +246,8 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 		.views = mount->views,
 		.metrics = mount->metrics,
 		.name = settings->control,
+		.maintain = store_maintenance(settings),
+		.maintained = store_is_maintained(settings),
 		.export_fd = settings->export_fd,
 		.export_path = settings->export_path,
 		.export_given = settings->export_dir,

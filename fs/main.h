@@ -18,6 +18,9 @@ enum number {
 	NUMBER_COMMIT_MS,
 	NUMBER_DIRTY_MAX, /* bytes */
 	NUMBER_MAX_THREADS,
+	NUMBER_COMPACT_DEAD, /* percent */
+	NUMBER_COMPACT_MIN,  /* bytes */
+	NUMBER_COMPACT_RATE, /* bytes a second; 0: no limit */
 	NUMBER_TIMEOUT_S,
 	NUMBERS,
 };
@@ -31,6 +34,7 @@ struct settings {
 	uint64_t numbers[NUMBERS];
 	unsigned long flags_set, flags_cleared; /* of mount(2), by options; for a remount */
 	mode_t umask;                           /* the process's, for where none is given */
+	char *compact; /* in the background: "auto" or "off"; owned; NULL: auto */
 	char *control; /* name of the control directory; owned; NULL: there is none */
 	char *log;     /* file, absolute; owned; NULL: none */
 	/* where `export NAME` writes: as given, NULL: the store's own; absolute; both owned */
@@ -63,6 +67,10 @@ void options_release(struct settings *settings);
 int fail(const char *format, const char *a, const char *b);
 
 /* --- the store (main_store.c) --- */
+
+/* Compaction in the background, as the settings say; whether it is to go on from the start. */
+struct dw_maintain_options store_maintenance(const struct settings *settings);
+bool store_is_maintained(const struct settings *settings);
 
 /* Open it as the settings say, with repair if they say so.  0, or 1 after saying why
  * not. */

@@ -32,6 +32,9 @@ static const struct {
 	/* the largest value must have room */
 	[NUMBER_DIRTY_MAX] = {"dirty_max", SIZE, "", DW_VALUE_SIZE_MAX, UINT64_C(1) << 40},
 	[NUMBER_MAX_THREADS] = {"max_threads", PLAIN, "", 1, SERVE_THREADS_MAX},
+	[NUMBER_COMPACT_DEAD] = {"compact_dead", PLAIN, " (percent)", 1, 100},
+	[NUMBER_COMPACT_MIN] = {"compact_min", SIZE, "", 1, UINT64_C(1024) << 30},
+	[NUMBER_COMPACT_RATE] = {"compact_rate", SIZE, " (a second)", 0, UINT64_C(1024) << 30},
 	[NUMBER_TIMEOUT_S] = {"--timeout", PLAIN, " (seconds)", 0, DAY_S},
 };
 

@@ -33,6 +33,10 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("commit_ms=", NUMBER_COMMIT_MS),
 	FUSE_OPT_KEY("dirty_max=", NUMBER_DIRTY_MAX),
 	FUSE_OPT_KEY("max_threads=", NUMBER_MAX_THREADS),
+	OPTION("compact=%s", compact, 0),
+	FUSE_OPT_KEY("compact_dead=", NUMBER_COMPACT_DEAD),
+	FUSE_OPT_KEY("compact_min=", NUMBER_COMPACT_MIN),
+	FUSE_OPT_KEY("compact_rate=", NUMBER_COMPACT_RATE),
 	FUSE_OPT_KEY("--timeout=", NUMBER_TIMEOUT_S),
 	OPTION("control=%s", control, 0),
 	OPTION("export_dir=%s", export_dir, 0),
@@ -151,6 +155,10 @@ static void print_help(void)
 	     "    -o commit_ms=N         commit what stays open after so long (5000)\n"
 	     "    -o dirty_max=N         bytes of values in memory, with K, M or G, from 64M on\n"
 	     "                           (an eighth of what there is, at most 256M)\n"
+	     "    -o compact=auto|off    compact by itself when much is dead (auto)\n"
+	     "    -o compact_dead=N      when so many percent are dead (50)\n"
+	     "    -o compact_min=N       and at least so many bytes can be freed (64M)\n"
+	     "    -o compact_rate=N      bytes a second it may take; 0: any number (64M)\n"
 	     "    -o control=NAME        the control directory's name (.datawal), or off\n"
 	     "    -o export_dir=DIR      where the command export writes (STORE/.export)\n"
 	     "    -o log=FILE            log to a file, opened again on SIGHUP\n"
@@ -188,6 +196,9 @@ static int check(struct settings *settings, const struct fuse_cmdline_opts *opts
 	else if (settings->control && !control_name_is_valid(settings->control))
 		rc = fail("control '%s' is no name for a directory; it has no '/' and no '%%'%s",
 			  settings->control, "");
+	else if (settings->compact && strcmp(settings->compact, "auto") &&
+		 strcmp(settings->compact, "off"))
+		rc = fail("compact '%s' is neither auto nor off%s", settings->compact, "");
 	else if (settings->recover && settings->read_only)
 		rc = fail("-o recover changes the store, and -o ro does not; choose one%s%s", "",
 			  "");
@@ -355,6 +366,7 @@ void options_release(struct settings *settings)
 	free(settings->store);
 	free(settings->store_path);
 	free(settings->mountpoint);
+	free(settings->compact);
 	free(settings->control);
 	free(settings->log);
 	free(settings->fsname);

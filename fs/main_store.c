@@ -53,6 +53,24 @@ static struct dw_options store_options(const struct settings *settings)
 	return options;
 }
 
+enum { COMPACT_RATE = 64 << 20 }; /* what others need of the disk stays free */
+
+struct dw_maintain_options store_maintenance(const struct settings *settings)
+{
+	return (struct dw_maintain_options){
+		.compact = true,
+		/* 0: what the library thinks */
+		.dead_percent = (unsigned)number_or(settings, NUMBER_COMPACT_DEAD, 0),
+		.dead_bytes_min = number_or(settings, NUMBER_COMPACT_MIN, 0),
+		.compact_rate = number_or(settings, NUMBER_COMPACT_RATE, COMPACT_RATE),
+	};
+}
+
+bool store_is_maintained(const struct settings *settings)
+{
+	return !settings->read_only && (!settings->compact || !strcmp(settings->compact, "auto"));
+}
+
 static struct volume_options volume_options(const struct settings *settings)
 {
 	return (struct volume_options){

@@ -178,6 +178,9 @@ ssize_t volume_getxattr(struct volume *volume, struct node *node, const char *na
 ssize_t volume_listxattr(struct volume *volume, struct node *node, char *ret, size_t size);
 /* Compact the store of attributes, if there is one. */
 int volume_compact_attrs(struct volume *volume);
+
+/* dw_maintain() of values and attributes. */
+int volume_maintain(struct volume *volume, const struct dw_maintain_options *options);
 int volume_statfs(struct volume *volume, struct statvfs *ret);
 
 /* --- files --- */

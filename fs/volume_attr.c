@@ -207,3 +207,14 @@ int volume_compact_attrs(struct volume *volume)
 {
 	return attrstore_compact(volume->attrs);
 }
+
+int volume_maintain(struct volume *volume, const struct dw_maintain_options *options)
+{
+	int rc = dw_maintain(volume->store, options);
+
+	if (!rc)
+		rc = attrstore_maintain(volume->attrs, options);
+	if (rc < 0)
+		(void)dw_maintain(volume->store, NULL); /* cannot fail */
+	return rc;
+}

@@ -151,7 +151,10 @@ static int run_all(struct dw_store *store, const struct pace *pace, struct compa
 	int rc = 0, full = 0;
 
 	while (more) {
-		struct compaction c = {.store = store, .pace = *pace};
+		struct compaction c = {.store = store,
+				       .pace = *pace,
+				       .may_hurry = limits.background && pace->rate,
+				       .behind_min = limits.freed_min};
 		rc = run(&c, &limits, &one);
 		uint64_t freed = one.bytes_before - one.bytes_after;
 		more = false;
@@ -209,6 +212,14 @@ static int set_background(struct dw_store *store, bool background, struct pace *
 	return stop ? -ECANCELED : 0;
 }
 
+bool compact_is_behind(struct dw_store *store, uint64_t dead_bytes_min)
+{
+	struct dw_stats stats;
+
+	dw_get_stats(store, &stats);
+	return (stats.bytes - stats.live_bytes) / 4 > dead_bytes_min + stats.live_bytes / 4;
+}
+
 static int compact(struct dw_store *store, const struct compact_limits *limits, uint64_t rate,
 		   bool background, struct dw_compact_report *ret)
 {
@@ -256,14 +267,25 @@ int dw_compact(struct dw_store *store, struct dw_compact_report *ret)
 	return dw_compact_with(store, NULL, ret);
 }
 
-int compact_background(struct dw_store *store, const struct dw_maintain_options *options,
+enum { FULL_DEAD_PERCENT = 10 };
+
+int compact_background(struct dw_store *store, const struct dw_maintain_options *options, bool full,
 		       struct dw_compact_report *ret)
 {
-	const struct compact_limits limits = {.dead_percent = options->dead_percent,
-					      .freed_min = options->dead_bytes_min,
-					      .copy_max = UINT64_MAX};
+	struct compact_limits limits = {.dead_percent = options->dead_percent,
+					.freed_min = options->dead_bytes_min,
+					.copy_max = UINT64_MAX,
+					.background = true};
+	uint64_t rate = options->compact_rate;
 
-	return compact(store, &limits, options->compact_rate, true, ret);
+	if (full || compact_is_behind(store, options->dead_bytes_min))
+		rate = 0;
+	if (full) {
+		limits.freed_min = 1;
+		if (limits.dead_percent > FULL_DEAD_PERCENT)
+			limits.dead_percent = FULL_DEAD_PERCENT;
+	}
+	return compact(store, &limits, rate, true, ret);
 }
 
 void dw_compact_cancel(struct dw_store *store)

@@ -17,6 +17,8 @@ struct compact_limits {
 	uint64_t freed_min;    /* bytes; less is not worth it */
 	uint64_t copy_max;     /* bytes that may be written; UINT64_MAX: any number; 0: none,
 				* nor a new file */
+	bool background;       /* what a snapshot holds would not be freed: it counts as alive.
+				* The rate is no limit when far behind */
 };
 
 /* The oldest segments of a store, as many as are to be compacted. */
@@ -56,6 +58,9 @@ struct compaction {
 	size_t count, capacity; /* outputs begun, and at most */
 	struct buf pending;     /* bytes not yet written to the last output */
 	uint64_t written;       /* bytes, to all outputs */
+	bool may_hurry;         /* `pace` may lose its rate: */
+	uint64_t behind_min;    /* see compact_is_behind() */
+	uint64_t since_look;    /* bytes read since that was asked */
 };
 
 /* Choose the run within `limits`.  log.lock held. */
@@ -64,6 +69,10 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
 
 /* Bytes of room with which the least run that frees something can be compacted. */
 uint64_t compact_room_locked(const struct dw_store *store);
+
+/* Whether more is dead than what lives and four times `dead_bytes_min`: no rate may keep it so, for
+ * writers are faster. */
+bool compact_is_behind(struct dw_store *store, uint64_t dead_bytes_min);
 
 /* Step 1: choose, reserve ids for the outputs.  0 also when there is nothing to do (then
  * there are no inputs). */
@@ -81,8 +90,9 @@ int compact_remove(struct compaction *c);
 /* What is not yet part of the store goes. */
 void compaction_release(struct compaction *c);
 
-/* For the background: a compaction that gives way to others.  -EBUSY, -ECANCELED ... */
-int compact_background(struct dw_store *store, const struct dw_maintain_options *options,
+/* For the background: a compaction that gives way to others.  `full`: an append found no room, so
+ * that a tenth that is dead is enough.  -EBUSY, -ECANCELED ... */
+int compact_background(struct dw_store *store, const struct dw_maintain_options *options, bool full,
 		       struct dw_compact_report *ret);
 
 #endif

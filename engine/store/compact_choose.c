@@ -32,6 +32,16 @@ static bool holds_last(const struct dw_store *store, const struct dw_segment *se
 	return segment->size && segment->last_txid == store->log.next_txid - 1;
 }
 
+/* Whether a snapshot keeps the file of a segment, whatever a compaction does. */
+static bool is_held(const struct dw_store *store, const struct dw_segment *segment)
+{
+	for (const struct dw_store *s = store->snapshots; s; s = s->snapshot.older)
+		for (size_t i = 0; i < s->segments.count; i++)
+			if (s->segments.items[i] == segment)
+				return true;
+	return false;
+}
+
 /* Whether `dead` bytes are so many percent of all. */
 static bool is_dead_enough(uint64_t dead, uint64_t bytes, unsigned percent)
 {
@@ -54,6 +64,8 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
 	for (size_t i = 0; i < store->segments.count; i++) {
 		const struct dw_segment *segment = store->segments.items[i];
 		uint64_t kept = kept_bytes(segment), dead = segment->size - kept;
+		if (limits->background && dead && is_held(store, segment))
+			dead = 0;
 		if (segment == store->log.active && !segment->size)
 			break; /* there is nothing to seal */
 		run.count++;

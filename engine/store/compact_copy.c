@@ -226,9 +226,19 @@ static void gather(struct reader *r, struct group *g)
 		;
 }
 
+enum { LOOK_SIZE = 1 << 20 };
+
 static void note_read(struct compaction *c, uint64_t size)
 {
 	atomic_fetch_add(&c->store->progress.bytes_done, size);
+	c->since_look += size;
+	if (!c->may_hurry || c->since_look < LOOK_SIZE)
+		return;
+	c->since_look = 0;
+	if (compact_is_behind(c->store, c->behind_min)) {
+		c->pace.rate = 0;
+		c->may_hurry = false;
+	}
 }
 
 /* Read on behind what is left in the window. */

@@ -391,11 +391,13 @@ int log_lend_reserve_locked(struct log *log)
 {
 	int rc = log_check(log);
 
-	if (!rc) {
-		rc = ahead_leave(&log->ahead, log->end);
-		if (rc < 0)
-			log_poison(log, rc, "fsync");
-	}
+	if (!rc && log->ahead.on) /* leaving the zeros takes a sync */
+		rc = log_sync_first(log);
+	if (rc < 0)
+		return rc;
+	rc = ahead_leave(&log->ahead, log->end);
+	if (rc < 0)
+		log_poison(log, rc, "fsync");
 	log->ahead.lent = !rc;
 	return rc;
 }
@@ -403,7 +405,7 @@ int log_lend_reserve_locked(struct log *log)
 void log_take_reserve_locked(struct log *log)
 {
 	log->ahead.lent = false;
-	if (!log_check(log))
+	if (!log_check(log) && !log->ahead.on)
 		(void)ahead_begin(&log->ahead, true); /* without it removals may fail, no more */
 }
 

@@ -37,6 +37,14 @@ void maintain_wake(struct maintain *maintain)
 	(void)pthread_mutex_unlock(&maintain->bell.lock);
 }
 
+void maintain_full(struct maintain *maintain)
+{
+	(void)pthread_mutex_lock(&maintain->bell.lock);
+	maintain->full = true;
+	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	maintain_wake(maintain);
+}
+
 /* --- the threads; the bell's lock is held but where they work --- */
 
 static void sleep_ms(struct maintain *maintain, uint64_t ms)
@@ -62,9 +70,11 @@ static void compact_once(struct dw_store *store, unsigned *failures)
 	struct maintain *maintain = &store->maintain;
 
 	struct dw_compact_report report = {0};
+	bool full = maintain->full;
 
+	maintain->full = false;
 	(void)pthread_mutex_unlock(&maintain->bell.lock);
-	int rc = compact_background(store, &maintain->options, &report);
+	int rc = compact_background(store, &maintain->options, full, &report);
 	/* damage was told where it was met */
 	if (rc < 0 && rc != -ECANCELED && rc != -EBUSY && rc != -EBADMSG)
 		report_failure(store, rc, report.room_needed);
@@ -74,6 +84,7 @@ static void compact_once(struct dw_store *store, unsigned *failures)
 		return;
 	}
 	maintain->changed = true; /* it is still to be done */
+	maintain->full = maintain->full || full;
 	unsigned doubled = *failures < RETRY_DOUBLED_MAX ? (*failures)++ : RETRY_DOUBLED_MAX;
 	sleep_ms(maintain, ((uint64_t)maintain->options.look_ms * RETRY_LOOKS) << doubled);
 }

@@ -25,6 +25,7 @@ struct maintain {
 	/* under the bell's lock: */
 	bool stop;       /* the threads are to end */
 	bool changed;    /* something was appended since the compactor looked */
+	bool full;       /* an append found no room */
 	bool background; /* the compaction under way is the compactor's */
 
 	atomic_bool idle; /* the compactor waits for `changed` */
@@ -36,8 +37,11 @@ void maintain_release(struct maintain *maintain);
 /* Stop the threads, and what they are doing.  Returns when they are gone. */
 void maintain_stop(struct maintain *maintain);
 
-/* Something was appended.  With log.lock held. */
+/* Something was appended, or a snapshot let go.  log.lock may be held. */
 void maintain_wake(struct maintain *maintain);
+
+/* An append found no room. */
+void maintain_full(struct maintain *maintain);
 
 static inline void maintain_changed(struct maintain *maintain)
 {

@@ -102,6 +102,7 @@ void snapshot_close(struct dw_store *snapshot)
 	log_lock(&base->log);
 	DL_DELETE2(base->snapshots, snapshot, snapshot.newer, snapshot.older);
 	log_unlock(&base->log);
+	maintain_wake(&base->maintain); /* a compaction may free what it held */
 	release(snapshot); /* nobody knows it any more: writers need not wait for this */
 }
 

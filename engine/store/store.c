@@ -162,6 +162,8 @@ static int append_locked(struct dw_store *store, const struct dw_op *ops, size_t
 	if (rc)
 		return rc;
 	rc = log_append_locked(&store->log, ops, count, (uint64_t)size, now, &offset);
+	if (io_is_full(rc))
+		maintain_full(&store->maintain);
 	if (rc) {
 		for (size_t i = 0; i < count; i++)
 			keydir_drop(&store->keydir, &prepared[i]);

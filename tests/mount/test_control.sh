@@ -186,7 +186,7 @@ is_compacted()
 # In the background, and stopped.
 test_control_compaction()
 {
-	mount_store -o segment_size=1M
+	mount_store -o segment_size=1M,compact=off
 	[ "$(status_of compact.auto)" = off ]
 	fails command_file "compact now"
 	fails command_file "cancel it"
@@ -201,7 +201,78 @@ test_control_compaction()
 	[ "$(status_of compact.auto)" = off ]
 	unmount_store
 }
-export -f status_of is_compacted
+log_size() { find "$S" -maxdepth 1 -name '*.dwal' -printf '%s\n' | awk '{ s += $1 } END { print s + 0 }'; }
+attrs_size() { find "$S/.attr" -name '*.dwal' -printf '%s\n' | awk '{ s += $1 } END { print s + 0 }'; }
+is_smaller() { [ "$($1)" -lt "$2" ]; }
+
+# Without a word the log does not grow without limit, and what is small is left alone.
+test_control_compaction_by_default()
+{
+	local i
+	mount_store
+	[ "$(status_of compact.auto)" = on ]
+	head -c 30000000 /dev/urandom > "$W/want"
+	for i in 1 2; do cp "$W/want" "$M/f"; done # half of it is dead, which is 30 MB
+	sync "$M"
+	[ "$(log_size)" -gt 60000000 ]
+	for i in 1 2 3; do cp "$W/want" "$M/f"; done
+	sync "$M"
+	wait_until is_smaller log_size 80000000
+	cmp "$W/want" "$M/f"
+	[ "$(status_of last.command)" = none ]
+	remount_store
+	cmp "$W/want" "$M/f"
+	unmount_store
+}
+
+# What it waits for is the operator's choice; attributes are compacted as well, also where there is
+# no control directory.
+test_control_compaction_options()
+{
+	local i
+	mount_store -o segment_size=64K,compact_dead=20,compact_min=100K,compact_rate=0,control=off
+	head -c 10000 /dev/urandom > "$W/want"
+	for i in $(seq 60); do cp "$W/want" "$M/f"; done
+	perl -e 'for (1 .. 3000) { chmod 0600 + $_ % 2 * 040, $ARGV[0] or die $! }' "$M/f"
+	wait_until is_smaller log_size 150000
+	wait_until is_smaller attrs_size 150000
+	cmp "$W/want" "$M/f"
+	[ "$(stat -c %a "$M/f")" = 600 ]
+	unmount_store
+	mount_store -o segment_size=64K,compact_min=100K,compact=off
+	for i in $(seq 60); do cp "$W/want" "$M/f"; done
+	sync "$M"
+	[ "$(log_size)" -gt 600000 ]
+	# by command it goes by the same options
+	command_file "compact auto"
+	wait_until is_smaller log_size 300000
+	unmount_store
+	for i in compact=on compact= compact_dead=0 compact_dead=101 compact_min=x compact_rate=-1; do
+		fails mount_store -o "$i"
+		grep -q "^datawalfs: ${i%%=*} '${i#*=}' is " "$W/stderr"
+	done
+}
+
+# A small disk that fills: what is dead goes, though it is below all that the options say.
+test_control_compaction_of_a_full_disk()
+{
+	local i=0
+	mkdir "$W/disk"
+	mount -t tmpfs -o size=20m tmpfs "$W/disk" 2>/dev/null || skip "no right to mount a tmpfs"
+	S=$W/disk/store
+	mkdir "$S"
+	mount_store -o segment_size=2M
+	while head -c 100000 /dev/urandom > "$M/f$((i % 10))" 2> /dev/null; do
+		i=$((i + 1))
+		[ $i -lt 400 ] # 40 MB of 1 MB that live
+	done
+	wait_until is_smaller log_size 8000000
+	head -c 100000 /dev/urandom > "$M/f0"
+	unmount_store
+	umount "$W/disk"
+}
+
+export -f status_of is_compacted log_size attrs_size is_smaller
 
 test_control_commands()
 {

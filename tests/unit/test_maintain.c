@@ -10,10 +10,12 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "store/compact.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/spaceio.h"
@@ -124,7 +126,7 @@ static void test_idle(void)
 static void test_gives_way(void)
 {
 	const struct dw_maintain_options options = {
-		.compact = true, .dead_bytes_min = 1, .look_ms = 1, .compact_rate = 1};
+		.compact = true, .dead_bytes_min = 1000, .look_ms = 1, .compact_rate = 1};
 	struct dw_compact_progress progress;
 	struct found found = {0};
 	const char *dir = stores_dir();
@@ -176,6 +178,119 @@ static void test_goes_on(void)
 	while (!compactions(store))
 		nap();
 	CHECK_EQ(dead_bytes(store), 0);
+	stores_close(store);
+}
+
+/* A rate is for those who share the disk, not a way to lose it: far behind, none counts. */
+static void test_hurries(void)
+{
+	const struct dw_maintain_options options = {
+		.compact = true, .dead_bytes_min = 1000, .look_ms = 1, .compact_rate = 1};
+	struct found found = {0};
+	struct dw_store *store = open_noting(&io_posix, stores_dir(), &found);
+
+	overwrite(store, 80); /* more than four times the least, and what lives */
+	CHECK(dead_bytes(store) > 5000);
+	CHECK_EQ(dw_maintain(store, &options), 0);
+	while (!compactions(store))
+		nap();
+	CHECK_EQ(dead_bytes(store), 0);
+	stores_close(store);
+}
+
+/* The same when writers get ahead while one is under way: at its rate it would take minutes. */
+static void test_hurries_on(void)
+{
+	const struct dw_maintain_options options = {
+		.compact = true, .dead_bytes_min = 20 << 20, .look_ms = 1, .compact_rate = 1 << 20};
+	struct dw_compact_progress progress;
+	struct found found = {0};
+	struct dw_store *store = open_noting(&io_posix, stores_dir(), &found);
+	uint8_t *value = stores_noise(1, 1 << 20);
+	const struct dw_bytes bytes = {value, 1 << 20};
+	struct timespec begun, ended;
+
+	for (int i = 0; i < 60; i++)
+		CHECK_EQ(dw_put(store, stores_bytes("key"), bytes), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &begun);
+	CHECK_EQ(dw_maintain(store, &options), 0);
+	do {
+		nap();
+		dw_compact_progress(store, &progress);
+	} while (progress.phase != DW_COMPACT_COPYING || !progress.bytes_done);
+	for (int i = 0; i < 60; i++)
+		CHECK_EQ(dw_put(store, stores_bytes("key"), bytes), 0);
+	while (dead_bytes(store) >= 80 << 20)
+		nap();
+	(void)clock_gettime(CLOCK_MONOTONIC, &ended);
+	CHECK(ended.tv_sec - begun.tv_sec < 50);
+	free(value);
+	stores_close(store);
+}
+
+/* An append without room is reason enough, however little is dead. */
+static void test_full(void)
+{
+	const struct dw_maintain_options options = {.compact = true, .look_ms = 1};
+	static const uint8_t value[300];
+	struct found found = {0};
+	struct spaceio space;
+
+	spaceio_init(&space);
+	struct dw_store *store = open_noting(&space.io, stores_dir(), &found);
+	CHECK_EQ(dw_maintain(store, &options), 0);
+	(void)pthread_mutex_lock(&space.lock);
+	space.room = 6000;
+	(void)pthread_mutex_unlock(&space.lock);
+	const struct dw_bytes bytes = {value, sizeof value};
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(dw_put(store, stores_bytes("old"), bytes), 0);
+	int rc = 0, puts = 0;
+	for (char key[2] = "a"; !rc; ++*key, puts++)
+		rc = dw_put(store, stores_bytes(key), bytes);
+	CHECK_EQ(rc, -ENOSPC);
+	CHECK(puts > 5);
+	while (!compactions(store))
+		nap();
+	CHECK_EQ(dw_put(store, stores_bytes("there is room again"), bytes), 0);
+	stores_close(store);
+}
+
+/* What a snapshot holds is copied for nothing: it waits until that is closed. */
+static void test_snapshot_spared(void)
+{
+	const struct dw_maintain_options options = {
+		.compact = true, .dead_bytes_min = 1000, .look_ms = 1};
+	const struct compact_limits limits = {
+		.dead_percent = 50, .copy_max = UINT64_MAX, .background = true};
+	struct dw_store *snapshot = NULL;
+	struct compact_run run;
+	struct found found = {0};
+	struct dw_store *store = open_noting(&io_posix, stores_dir(), &found);
+
+	overwrite(store, 40);
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+	CHECK_EQ(dw_rotate(store), 0);
+	log_lock(&store->log);
+	compact_choose_locked(store, &limits, &run);
+	log_unlock(&store->log);
+	CHECK_EQ(run.count, 0);
+	CHECK_EQ(dw_maintain(store, &options), 0);
+	while (!atomic_load(&store->maintain.idle))
+		nap();
+	CHECK_EQ(compactions(store), 0);
+	CHECK_EQ(dw_close(snapshot), 0); /* nothing is appended, and yet it looks */
+	while (!compactions(store))
+		nap();
+	CHECK_EQ(dead_bytes(store), 0);
+	/* what came behind the snapshot is another matter */
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+	CHECK_EQ(dw_rotate(store), 0);
+	overwrite(store, 80);
+	while (dead_bytes(store) > 2000)
+		nap();
+	stores_expect(snapshot, "key", "a value that is soon replaced by another one");
+	stores_close(snapshot);
 	stores_close(store);
 }
 
@@ -304,6 +419,10 @@ int main(int argc, char **argv)
 		{"maintain_idle", test_idle},
 		{"maintain_gives_way", test_gives_way},
 		{"maintain_goes_on", test_goes_on},
+		{"maintain_hurries", test_hurries},
+		{"maintain_hurries_on", test_hurries_on},
+		{"maintain_full", test_full},
+		{"maintain_snapshot_spared", test_snapshot_spared},
 		{"maintain_refused", test_refused},
 		{"maintain_scrub", test_scrub},
 		{"verify_cancel", test_verify_cancel},
