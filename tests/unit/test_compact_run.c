@@ -92,7 +92,8 @@ static size_t chosen(struct dw_store *store, unsigned percent, uint64_t copy_max
 
 static void test_choice(void)
 {
-	static const int front[] = {6, 0, 0, 0}, ends[] = {10, 0, 0, 6}, middle[] = {0, 0, 10, 0};
+	static const int front[] = {6, 0, 0, 0}, ends[] = {10, 0, 0, 6}, middle[] = {0, 0, 10, 0},
+			 behind[] = {10, 1, 0, 0};
 	struct compact_run run;
 	struct dw_store *store = store_of(front, 4);
 
@@ -100,7 +101,8 @@ static void test_choice(void)
 	CHECK_EQ(chosen(store, 50, UINT64_MAX, &run), 1);
 	CHECK_EQ(run.copied, 400);
 	CHECK_EQ(run.freed, 600);
-	CHECK_EQ(chosen(store, 70, UINT64_MAX, &run), 0);
+	CHECK_EQ(chosen(store, 60, UINT64_MAX, &run), 1); /* exactly */
+	CHECK_EQ(chosen(store, 61, UINT64_MAX, &run), 0);
 	CHECK_EQ(chosen(store, 15, UINT64_MAX, &run), 5); /* the active one is dead, and the
 							     whole is so by 816 of 4216 */
 	CHECK(run.active);
@@ -116,6 +118,10 @@ static void test_choice(void)
 	CHECK_EQ(chosen(store, 50, UINT64_MAX, &run), 1);
 	CHECK_EQ(chosen(store, 0, 0, &run), 1);
 	CHECK_EQ(run.copied, 0);
+	stores_close(store);
+	store = store_of(behind, 4);
+	/* both together are so by 55 %, but the second one is hardly worth it */
+	CHECK_EQ(chosen(store, 50, UINT64_MAX, &run), 1);
 	stores_close(store);
 	store = store_of(middle, 4);
 	/* two live ones in front: 1000 of 3000 */

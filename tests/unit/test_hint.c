@@ -15,6 +15,7 @@
 #include "base/crc32c.h"
 #include "disk/sidecar.h"
 #include "tests/support/check.h"
+#include "tests/support/crashio.h"
 #include "tests/support/files.h"
 #include "tests/support/page.h"
 
@@ -251,6 +252,125 @@ static void test_mixed(void)
 	buf_release(&b);
 	free_sample(s);
 	free_sample(t);
+}
+
+/* One field of a block that is wrong, under a right checksum. */
+enum wrong { NOTHING, START, END, COUNT_MORE, COUNT_LESS, CHAIN, WRONGS };
+
+static void spoil(struct hint_block *block, enum wrong wrong)
+{
+	switch (wrong) {
+	case START: /* and with it the end: the run itself fits */
+		block->start += 28;
+		block->end += 28;
+		break;
+	case END: block->end += 28; break;
+	case COUNT_MORE: block->count++; break;
+	case COUNT_LESS: block->count--; break;
+	case CHAIN: block->before_crc ^= 1; break;
+	default: break;
+	}
+}
+
+static void test_block_fields(void)
+{
+	enum { EACH = 10 };
+	struct sample *s = make_sample(true);
+
+	for (enum wrong wrong = NOTHING; wrong < WRONGS; wrong++) {
+		uint8_t header[HINT_HEADER_SIZE], block_header[HINT_BLOCK_HEADER_SIZE];
+		uint32_t crc = hint_header_encode(7, header);
+		struct buf hint = {0};
+		CHECK_EQ(buf_add(&hint, header, sizeof header), 0);
+		for (int first = 0; first < 2 * EACH; first += EACH) {
+			struct hint_state state = {0};
+			struct buf entries = {0};
+			for (int i = first; i < first + EACH; i++)
+				CHECK_EQ(hint_entry_add(&entries, &state, &s->entries[i]), 0);
+			struct hint_block block = {.start = s->offsets[first],
+						   .end = s->offsets[first + EACH],
+						   .count = EACH,
+						   .size = (uint32_t)entries.size,
+						   .last_crc = s->entries[first + EACH - 1].crc,
+						   .before_crc = crc};
+			spoil(&block, first ? wrong : NOTHING);
+			hint_block_encode(&block, entries.data, block_header);
+			crc = block.crc;
+			CHECK_EQ(buf_add(&hint, block_header, sizeof block_header), 0);
+			CHECK_EQ(buf_add(&hint, entries.data, entries.size), 0);
+			buf_release(&entries);
+		}
+		files_write(s->dirfd, "00000007.hint", hint.data, hint.size);
+		CHECK_EQ(survey(s).told, s->offsets[wrong ? EACH : 2 * EACH]);
+		CHECK_EQ(read_all(s), wrong ? EACH : 2 * EACH);
+		buf_release(&hint);
+	}
+	free_sample(s);
+}
+
+/* A binding without a seal says nothing; nor does a seal of so many bytes of a segment that has
+ * more or less of them, though its time is the same. */
+static void test_unsealed_binding(void)
+{
+	struct sample *s = make_sample(true);
+	struct buf hint = files_read(s->dirfd, "00000007.hint");
+	const struct hint_binding binding = binding_of(s);
+	struct hint_block block = {0};
+	struct sidecar sidecar;
+	size_t at = HINT_HEADER_SIZE, last = at;
+
+	for (int more = -1; more <= 1; more++) {
+		uint64_t size = s->segment.size + (uint64_t)(int64_t)more;
+		CHECK_EQ(sidecar_init(&sidecar, &io_posix, s->dirfd, 7, s->segment_fd, size,
+				      &binding),
+			 0);
+		CHECK_EQ(sidecar.bound, !more);
+		sidecar_release(&sidecar);
+	}
+	while (at < hint.size) {
+		CHECK(hint_block_decode(HINT_LAYOUT, hint.data + at, &block));
+		last = at;
+		at += HINT_BLOCK_HEADER_SIZE + block.size;
+	}
+	CHECK(block.sealed && is_bound(s));
+	block.sealed = false;
+	hint_block_encode(&block, hint.data + last + HINT_BLOCK_HEADER_SIZE, hint.data + last);
+	files_write(s->dirfd, "00000007.hint", hint.data, hint.size);
+	CHECK_EQ(survey(s).told, s->segment.size);
+	CHECK(!is_bound(s) && !survey(s).synced);
+	buf_release(&hint);
+	free_sample(s);
+}
+
+/* A hint that takes the place of another one is on disk before: a power cut must not leave an
+ * empty file with its name. */
+static void test_placed(void)
+{
+	struct crashio crash;
+	struct hintwriter writer;
+	const struct hint_entry entry = {{DW_PUT, 1, 3, 5}, 0x12345678, 1 << 20, {"key", 3}};
+	const char *dir = check_dir();
+	bool synced = false, renamed = false;
+
+	crashio_init(&crash, dir);
+	int dirfd = crash.io.open(&crash.io, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
+	hintwriter_init_beside(&writer, &crash.io, dirfd, 7);
+	hintwriter_add(&writer, &entry);
+	hintwriter_seal(&writer, &(struct hint_binding){1, 2});
+	hintwriter_place(&writer);
+	hintwriter_release(&writer);
+	for (size_t i = 0; i < crash.count; i++) {
+		const struct crash_event *event = &crash.events[i];
+		if (event->kind == CRASH_WRITE || event->kind == CRASH_SYNC)
+			synced = event->kind == CRASH_SYNC;
+		if (event->kind == CRASH_RENAME) {
+			CHECK(synced && !strcmp(event->to, "00000007.hint"));
+			renamed = true;
+		}
+	}
+	CHECK(renamed);
+	(void)crash.io.close(&crash.io, dirfd);
+	crashio_release(&crash);
 }
 
 /* Each part of the binding counts. */
@@ -576,6 +696,9 @@ int main(int argc, char **argv)
 		{"hint_continued", test_continued},
 		{"hint_damaged", test_damaged},
 		{"hint_mixed", test_mixed},
+		{"hint_block_fields", test_block_fields},
+		{"hint_unsealed_binding", test_unsealed_binding},
+		{"hint_placed", test_placed},
 		{"hint_binding", test_binding},
 		{"hint_renamed", test_renamed},
 		{"hint_compared", test_compared},
