@@ -30,7 +30,7 @@ enum number {
 struct settings {
 	char *store;                   /* as given; with --unmount, the mount point */
 	char *store_path, *mountpoint; /* absolute; owned */
-	int flat, read_only, remount_stale, recover;
+	int flat, read_only, remount_stale, recover, allow_suid, allow_dev;
 	uint64_t numbers[NUMBERS];
 	unsigned long flags_set, flags_cleared; /* of mount(2), by options; for a remount */
 	mode_t umask;                           /* the process's, for where none is given */

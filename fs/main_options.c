@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,6 +44,8 @@ static const struct fuse_opt option_spec[] = {
 	OPTION("log=%s", log, 0),
 	OPTION("remount_stale", remount_stale, 1),
 	OPTION("recover", recover, 1),
+	OPTION("allow_suid", allow_suid, 1),
+	OPTION("allow_dev", allow_dev, 1),
 	OPTION("--unmount", unmount, 1),
 	OPTION("fsname=%s", fsname, 0),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
@@ -53,6 +56,9 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("clone_fd", KEY_REFUSED),
 	FUSE_OPT_KEY("max_read=", KEY_REFUSED),
 	FUSE_OPT_KEY("subtype=", KEY_REFUSED),
+	/* mount.fuse3 adds these by itself, whenever root mounts: they are nobody's decision */
+	FUSE_OPT_KEY("suid", KEY_IGNORED),
+	FUSE_OPT_KEY("dev", KEY_IGNORED),
 	/* about access times, which are not recorded, and about disks, which the store lies on */
 	FUSE_OPT_KEY("relatime", KEY_IGNORED),
 	FUSE_OPT_KEY("norelatime", KEY_IGNORED),
@@ -167,6 +173,8 @@ static void print_help(void)
 	     "    -o remount,ro          let nothing be written to a mount; rw: again\n"
 	     "    -o fsname=NAME         shown as the mount's source (the store's path)\n"
 	     "    -o allow_other         let other users in\n"
+	     "    -o allow_suid          obey setuid and setgid bits in the store\n"
+	     "    -o allow_dev           without nodev (there are no device files)\n"
 	     "    -o default_permissions check owner and mode (always on)\n"
 	     "    -o max_threads=N       how many requests at once (10, at most 64)\n"
 	     "\n"
@@ -346,6 +354,13 @@ int options_add_mount(struct fuse_args *args, const struct settings *settings)
 
 	if (rc >= 0)
 		rc = fuse_opt_add_opt(&options, "subtype=datawalfs,default_permissions");
+	/* modes and owners are what the store says, and a store may be anybody's */
+	bool suid = settings->allow_suid && !(settings->flags_set & MS_NOSUID);
+	bool dev = settings->allow_dev && !(settings->flags_set & MS_NODEV);
+	if (rc >= 0)
+		rc = fuse_opt_add_opt(&options, suid ? "suid" : "nosuid");
+	if (rc >= 0)
+		rc = fuse_opt_add_opt(&options, dev ? "dev" : "nodev");
 	/* of a mount that is read only for the kernel, no file can be opened for writing:
 	 * not the control file either */
 	if (rc >= 0 && settings->read_only && !settings->control)

@@ -22,9 +22,8 @@ static const struct {
 	const char *option;
 	unsigned long set, cleared;
 } flags[] = {
-	{"ro", MS_RDONLY, 0},     {"rw", 0, MS_RDONLY},   {"nosuid", MS_NOSUID, 0},
-	{"suid", 0, MS_NOSUID},   {"nodev", MS_NODEV, 0}, {"dev", 0, MS_NODEV},
-	{"noexec", MS_NOEXEC, 0}, {"exec", 0, MS_NOEXEC},
+	{"ro", MS_RDONLY, 0},   {"rw", 0, MS_RDONLY},     {"nosuid", MS_NOSUID, 0},
+	{"nodev", MS_NODEV, 0}, {"noexec", MS_NOEXEC, 0}, {"exec", 0, MS_NOEXEC},
 };
 _Static_assert((int)MS_RDONLY == (int)ST_RDONLY && (int)MS_NODEV == (int)ST_NODEV, "as on Linux");
 
@@ -61,11 +60,11 @@ static int change(const struct settings *settings, const char *path)
 	if (statvfs(path, &st) < 0)
 		return fail("mount point '%s': %s", path, strerror(errno));
 	/* what a store's owner could gain by is decided when it is mounted */
-	if (st.f_flag & settings->flags_cleared & (MS_NOSUID | MS_NODEV))
-		return fail(
-			"-o remount cannot bring suid or dev back to '%s'; unmount it, and mount "
-			"it again%s",
-			path, "");
+	if ((settings->allow_suid && st.f_flag & MS_NOSUID) ||
+	    (settings->allow_dev && st.f_flag & MS_NODEV))
+		return fail("allow_suid and allow_dev cannot come by -o remount; unmount '%s', and "
+			    "mount it again%s",
+			    path, "");
 	if (settings->flags_cleared & MS_RDONLY) {
 		int rc = daemon_reads_only(path);
 		if (rc < 0)

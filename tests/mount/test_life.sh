@@ -155,6 +155,35 @@ flags_of_mount()
 }
 export -f flags_of_mount
 
+# Bits that a store's maker set give nobody another user's rights, whoever mounts it, and as the
+# line in fstab does.
+test_life_nosuid()
+{
+	[ "$(id -u)" = 0 ] && command -v setpriv > /dev/null || skip "needs root, and setpriv"
+	local as_user="setpriv --reuid 4242 --regid 4343 --clear-groups"
+	$as_user true || skip "setpriv cannot change users"
+	chmod 755 "$W"
+	mount_store -o allow_other,suid,dev
+	flags_of_mount | grep -qE '^rw,nosuid,nodev,'
+	cp "$(readlink -f "$(command -v id)")" "$M/id"
+	chmod 4755 "$M/id"
+	[ "$($as_user "$M/id" -u)" = 4242 ]
+	remount_store -o allow_other,allow_suid
+	flags_of_mount | grep -qE '^rw,nodev,'
+	[ "$($as_user "$M/id" -u)" = 0 ]
+	remount_store -o allow_other,allow_suid,nosuid,allow_dev
+	flags_of_mount | grep -qE '^rw,nosuid,'
+	fails grep nodev <(flags_of_mount)
+	unmount_store
+	command -v mount.fuse3 > /dev/null || return 0
+	mkdir "$W/bin"
+	ln -s "$DATAWALFS" "$W/bin/datawalfs"
+	PATH=$W/bin:$PATH mount.fuse3 "$S" "$M" -t fuse.datawalfs -o rw,nofail,allow_other
+	flags_of_mount | grep -qE '^rw,nosuid,nodev,'
+	[ "$($as_user "$M/id" -u)" = 4242 ]
+	unmount_store
+}
+
 test_life_remount()
 {
 	[ "$(id -u)" = 0 ] || skip "needs root to remount"
@@ -171,8 +200,10 @@ test_life_remount()
 	fails "$DATAWALFS" "$S" "$M" -o remount,ro
 	grep -q 'open for writing' "$W/stderr"
 	exec 3>&-
-	fails "$DATAWALFS" "$S" "$M" -o remount,suid
-	grep -q 'cannot bring suid or dev back' "$W/stderr"
+	fails "$DATAWALFS" "$S" "$M" -o remount,allow_suid
+	grep -q 'cannot come by -o remount' "$W/stderr"
+	fails "$DATAWALFS" "$S" "$M" -o remount,allow_dev
+	"$DATAWALFS" "$S" "$M" -o remount,suid,dev # as mount.fuse3 has it
 	flags_of_mount | grep -qE '^rw,nosuid,nodev,noexec,'
 	unmount_store
 	mount_store -o ro
