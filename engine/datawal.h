@@ -87,6 +87,8 @@ enum dw_finding_kind {
 	DW_FINDING_POISONED,    /* the writer stopped for good */
 	DW_FINDING_LOST,        /* the newest record of a key is gone */
 	DW_FINDING_SIDECAR,     /* the hint of a segment is of another log, and is not used */
+	DW_FINDING_LOCAL_LOCKS, /* a writer's lock may hold on this machine only: `name` is the type
+				   of the file system */
 	DW_FINDING_REMOVED,     /* as POISONED: `segment` or, if that is 0, the store's directory
 				   was removed while the store was open */
 };

@@ -24,9 +24,9 @@ static bool recovering;
 static void log_finding(void *context, const struct dw_finding *finding)
 {
 	char text[512];
-	bool serious = finding->kind != DW_FINDING_TORN_TAIL &&
-		       finding->kind != DW_FINDING_QUARANTINED &&
-		       finding->kind != DW_FINDING_SIDECAR;
+	bool serious =
+		finding->kind != DW_FINDING_TORN_TAIL && finding->kind != DW_FINDING_QUARANTINED &&
+		finding->kind != DW_FINDING_SIDECAR && finding->kind != DW_FINDING_LOCAL_LOCKS;
 
 	(void)context;
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */

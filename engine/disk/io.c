@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -160,6 +161,17 @@ static int posix_own(struct io *io, int fd, uid_t uid, gid_t gid, mode_t mode)
 	return rc;
 }
 
+static int posix_filesystem(struct io *io, int fd, uint32_t *type_ret)
+{
+	struct statfs st;
+
+	(void)io;
+	if (fstatfs(fd, &st) < 0)
+		return -errno;
+	*type_ret = (uint32_t)st.f_type;
+	return 0;
+}
+
 static int posix_set_note(struct io *io, int fd, const char *name, const void *data, size_t size)
 {
 	(void)io;
@@ -246,6 +258,7 @@ struct io io_posix = {
 	.mkdir = posix_mkdir,
 	.flock = posix_flock,
 	.own = posix_own,
+	.filesystem = posix_filesystem,
 	.set_note = posix_set_note,
 	.get_note = posix_get_note,
 	.list = posix_list,

@@ -155,6 +155,12 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 			return snprintf(ret, size, "%s %08" PRIu32 ": %s", f->name, f->segment,
 					strerror(f->error));
 		return snprintf(ret, size, "%s: %s", f->name, strerror(f->error));
+	case DW_FINDING_LOCAL_LOCKS:
+		return snprintf(
+			ret, size,
+			"the store is on a file system (%s) where a lock may keep out writers "
+			"of this machine only; see that no other machine writes to it",
+			f->name);
 	case DW_FINDING_REMOVED:
 		if (f->segment)
 			return snprintf(ret, size,

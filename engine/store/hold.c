@@ -41,6 +41,29 @@ int hold_directory(struct dw_store *store, uint32_t wait_ms)
 	return 0;
 }
 
+/* Where the kernel keeps flock(2) to itself, or may: it does not tell. */
+static const struct {
+	uint32_t type;
+	const char *name;
+} local_locks[] = {
+	{0x65735546, "FUSE"}, /* sshfs, rclone and others; some, as GlusterFS, lock everywhere */
+	{0x01021997, "9p"},   {0x786f4256, "vboxsf"}, {0x5346414f, "AFS"}, {0x6b414653, "AFS"},
+};
+
+void hold_warn(struct dw_store *store)
+{
+	struct dw_finding finding = {.kind = DW_FINDING_LOCAL_LOCKS};
+	uint32_t type = 0;
+
+	if (!store->io->filesystem || store->io->filesystem(store->io, store->dirfd, &type) < 0)
+		return;
+	for (size_t i = 0; i < sizeof local_locks / sizeof *local_locks; i++)
+		if (local_locks[i].type == type)
+			finding.name = local_locks[i].name;
+	if (finding.name)
+		store_report(store, &finding);
+}
+
 /* Whether a writer has the segment; it is not kept locked. */
 static int probe(struct dw_store *store, struct dw_segment *segment)
 {

@@ -16,6 +16,10 @@
  * -errno, reported. */
 int hold_directory(struct dw_store *store, uint32_t wait_ms);
 
+/* Tell (DW_FINDING_LOCAL_LOCKS) of a file system whose locks may keep out writers of this machine
+ * only. */
+void hold_warn(struct dw_store *store);
+
 /* Lock the last segment, once all are open, and see that no other writer has one.
  * -EAGAIN: the list of segments is not what it was; -EBUSY as above. */
 int hold_segments(struct dw_store *store);

@@ -468,6 +468,8 @@ static int open_once(struct io *io, const struct dw_store *above, const char *pa
 		store_free(store);
 		return rc;
 	}
+	if (!store->read_only && !above)
+		hold_warn(store);
 	store_check(store);
 	*ret = store;
 	return 0;

@@ -155,6 +155,20 @@ flags_of_mount()
 }
 export -f flags_of_mount
 
+# A disk where another machine's lock may not be seen.
+test_life_local_locks()
+{
+	mount_store
+	mkdir "$M/store" "$W/inner"
+	"$DATAWAL" put "$M/store" --key a one 2> "$W/stderr"
+	grep -q 'a file system (FUSE) where a lock may keep out writers of this machine only' "$W/stderr"
+	"$DATAWAL" get "$M/store" --key a 2> "$W/stderr" | grep -qx one
+	[ ! -s "$W/stderr" ]
+	"$DATAWAL" put "$W/inner" --key a one 2> "$W/stderr"
+	[ ! -s "$W/stderr" ]
+	unmount_store
+}
+
 # Bits that a store's maker set give nobody another user's rights, whoever mounts it, and as the
 # line in fstab does.
 test_life_nosuid()

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/stores.h"
 
@@ -399,6 +400,56 @@ static void test_lock_file_comes_back(void)
 	(void)close(other);
 }
 
+/* --- disks --- */
+
+static uint32_t fs_type;
+
+static int tell_type(struct io *io, int fd, uint32_t *ret)
+{
+	(void)io;
+	(void)fd;
+	*ret = fs_type;
+	return fs_type ? 0 : -ENOSYS;
+}
+
+static void test_local_locks(void)
+{
+	static const struct {
+		uint32_t type;
+		const char *name;
+	} cases[] = {{0x65735546, "FUSE"},
+		     {0x01021997, "9p"},
+		     {0xef53, NULL},
+		     {0x6969, NULL},
+		     {0, NULL}};
+	struct dw_options options = noting;
+	struct io io = io_posix;
+
+	io.filesystem = tell_type;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *dir = stores_dir();
+		struct dw_store *store = NULL, *attrs = NULL;
+		fs_type = cases[i].type;
+		for (int reads = 0; reads < 2; reads++) {
+			found.kind = DW_FINDING_IO;
+			options.read_only = reads;
+			CHECK_EQ(store_open(&io, dir, &options, NULL, &store), 0);
+			bool told = found.kind == DW_FINDING_LOCAL_LOCKS;
+			CHECK_EQ(told, cases[i].name && !reads);
+			CHECK(!told || !strcmp(found.name, cases[i].name));
+			found.kind = DW_FINDING_IO;
+			if (!reads) { /* once is enough */
+				CHECK_EQ(dw_open_in(store, DW_ATTR_DIRECTORY, &options, NULL,
+						    &attrs),
+					 0);
+				CHECK(found.kind != DW_FINDING_LOCAL_LOCKS);
+				stores_close(attrs);
+			}
+			stores_close(store);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -413,6 +464,7 @@ int main(int argc, char **argv)
 		{"hold_sealed_segment_removed", test_sealed_segment_removed},
 		{"hold_attributes_removed", test_attributes_removed},
 		{"hold_lock_file_comes_back", test_lock_file_comes_back},
+		{"hold_local_locks", test_local_locks},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
