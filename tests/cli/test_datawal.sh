@@ -552,6 +552,25 @@ test_usage()
 	"$DATAWAL" help export | cmp - want
 }
 
+# A number that is none, or out of range: named, with the range.
+test_numbers()
+{
+	local given option
+	"$DATAWAL" put "$S" --key a b
+	for given in --limit=-1 --limit=5x --limit= "--limit= 5" --limit=18446744073709551616 \
+		--from-segment=4294967296 --from-segment=-1 --from-offset=1e3; do
+		option=${given%%=*}
+		status 1 "$DATAWAL" scan "$S" --from-segment 1 "$given" 2>stderr
+		grep -E -- "$option '.*' is no number from 0 to [0-9]+" stderr
+	done
+	for given in --dead=101 --dead=-1 --rate=1M --rate=-5; do
+		option=${given%%=*}
+		status 1 "$DATAWAL" compact "$S" "$given" 2>stderr
+		grep -E -- "$option '.*' is no number from 0 to [0-9]+" stderr
+	done
+	"$DATAWAL" scan "$S" --limit 18446744073709551615 > /dev/null
+}
+
 # What did not arrive on a full disk is a failure that says so, and no fault of the store.
 test_full_stdout()
 {

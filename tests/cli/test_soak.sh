@@ -285,6 +285,22 @@ test_soak_figures()
 	tail -1 "$W/out" | grep -q '^soak: clean exit; final_keys='
 }
 
+test_soak_numbers()
+{
+	local given
+	for given in --kill-every=0 --kill-every=-1 --operations=1e3 --seed=18446744073709551616 "--seed= 1"; do
+		exits 2 soak "$given"
+		says "${given%%=*}: '${given#*=}' is no number from [01] to 18446744073709551615"
+	done
+	for given in 0 -1 5s ''; do
+		DATAWAL_SOAK_PROGRESS_SECS=$given exits 2 soak
+		says "DATAWAL_SOAK_PROGRESS_SECS: '$given' is no number from 1 to"
+	done
+	# the largest is never, not at once
+	DATAWAL_SOAK_DURATION=2 DATAWAL_SOAK_PROGRESS_SECS=18446744073709551615 soak
+	[ "$(wc -l < "$W/soak.csv")" -le 3 ]
+}
+
 test_soak_counts()
 {
 	DATAWAL_SOAK_ROTATE_EVERY=100 DATAWAL_SOAK_COMPACT_EVERY_ROTATIONS=3 soak --operations 2000
