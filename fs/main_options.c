@@ -207,6 +207,8 @@ static int check(struct settings *settings, const struct fuse_cmdline_opts *opts
 	else if (settings->compact && strcmp(settings->compact, "auto") &&
 		 strcmp(settings->compact, "off"))
 		rc = fail("compact '%s' is neither auto nor off%s", settings->compact, "");
+	else if (settings->fsname && !*settings->fsname)
+		rc = fail("fsname '' is no name for the table of mounts; leave it out%s%s", "", "");
 	else if (settings->recover && settings->read_only)
 		rc = fail("-o recover changes the store, and -o ro does not; choose one%s%s", "",
 			  "");

@@ -99,6 +99,8 @@ test_daemon_unmount_in_one_namespace()
 
 test_daemon_fsname()
 {
+	fails mount_store -o fsname=
+	grep -q "fsname '' is no name" "$W/stderr"
 	mount_store -o 'fsname=my:store'
 	[ "$(findmnt -no SOURCE "$M")" = my:store ]
 	echo x > "$M/a"
