@@ -132,7 +132,11 @@ int ahead_enter(struct ahead *ahead, uint64_t end, bool *sync_failed_ret)
 		*sync_failed_ret = true;
 	ahead->no_zeros = true;
 	if (!*sync_failed_ret) {
-		rc = guard_cut(ahead->io, ahead->fd, end, end + GUARD_SIZE + zeros);
+		/* as long as it came to be: a truncate must not let it grow on a full disk */
+		struct stat st;
+		rc = ahead->io->fstat(ahead->io, ahead->fd, &st);
+		if (!rc)
+			rc = guard_cut(ahead->io, ahead->fd, end, (uint64_t)st.st_size);
 		*sync_failed_ret = rc < 0;
 	}
 	return rc;

@@ -16,6 +16,7 @@
 #include "disk/guard.h"
 #include "store/store.h"
 #include "tests/support/files.h"
+#include "tests/support/spaceio.h"
 #include "tests/support/stores.h"
 
 enum { SYNCS = 20 }; /* enough to be called frequent */
@@ -103,6 +104,32 @@ static void test_on_and_off(void)
 	CHECK_EQ(dw_close(store), 0);
 	CHECK_EQ(segment_stat(dir, "00000002.dwal").st_size, end);
 	free(large);
+}
+
+/* However little of the guard finds room, the log goes on: without zeros, or when there is room
+ * again.  Only a sync that failed ends writing. */
+static void test_little_room(void)
+{
+	const struct dw_options options = {.create = true};
+
+	for (int64_t room = 0; room < 2 * GUARD_SIZE; room++) {
+		const char *dir = stores_dir();
+		struct spaceio space;
+		struct dw_store *store = NULL;
+		spaceio_init(&space);
+		CHECK_EQ(store_open(&space.io, dir, &options, NULL, &store), 0);
+		for (int i = 0; !store->log.wants_zeros && i < SYNCS; i++)
+			put_and_sync(store, 1);
+		CHECK(store->log.wants_zeros && !store->log.ahead.on);
+		space.room = room;
+		int rc = dw_put(store, stores_bytes("k"), stores_bytes("v"));
+		CHECK(!rc || rc == -ENOSPC);
+		CHECK(space.refused > 0);
+		space.room = INT32_MAX;
+		CHECK_EQ(dw_put(store, stores_bytes("k"), stores_bytes("v")), 0);
+		expect_unseen(dir, 2);
+		CHECK_EQ(dw_close(store), 0);
+	}
 }
 
 /* Many appends without a sync between them make no zeros that nobody needs. */
@@ -197,6 +224,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"ahead_on_and_off", test_on_and_off},
+		{"ahead_little_room", test_little_room},
 		{"ahead_bulk", test_bulk},
 		{"ahead_blocks", test_blocks},
 		{"ahead_told_apart", test_told_apart},
