@@ -230,28 +230,54 @@ static void test_damaged(void)
 	free_sample(s);
 }
 
-/* A block of an older state between others of a newer one, as a power cut may leave it. */
+/* A hint of two blocks of ten records that differ, with `seed`, in nothing but their CRC fields;
+ * returns where the second one starts. */
+static size_t write_two_blocks(int dirfd, uint32_t seed)
+{
+	const struct hint_binding binding = {1, 1};
+	struct hintwriter writer;
+	size_t middle = 0;
+
+	hintwriter_init(&writer, &io_posix, dirfd, 7, NULL);
+	for (uint32_t i = 0; i < 20; i++) {
+		const struct hint_entry entry = {
+			{DW_PUT, i + 1, 3, 5}, i == 19 ? 4711 : seed + i, 1 << 20, {"key", 3}};
+		hintwriter_add(&writer, &entry);
+		if (i != 9)
+			continue;
+		hintwriter_flush(&writer);
+		middle = (size_t)writer.done.size;
+	}
+	hintwriter_seal(&writer, &binding);
+	hintwriter_release(&writer);
+	return middle;
+}
+
+/* A block of an older state before those of a newer one, as a power cut may leave it: each is
+ * sound, and starts where the one before ends. */
 static void test_mixed(void)
 {
-	struct sample *s = make_sample(true), *t = make_sample(true);
-	struct buf a = files_read(s->dirfd, "00000007.hint");
-	struct buf b = files_read(t->dirfd, "00000007.hint");
-	size_t cut = HINT_HEADER_SIZE + HINT_BLOCK_HEADER_SIZE;
-	struct hint_block block;
+	int dirfd = open(check_dir(), O_RDONLY | O_DIRECTORY);
+	struct hintreader reader;
+	struct hint_claims claims;
 
-	/* the first block of one, the rest of the other: each is sound by itself */
-	CHECK(hint_block_decode(HINT_LAYOUT, a.data + HINT_HEADER_SIZE, &block));
-	cut += block.size;
-	CHECK(b.size > cut && a.size > cut);
-	memcpy(b.data, a.data, cut);
-	bytes_put32(b.data + HINT_HEADER_SIZE + 28, block.size);
-	files_write(s->dirfd, "00000007.hint", b.data, b.size);
-	CHECK_EQ(survey(s).told, block.end);
-	CHECK(!is_bound(s));
-	buf_release(&a);
-	buf_release(&b);
-	free_sample(s);
-	free_sample(t);
+	for (int mixed = 0; mixed < 2; mixed++) {
+		size_t middle = write_two_blocks(dirfd, 100);
+		struct buf old = files_read(dirfd, "00000007.hint");
+		CHECK_EQ(write_two_blocks(dirfd, 200), middle);
+		struct buf new = files_read(dirfd, "00000007.hint");
+		CHECK_EQ(new.size, old.size);
+		memcpy(new.data, mixed ? old.data : new.data, middle);
+		files_write(dirfd, "00000007.hint", new.data, new.size);
+		hintreader_init(&reader, &io_posix, dirfd, 7);
+		CHECK_EQ(hintreader_survey(&reader, -1, &claims), 0);
+		hintreader_release(&reader);
+		CHECK_EQ(claims.told, (mixed ? 10 : 20) * (28 + 3 + 5));
+		CHECK_EQ(claims.sealed, !mixed);
+		buf_release(&old);
+		buf_release(&new);
+	}
+	(void)close(dirfd);
 }
 
 /* One field of a block that is wrong, under a right checksum. */

@@ -568,7 +568,19 @@ struct busy {
 	struct dw_store *writer;
 	int lists, at; /* before listing so often, the writer goes on */
 	bool compacts;
+	const char *name; /* and compacts before this one is opened */
 };
+
+static int busy_open(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
+{
+	struct busy *busy = (struct busy *)io;
+
+	if (busy->name && !strcmp(name, busy->name)) {
+		busy->name = NULL;
+		CHECK_EQ(dw_compact(busy->writer, NULL), 0);
+	}
+	return io_posix.open(&io_posix, dirfd, name, flags, mode);
+}
 
 static int busy_list(struct io *io, int dirfd, io_name_fn *visit, void *context)
 {
@@ -589,14 +601,18 @@ static void test_live_reader(void)
 {
 	const struct dw_options reading = {.read_only = true};
 
-	for (int i = 0; i < 14; i++) {
+	for (int i = 0; i < 21; i++) {
 		const char *dir = stores_dir();
-		struct busy busy = {.io = io_posix, .at = 1 + i / 2, .compacts = i % 2};
+		struct busy busy = {.io = io_posix,
+				    .at = 1 + i / 3,
+				    .compacts = i % 3 == 1,
+				    .name = i % 3 == 2 ? "00000004.dwal" : NULL};
 		struct dw_store *store = NULL;
 		make_store(dir, 'a');
 		busy.writer = stores_open(dir, 0);
 		put_at(busy.writer, "more", "at first", 0);
 		busy.io.list = busy_list;
+		busy.io.open = busy_open;
 		CHECK_EQ(store_open(&busy.io, dir, &reading, NULL, &store), 0);
 		for (int k = 1; k <= 3; k++) {
 			char key[3] = {'a', (char)('0' + k), '\0'};
@@ -605,6 +621,126 @@ static void test_live_reader(void)
 		stores_close(store);
 		stores_close(busy.writer);
 	}
+}
+
+/* --- what must be on disk before what --- */
+
+struct ordered {
+	struct io io;         /* first: the engine hands it back */
+	bool hints_gone;      /* a hint was unlinked, and the directory not synced since */
+	int new_fd, segments; /* of a hint beside; unlinked */
+	bool new_synced;
+	int placed;
+	bool refuses_lost; /* no hint can be put aside */
+};
+
+static int ordered_open(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
+{
+	struct ordered *o = (struct ordered *)io;
+	int fd = io_posix.open(&io_posix, dirfd, name, flags, mode);
+
+	if (strstr(name, ".hint.new")) {
+		o->new_fd = fd;
+		o->new_synced = false;
+	}
+	return fd;
+}
+
+static int ordered_fdatasync(struct io *io, int fd)
+{
+	struct ordered *o = (struct ordered *)io;
+
+	o->new_synced = o->new_synced || fd == o->new_fd;
+	return io_posix.fdatasync(&io_posix, fd);
+}
+
+static int ordered_fsync(struct io *io, int fd)
+{
+	((struct ordered *)io)->hints_gone = false;
+	return io_posix.fsync(&io_posix, fd);
+}
+
+static int ordered_rename(struct io *io, int dirfd, const char *from, const char *to)
+{
+	struct ordered *o = (struct ordered *)io;
+
+	if (o->refuses_lost && strstr(to, ".hint.lost-"))
+		return -EIO;
+	if (strstr(from, ".hint.new")) {
+		CHECK(o->new_synced);
+		o->placed++;
+	}
+	return io_posix.rename(&io_posix, dirfd, from, to);
+}
+
+static int ordered_unlink(struct io *io, int dirfd, const char *name)
+{
+	struct ordered *o = (struct ordered *)io;
+	int rc = io_posix.unlink(&io_posix, dirfd, name);
+
+	if (!rc && !strcmp(name + 8, ".hint"))
+		o->hints_gone = true;
+	if (!rc && !strcmp(name + 8, ".dwal")) {
+		CHECK(!o->hints_gone);
+		o->segments++;
+	}
+	return rc;
+}
+
+static struct ordered ordered_io(void)
+{
+	struct ordered o = {.io = io_posix, .new_fd = -1};
+
+	o.io.open = ordered_open;
+	o.io.fdatasync = ordered_fdatasync;
+	o.io.fsync = ordered_fsync;
+	o.io.rename = ordered_rename;
+	o.io.unlink = ordered_unlink;
+	return o;
+}
+
+static void test_order(void)
+{
+	const char *dir = stores_dir(), *copy = stores_dir();
+	const struct dw_options writing = {.read_only = false};
+	struct ordered o = ordered_io();
+	struct dw_store *store = NULL;
+
+	make_store(dir, 'a');
+	struct files files = files_snapshot(dir);
+	files_restore(&files, copy);
+	files_release(&files);
+	CHECK_EQ(store_open(&o.io, copy, &writing, NULL, &store), 0);
+	CHECK_EQ(o.placed, 3);
+	CHECK_EQ(dw_compact(store, NULL), 0);
+	CHECK_EQ(o.segments, 3);
+	stores_close(store);
+}
+
+/* Segments were exchanged, and opening fails half way: still nothing is missing. */
+static void test_exchanged_failed(void)
+{
+	const char *dir = stores_dir(), *fresh = stores_dir();
+	const struct dw_options writing = {.read_only = false};
+	struct ordered o = ordered_io();
+	struct dw_store *store;
+	struct told told;
+
+	make_store(dir, 'a');
+	store = stores_open(dir, 0);
+	CHECK_EQ(dw_compact_to(store, fresh), 0);
+	stores_close(store);
+	files_remove_suffixed(dir, ".dwal");
+	copy_over(fresh, dir, "00000001.dwal");
+	files_write(AT_FDCWD, in(dir, "00000004.dwal"), "", 0);
+	o.refuses_lost = true;
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(store_open(&o.io, dir, &writing, NULL, &store), -EIO);
+	CHECK_EQ(open_telling(dir, false, &told, &store), 0);
+	CHECK_EQ(told.damage, 0);
+	CHECK_EQ(told.sidecars, 3);
+	stores_close(store);
+	expect_three(dir, 'a', false);
 }
 
 int main(int argc, char **argv)
@@ -625,6 +761,8 @@ int main(int argc, char **argv)
 		{"sidecar_lies", test_lies},
 		{"sidecar_layout_1", test_layout_1},
 		{"sidecar_live_reader", test_live_reader},
+		{"sidecar_order", test_order},
+		{"sidecar_exchanged_failed", test_exchanged_failed},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
