@@ -15,21 +15,13 @@ struct finding_orphans {
 	struct orphans *found;
 };
 
-static bool is_listed(const struct segset *segments, uint32_t id)
-{
-	for (size_t i = 0; i < segments->count; i++)
-		if (segments->items[i]->id == id)
-			return true;
-	return false;
-}
-
 static int note_name(void *context, const char *name)
 {
 	struct finding_orphans *f = context;
 	struct orphans *found = f->found;
 	uint32_t id;
 
-	if (!segname_parse_hint(name, &id) || is_listed(&f->store->segments, id))
+	if (!segname_parse_hint(name, &id) || segset_has(&f->store->segments, id))
 		return 0;
 	uint32_t *ids = reallocarray(found->ids, found->count + 1, sizeof *ids);
 	if (!ids)

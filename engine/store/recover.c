@@ -230,12 +230,7 @@ static bool is_orphan(const struct segset *segments, const char *name)
 {
 	uint32_t id;
 
-	if (!segname_parse_hint(name, &id))
-		return false;
-	for (size_t i = 0; i < segments->count; i++)
-		if (segments->items[i]->id == id)
-			return false;
-	return true;
+	return segname_parse_hint(name, &id) && !segset_has(segments, id);
 }
 
 static int note_leftover(void *context, const char *name)

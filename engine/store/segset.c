@@ -99,6 +99,22 @@ struct dw_segment *segset_last(const struct segset *set)
 	return set->count ? set->items[set->count - 1] : NULL;
 }
 
+bool segset_has(const struct segset *set, uint32_t id)
+{
+	size_t low = 0, high = set->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (set->items[middle]->id == id)
+			return true;
+		if (set->items[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 void segset_release(struct segset *set)
 {
 	for (size_t i = 0; i < set->count; i++)

@@ -37,6 +37,9 @@ void segset_remove(struct segset *set, struct dw_segment *segment);
 /* The one with the highest id; NULL: none. */
 struct dw_segment *segset_last(const struct segset *set);
 
+/* Whether there is a segment of that id. */
+bool segset_has(const struct segset *set, uint32_t id);
+
 /* Drop all references. */
 void segset_release(struct segset *set);
 
