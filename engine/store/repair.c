@@ -144,7 +144,7 @@ static int plan_segment(struct repair *repair, struct dw_segment *segment, int f
 		rc = plan_records(&check, last, plan);
 	plan->hinted = sidecar_exists(&check.sidecar);
 	plan->foreign = sidecar_is_foreign(&check.sidecar);
-	int is_short = rc ? 0 : segcheck_is_short(&check, plan->end);
+	int is_short = rc ? 0 : segcheck_is_short(&check, plan->end, false);
 	if (is_short == 1)
 		rc = segcheck_name_missing(&check);
 	else if (!rc)

@@ -146,7 +146,7 @@ static int judge(struct replay *replay, struct segcheck *check, int rc, bool las
 	rc = damage ? replay_note_key(replay, check) : 0;
 	if (rc < 0)
 		return rc;
-	rc = segcheck_is_short(check, at);
+	rc = segcheck_is_short(check, at, damage);
 	if (rc < 0)
 		return rc;
 	if (rc == 1) {

@@ -111,7 +111,7 @@ struct dw_bytes segcheck_key(struct segcheck *check)
 	return key;
 }
 
-int segcheck_is_short(struct segcheck *check, uint64_t end)
+int segcheck_is_short(struct segcheck *check, uint64_t end, bool damaged)
 {
 	struct sidecar *sidecar = &check->sidecar;
 	struct scan *scan = &check->scan;
@@ -123,7 +123,7 @@ int segcheck_is_short(struct segcheck *check, uint64_t end)
 			loss_take_back(check->loss, check->loss_count, check->loss_records);
 		return 0;
 	}
-	if (!check->live)
+	if (!check->live || damaged)
 		return 1;
 	/* a writer may have appended and sealed since the segment was opened */
 	int rc = scan->io->fstat(scan->io, scan->fd, &st);

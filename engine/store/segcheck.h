@@ -45,9 +45,9 @@ struct dw_bytes segcheck_key(struct segcheck *check);
 /* The key of the record at scan->offset, damaged as it is, by its own word. */
 bool segcheck_own_word(struct scan *scan, struct record_header *header_ret, struct dw_bytes *ret);
 
-/* The sound records, and what was told of damage, end at `end`.  1: the segment held more; 0; or
- * -errno. */
-int segcheck_is_short(struct segcheck *check, uint64_t end);
+/* The sound records, and what was told of damage, end at `end`, where the segment ends or, if
+ * `damaged`, other bytes are.  1: the segment held more; 0; or -errno. */
+int segcheck_is_short(struct segcheck *check, uint64_t end, bool damaged);
 
 /* The records that it held behind all that was walked go to the list, too.  0 or -ENOMEM. */
 int segcheck_name_missing(struct segcheck *check);

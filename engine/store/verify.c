@@ -63,7 +63,7 @@ static int verify_hint(struct dw_store *store, struct dw_segment *segment, struc
 				     .damage = DW_DAMAGE_SHORTENED,
 				     .segment = segment->id,
 				     .offset = check->scan.end};
-	int rc = segcheck_is_short(check, check->scan.end);
+	int rc = segcheck_is_short(check, check->scan.end, false);
 
 	if (rc == 1 && !(rc = segcheck_name_missing(check))) {
 		finding.records_lost = segcheck_missing(check);

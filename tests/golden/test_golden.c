@@ -272,6 +272,104 @@ static void test_read(void)
 	for_each_case("tests/golden/read", read_case);
 }
 
+/* --- beside hints of every kind --- */
+
+static struct {
+	char dir[128];     /* where the case before left its hints */
+	int kept, refused; /* stores that opened beside those, and that were refused */
+} others;
+
+/* The store opens, for reading and for writing, and holds what it should; or, unless it `must`, it
+ * is refused: then a hint knows more than it holds. */
+static bool opens_beside(const char *source, const json_t *expect, const struct files *hints,
+			 bool must)
+{
+	char dir[128];
+
+	(void)snprintf(dir, sizeof dir, "%s", check_dir());
+	files_copy(source, dir);
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+	for (size_t i = 0; i < hints->count; i++)
+		if (strstr(hints->items[i].name, ".hint"))
+			files_write(dirfd, hints->items[i].name, hints->items[i].data.data,
+				    hints->items[i].data.size);
+	(void)close(dirfd);
+	for (int read_only = 1; read_only >= 0; read_only--) {
+		const struct dw_options options = {.read_only = read_only};
+		struct dw_store *store = NULL;
+		int rc = dw_open(dir, &options, NULL, &store);
+		if (rc == -EBADMSG && !must && read_only)
+			return false;
+		CHECK_EQ(rc, 0);
+		check_live(store, json_object_get(expect, "live"));
+		CHECK_EQ(dw_close(store), 0);
+	}
+	return true;
+}
+
+static void swap_names(struct file_image *a, struct file_image *b)
+{
+	char name[sizeof a->name];
+
+	memcpy(name, a->name, sizeof name);
+	memcpy(a->name, b->name, sizeof name);
+	memcpy(b->name, name, sizeof name);
+}
+
+static void sidecar_case(const char *dir, const char *name)
+{
+	char store_dir[600], expect_path[600], own[128];
+	struct dw_store *store = NULL;
+
+	(void)name;
+	(void)snprintf(store_dir, sizeof store_dir, "%s/store", dir);
+	(void)snprintf(expect_path, sizeof expect_path, "%s/expect.json", dir);
+	(void)snprintf(own, sizeof own, "%s", check_dir());
+	files_copy(store_dir, own);
+	if (dw_open(own, NULL, NULL, &store))
+		return; /* damaged, or no store */
+	CHECK_EQ(dw_close(store), 0);
+	json_t *expect = load_json(expect_path);
+	struct files hints = files_snapshot(own);
+	CHECK(opens_beside(store_dir, expect, &hints, true));
+	for (size_t i = 0; i < hints.count; i++) { /* cut */
+		struct buf *data = &hints.items[i].data;
+		size_t size = data->size;
+		for (size_t step = 1; strstr(hints.items[i].name, ".hint") && step < 5; step++) {
+			data->size = size * step / 5;
+			CHECK(opens_beside(store_dir, expect, &hints, true));
+		}
+		data->size = size;
+	}
+	for (size_t i = 0, first = SIZE_MAX; i < hints.count; i++) { /* exchanged */
+		if (!strstr(hints.items[i].name, ".hint"))
+			continue;
+		if (first != SIZE_MAX) {
+			swap_names(&hints.items[i], &hints.items[first]);
+			CHECK(opens_beside(store_dir, expect, &hints, true));
+		}
+		first = i;
+	}
+	if (others.dir[0]) { /* of another log, older or newer, or of another state of this one */
+		struct files foreign = files_snapshot(others.dir);
+		bool opens = opens_beside(store_dir, expect, &foreign, false);
+		others.kept += opens;
+		others.refused += !opens;
+		files_release(&foreign);
+	}
+	(void)snprintf(others.dir, sizeof others.dir, "%s", own);
+	files_release(&hints);
+	json_decref(expect);
+}
+
+static void test_sidecars(void)
+{
+	for_each_case("tests/golden/read", sidecar_case);
+	printf("  %d opened beside hints of others, %d were refused\n", others.kept,
+	       others.refused);
+	CHECK(others.kept > 0 && others.refused > 0);
+}
+
 static void apply_line(struct dw_store *store, const char *line)
 {
 	json_error_t error;
@@ -368,6 +466,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"golden_read", test_read},
+		{"golden_sidecars", test_sidecars},
 		{"golden_write", test_write},
 		{NULL, NULL},
 	};
