@@ -55,14 +55,32 @@ int control_new(const struct control_config *config, struct control **ret)
 	return 0;
 }
 
+enum { CANCEL_AGAIN_NS = 20000000 };
+
+/* Unmounting waits for no long work.  Again and again: work that has not quite begun is not
+ * cancelled yet. */
+static void end_commands(struct control *control)
+{
+	struct timespec at;
+
+	(void)pthread_mutex_lock(&control->lock);
+	control->ending = true;
+	while (control->running) {
+		control_cancel_jobs(control);
+		(void)clock_gettime(CLOCK_REALTIME, &at); /* cannot fail */
+		at.tv_nsec += CANCEL_AGAIN_NS;
+		at.tv_sec += at.tv_nsec / 1000000000;
+		at.tv_nsec %= 1000000000;
+		(void)pthread_cond_timedwait(&control->idle, &control->lock, &at); /* or later */
+	}
+	(void)pthread_mutex_unlock(&control->lock);
+}
+
 void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	(void)pthread_mutex_lock(&control->lock);
-	while (control->running)
-		(void)pthread_cond_wait(&control->idle, &control->lock);
-	(void)pthread_mutex_unlock(&control->lock);
+	end_commands(control);
 	/* the kernel does not release what a signal cut off */
 	while (control->open)
 		control_close(control, control->open);

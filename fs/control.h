@@ -54,7 +54,7 @@ struct control_config {
 bool control_name_is_valid(const char *name);
 
 int control_new(const struct control_config *config, struct control **ret);
-/* Waits for commands that run, and closes what is still open. */
+/* Cancels commands that run (-ECANCELED), waits for them, and closes what is still open. */
 void control_free(struct control *control);
 
 const char *control_name(const struct control *control);

@@ -48,7 +48,7 @@ static int write_export(struct job *job, int fd)
 	if (!rc)
 		rc = dw_export_open(volume_store(job->volume), &export);
 	while (!rc && (n = dw_export_read(export, buffer, EXPORT_BUFFER)) > 0) {
-		rc = write_all(fd, buffer, (size_t)n);
+		rc = atomic_load(&job->cancelled) ? -ECANCELED : write_all(fd, buffer, (size_t)n);
 		atomic_fetch_add(&job->done_bytes, (uint64_t)n);
 	}
 	if (!rc && n < 0)

@@ -20,6 +20,7 @@ struct job {
 	const char *name;
 	char *argument;
 	int64_t started_ns;
+	atomic_bool cancelled; /* it is to stop; what the stores do is told to them */
 	/* Progress: what was worked through, and of how much (0: nobody knows). */
 	atomic_uint_fast64_t done_bytes, total_bytes;
 	char detail[TEXT_SIZE]; /* more about the result; "": nothing */
@@ -66,6 +67,7 @@ struct control {
 	struct dw_maintain_options maintain; /* compaction in the background */
 	atomic_bool auto_compact;            /* it is on */
 	pthread_mutex_t lock;                /* of what follows */
+	bool ending;                         /* no command begins any more */
 	struct job *jobs;                    /* those that run, oldest first */
 	struct outcome last;
 	struct tally tallies[COMMANDS];
@@ -84,6 +86,9 @@ struct control_file {
 	struct view *view; /* held for `export`; NULL */
 	uint64_t exported; /* bytes given out */
 };
+
+/* Have the jobs that run stop soon.  control.lock is held. */
+void control_cancel_jobs(struct control *control);
 
 /* What the files hold; the caller frees it.  NULL: no memory. */
 char *control_last_text(struct control *control);

@@ -86,10 +86,22 @@ static int run_verify(struct job *job)
 	return rc;
 }
 
+void control_cancel_jobs(struct control *control)
+{
+	struct job *job;
+
+	DL_FOREACH(control->jobs, job)
+	{
+		atomic_store(&job->cancelled, true);
+		volume_cancel(job->volume);
+	}
+}
+
 static int run_cancel(struct job *job)
 {
-	dw_compact_cancel(volume_store(job->volume));
-	dw_verify_cancel(volume_store(job->volume));
+	(void)pthread_mutex_lock(&job->control->lock);
+	control_cancel_jobs(job->control); /* this one as well: its volume may be compacting */
+	(void)pthread_mutex_unlock(&job->control->lock);
 	return 0;
 }
 
@@ -135,9 +147,11 @@ static int run_job(struct job *job, size_t index)
 	job->volume = view->volume;
 	(void)pthread_mutex_lock(&control->lock);
 	DL_APPEND(control->jobs, job);
+	int rc = control->ending ? -ECANCELED : 0;
 	(void)pthread_mutex_unlock(&control->lock);
 	int64_t started = metrics_now_ns();
-	int rc = control_commands[index].run(job);
+	if (!rc)
+		rc = control_commands[index].run(job);
 	int64_t took = metrics_now_ns() - started;
 	(void)pthread_mutex_lock(&control->lock);
 	DL_DELETE(control->jobs, job);

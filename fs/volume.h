@@ -179,6 +179,9 @@ ssize_t volume_listxattr(struct volume *volume, struct node *node, char *ret, si
 /* Compact the store of attributes, if there is one. */
 int volume_compact_attrs(struct volume *volume);
 
+/* Have compactions and verifications that run stop soon.  Takes no lock but the engine's last. */
+void volume_cancel(struct volume *volume);
+
 /* dw_maintain() of values and attributes. */
 int volume_maintain(struct volume *volume, const struct dw_maintain_options *options);
 int volume_statfs(struct volume *volume, struct statvfs *ret);

@@ -208,6 +208,16 @@ int volume_compact_attrs(struct volume *volume)
 	return attrstore_compact(volume->attrs);
 }
 
+void volume_cancel(struct volume *volume)
+{
+	struct dw_store *attrs = attrstore_store(volume->attrs);
+
+	dw_compact_cancel(volume->store);
+	dw_verify_cancel(volume->store);
+	if (attrs)
+		dw_compact_cancel(attrs);
+}
+
 int volume_maintain(struct volume *volume, const struct dw_maintain_options *options)
 {
 	int rc = dw_maintain(volume->store, options);
