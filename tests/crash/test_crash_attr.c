@@ -590,6 +590,7 @@ struct syncio {
 	const char *dir;
 	struct files files, attrs; /* as far as they are on disk */
 	int durable_op, op; /* the values on disk are those of the one, or later up to the other */
+	bool recording;
 	struct instant instants[INSTANTS_MAX];
 	int count;
 };
@@ -648,6 +649,8 @@ static int note_sync(struct io *io, int fd)
 		names_synced(files, is_attr ? attrs : sync->dir);
 	else if (strstr(name, ".dwal"))
 		set_durable(files, name, files_read(AT_FDCWD, path));
+	if (!sync->recording)
+		return 0;
 	CHECK(sync->count < INSTANTS_MAX);
 	sync->instants[sync->count++] = (struct instant){.files = copy_of(&sync->files),
 							 .attrs = copy_of(&sync->attrs),
@@ -693,7 +696,7 @@ static int cut_both(enum upkeep how)
 		CHECK_EQ(dw_sync(volume_store(v)), 0);
 	}
 	CHECK_EQ(volume_sync(v), 0);
-	sync.count = 0;
+	sync.recording = true;
 	states[0] = describe(v);
 	while (operate(v, sync.op++, &rc)) {
 		CHECK_EQ(rc, 0);

@@ -35,8 +35,11 @@ cut_power()
 # cut_behind COMMAND...: what it brought to disk has its mode
 cut_behind()
 {
-	mount_store -o umask=022
+	mount_store -o umask=022,compact=off
 	mkdir -p "$M/d"
+	# so that there is something to compact
+	head -c 100000 /dev/urandom > "$M/dead"
+	rm "$M/dead"
 	sync "$M"
 	(umask 077 && echo secret > "$M/d/secret" && mkdir "$M/private")
 	echo more > "$M/d/more"
@@ -47,8 +50,7 @@ cut_behind()
 	[ "$(stat -c %a "$M/private")" = 700 ]
 	[ "$(cat "$M/d/secret")" = secret ]
 	umount "$M"
-	wait_released
-	umount "$W/disk"
+	wait_until umount "$W/disk" # until the daemon is gone
 }
 
 test_powercut_rotate()
@@ -81,8 +83,7 @@ test_powercut_full()
 	[ "$(ls "$M" | wc -l)" -ge 20 ]
 	[ "$(find "$M" -type f ! -perm 600 | grep -v "^$M/.datawal" | wc -l)" = 0 ]
 	umount "$M"
-	wait_released
-	umount "$W/disk"
+	wait_until umount "$W/disk" # until the daemon is gone
 }
 
 export -f make_disk cut_power cut_behind
