@@ -72,6 +72,14 @@ void volume_let_xattrs_go(struct node *node)
 
 /* --- of files without a name --- */
 
+/* Room was taken for them. */
+static void count_xattrs(struct room *room, struct attrs *attrs)
+{
+	room_count(room, 0, attrs->xattrs->size);
+	room_give(room, attrs->xattrs->size);
+	attrs->counted = true;
+}
+
 void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
 {
 	struct attrs *attrs = node->attrs;
@@ -82,11 +90,8 @@ void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
 	attrs->outside = false; /* nobody asked for them to be kept */
 	if (!is_large(attrs->xattrs))
 		return;
-	size_t size = attrs->xattrs->size;
-	if (room_take(room, size)) {
-		room_count(room, 0, size);
-		room_give(room, size);
-		attrs->counted = true;
+	if (room_take(room, attrs->xattrs->size)) {
+		count_xattrs(room, attrs);
 	} else {
 		free(attrs->xattrs);
 		attrs->xattrs = NULL;
@@ -142,16 +147,19 @@ static int set_xattr_locked(struct volume *volume, struct node *node, const char
 		rc = volume_need_xattrs(volume, node);
 	if (!rc)
 		rc = xattrs_with(node->attrs->xattrs, name, value, size, flags, &made);
-	/* what a file without a name has is counted as it is */
-	if (!rc && !node_is_linked(node) && (is_large(made) || node->attrs->counted))
+	bool counts = !rc && !node_is_linked(node) && is_large(made);
+	if (counts && !room_take(&volume->room, made->size))
 		rc = -ENOSPC;
 	if (rc < 0) {
 		free(made);
 		return rc;
 	}
 	struct attrs *attrs = node->attrs;
+	volume_uncount_xattrs(volume, node);
 	const struct attrs old = *attrs;
 	attrs->xattrs = made;
+	if (counts)
+		count_xattrs(&volume->room, attrs);
 	attrs->ctime_ns = attr_now_ns();
 	attrs->set |= ATTR_CTIME;
 	rc = save(volume, node);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "fs/volume_internal.h"
 #include "tests/support/world.h"
 
 enum { OPS = 40000 };
@@ -309,7 +310,11 @@ static int do_label(struct world *w)
 	struct node *node = volumes_find(w->volume, item->path);
 	char *now = &path_attrs_of(item)->label;
 	if (world_below(w, 3)) {
-		CHECK_EQ(volume_setxattr(w->volume, node, "user.label", &label, 1, 0), 0);
+		char text[WORLD_LABEL_MAX];
+		memset(text, label, sizeof text);
+		CHECK_EQ(volume_setxattr(w->volume, node, "user.label", text,
+					 world_label_size(label), 0),
+			 0);
 		*now = label;
 	} else {
 		CHECK_EQ(volume_removexattr(w->volume, node, "user.label"), *now ? 0 : -ENODATA);
@@ -383,6 +388,19 @@ static int do_rotate(struct world *w)
 	return 0;
 }
 
+/* All values leave memory, but those of files without a name. */
+static int do_leave(struct world *w)
+{
+	size_t all = w->volume->room.max;
+	int rc = volume_take_room(w->volume, all);
+
+	if (!rc)
+		room_give(&w->volume->room, all);
+	CHECK(!rc || rc == -ENOSPC);
+	CHECK(!w->volume->idle);
+	return rc;
+}
+
 /* Files stay open, as when the mount is taken away; but those without a name, which
  * nothing would give back. */
 static void unmount(struct world *w)
@@ -426,7 +444,7 @@ static const struct {
 	{"rotate", 1, do_rotate},     {"reopen", 2, do_reopen},
 	{"chmod", 4, do_chmod},       {"chown", 3, do_chown},
 	{"date", 4, do_date},         {"label", 3, do_label},
-	{"symlink", 3, do_symlink},
+	{"symlink", 3, do_symlink},   {"leave", 3, do_leave},
 };
 enum { OP_KINDS = sizeof ops / sizeof *ops };
 

@@ -8,7 +8,7 @@
 
 #include "tests/mount/odd.h"
 
-enum { SIZE = 300000 };
+enum { SIZE = 300000, LARGE = 5000 };
 
 static int open_nameless(const char *dir, int flags, mode_t mode)
 {
@@ -39,6 +39,7 @@ static void test_named(void)
 	MUST(write(fd, bytes, SIZE) == SIZE);
 	MUST(!fstat(fd, &st) && !st.st_nlink && st.st_size == SIZE);
 	MUST(!fchmod(fd, 0604) && !fsetxattr(fd, "user.what", "label", 5, 0));
+	MUST(!fsetxattr(fd, "user.large", bytes, LARGE, 0));
 	MUST(!fsync(fd));
 	MUST(rmdir("dir") == 0 && !mkdir("dir", 0755)); /* nothing is in it */
 	odd_write("taken", "x", 1);
@@ -50,6 +51,7 @@ static void test_named(void)
 	odd_expect_file("dir/name", bytes, SIZE);
 	MUST(!stat("dir/name", &st) && (st.st_mode & 07777) == 0604 && st.st_size == SIZE);
 	MUST(getxattr("dir/name", "user.what", got, sizeof got) == 5 && !memcmp(got, "label", 5));
+	MUST(getxattr("dir/name", "user.large", NULL, 0) == LARGE);
 	/* it is a file as others are */
 	MUST(pwrite(fd, "N", 1, 0) == 1 && !close(fd));
 	bytes[0] = 'N';

@@ -54,7 +54,7 @@ static void check_attrs(struct world *w, struct path_item *item)
 	const struct path_attrs *want = path_attrs_of(item);
 	struct node *node = volumes_find(w->volume, item->path);
 	struct stat st = volumes_stat(w->volume, item->path);
-	char label = '\0';
+	char label[WORLD_LABEL_MAX];
 
 	CHECK_EQ(st.st_mode & S_IFMT, !item->file           ? S_IFDIR
 				      : world_is_link(item) ? S_IFLNK
@@ -65,9 +65,9 @@ static void check_attrs(struct world *w, struct path_item *item)
 		CHECK_EQ(st.st_mtim.tv_sec, want->mtime_s);
 	else if (item->file) /* that of a directory comes from what is in it, after a mount */
 		CHECK(st.st_mtim.tv_sec > 1000000000);
-	ssize_t n = volume_getxattr(w->volume, node, "user.label", &label, 1);
-	CHECK_EQ(n, want->label ? 1 : -ENODATA);
-	CHECK_EQ(label, want->label);
+	ssize_t n = volume_getxattr(w->volume, node, "user.label", label, sizeof label);
+	CHECK_EQ(n, want->label ? (ssize_t)world_label_size(want->label) : -ENODATA);
+	CHECK(n < 0 || (label[0] == want->label && label[n - 1] == want->label));
 }
 
 struct listing {

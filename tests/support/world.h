@@ -11,7 +11,13 @@
 #include "tests/support/paths.h"
 #include "tests/support/volumes.h"
 
-enum { WORLD_FILES_MAX = 8 };
+enum { WORLD_FILES_MAX = 8, WORLD_LABEL_MAX = 600 };
+
+/* Bytes of a label, each of which is its letter: some are too many to stay in memory. */
+static inline size_t world_label_size(char label)
+{
+	return label < 'c' ? 1 : WORLD_LABEL_MAX;
+}
 
 struct world_open_file {
 	struct node *node; /* NULL: none */

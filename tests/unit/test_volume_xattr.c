@@ -190,9 +190,17 @@ static void test_nameless(void)
 	for (int i = 0; i < 3; i++)
 		expect_node(v, nodes[i], (char)('a' + i), LARGE);
 	CHECK_EQ(volume_getxattr(v, nodes[3], "user.text", NULL, 0), -ENODATA);
+	uint64_t before = figures_of(v).value_bytes;
 	expect_node(v, nodes[4], 'e', LARGE);
 	CHECK_EQ(volume_setxattr(v, nodes[3], "user.text", name, 3, 0), 0);
-	CHECK_EQ(volume_setxattr(v, nodes[0], "user.more", name, 3, 0), -ENOSPC);
+	char *large = calloc(1, LARGE);
+	CHECK_EQ(volume_setxattr(v, nodes[0], "user.more", large, LARGE, 0), -ENOSPC);
+	expect_node(v, nodes[0], 'a', LARGE);
+	CHECK_EQ(volume_removexattr(v, nodes[0], "user.text"), 0);
+	CHECK_EQ(figures_of(v).value_bytes, before - before / 3);
+	CHECK_EQ(volume_setxattr(v, nodes[0], "user.text", large, LARGE, 0), 0);
+	CHECK_EQ(figures_of(v).value_bytes, before);
+	free(large);
 	for (int i = 0; i < 5; i++)
 		volume_release(v, nodes[i]);
 	CHECK_EQ(figures_of(v).value_bytes, 0);
