@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/segname.h"
 #include "store/store.h"
 #include "tests/support/faultio.h"
 #include "tests/support/history.h"
@@ -252,6 +253,92 @@ static void test_lives(void)
 	model_release(&view);
 }
 
+/* --- a reader that lists once, and opens each segment by its name when it comes to it --- */
+
+static const struct file_image *find_file(const struct files *files, const char *name)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (!strcmp(files->items[i].name, name))
+			return &files->items[i];
+	return NULL;
+}
+
+/* What it reads from `from` on, its last segment at `*last_ret`.  False: a segment that it listed
+ * is gone, and it must begin anew. */
+static bool read_lazily(struct history *h, size_t from, size_t until, const char *dir,
+			size_t *last_ret)
+{
+	struct files listed, now;
+	size_t point = from;
+	bool whole = true;
+	uint32_t id;
+
+	crashio_rebuild(&h->crash, from, CRASH_KEEP_ALL, 0, &h->rng, &listed);
+	history_empty_dir(dir);
+	for (uint32_t want = 1; whole && want < 1000; want++)
+		for (size_t i = 0; whole && i < listed.count; i++) {
+			const char *name = listed.items[i].name;
+			if (!segname_parse(name, &id) || id != want)
+				continue;
+			if (!rng_below(&h->rng, 3))
+				point += (size_t)rng_below(&h->rng, until - point + 1);
+			crashio_rebuild(&h->crash, point, CRASH_KEEP_ALL, 0, &h->rng, &now);
+			const struct file_image *file = find_file(&now, name);
+			whole = file != NULL;
+			if (whole) {
+				char path[300];
+				(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+				files_write(AT_FDCWD, path, file->data.data, file->data.size);
+			}
+			files_release(&now);
+		}
+	files_release(&listed);
+	*last_ret = point;
+	return whole;
+}
+
+/* The reference's reader of a store that another process writes: it finds one moment of the log, or
+ * that a segment is gone, never a view that there was not. */
+static void test_lazy_reader(void)
+{
+	enum { READERS = 3000, AHEAD = 60 };
+	const struct dw_options options = {.read_only = true};
+	struct history *h = history_new();
+	const char *dir = stores_dir();
+	size_t gone = 0;
+
+	history_start(h);
+	crashio_init(&h->crash, h->dir);
+	history_open(h);
+	h->crash.context = h;
+	h->rotates = true;
+	for (int round = 0; round < 6; round++) {
+		for (int i = 0; i < 5; i++)
+			history_random(h, KEYS);
+		h->crash.hook = round % 2 ? write_meanwhile : NULL;
+		compact_some(h, h->store);
+		h->crash.hook = NULL;
+	}
+	history_close(h);
+	for (int i = 0; i < READERS; i++) {
+		struct dw_store *store = NULL;
+		/* not before there is a segment */
+		size_t from = 10 + (size_t)rng_below(&h->rng, h->crash.count - 10), last;
+		size_t until = from + AHEAD < h->crash.count ? from + AHEAD : h->crash.count;
+		if (!read_lazily(h, from, until, dir, &last)) {
+			gone++;
+			continue;
+		}
+		CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
+		CHECK(find_view(h, store, history_acked_at(h, from), history_begun_at(h, last)) !=
+		      SIZE_MAX);
+		stores_close(store);
+	}
+	printf("  %zu of %d readers met a segment that was gone\n", gone, READERS);
+	CHECK(gone > 10 && gone < READERS / 2);
+	history_free(h);
+}
+
 /* Cancelled compactions leave nothing that a crash could make something of. */
 static void cancel_soon(void *context, const struct crash_event *event)
 {
@@ -286,9 +373,13 @@ static void test_cancelled(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"crash_runs", test_runs},           {"crash_hidden", test_hidden},
-		{"crash_aftermath", test_aftermath}, {"crash_lives", test_lives},
-		{"crash_cancelled", test_cancelled}, {NULL, NULL},
+		{"crash_runs", test_runs},
+		{"crash_hidden", test_hidden},
+		{"crash_aftermath", test_aftermath},
+		{"crash_lives", test_lives},
+		{"crash_cancelled", test_cancelled},
+		{"crash_lazy_reader", test_lazy_reader},
+		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }
