@@ -133,6 +133,7 @@ struct dw_options {
 	bool read_only;        /* no lock, changes nothing: a snapshot of the segments at open */
 	bool create;           /* make the directory (not its parents) if it is missing */
 	bool must_exist;       /* do not make a store of an empty directory: -ENOENT */
+	bool among_files;      /* also make one where other files are, instead of -ENOMEDIUM */
 	uint64_t segment_size; /* rotate before a segment outgrows this; 0: the default */
 	uint32_t lock_wait_ms; /* how long to wait for the writer's lock; 0: not at all */
 	dw_finding_fn *on_finding; /* may be NULL */
@@ -336,8 +337,11 @@ void dw_export_close(struct dw_export *stream);
 int dw_export_file(struct dw_store *store, const char *path);
 
 /* Write the live view to a fresh store in directory `path` (made if missing):
- * keys in byte order, txids from 1.  -EEXIST: there are segments in it already. */
+ * keys in byte order, txids from 1.  -EEXIST: there are segments in it already; -ENOMEDIUM:
+ * other files. */
 int dw_compact_to(struct dw_store *store, const char *path);
+/* The same, also among other files.  They stay as they are. */
+int dw_compact_to_among(struct dw_store *store, const char *path);
 
 struct dw_compact_options {
 	/* 0: the whole store.  Else the longest run of oldest segments of which so many

@@ -184,7 +184,7 @@ static int compact_to(struct args *args, const char *target)
 		return status;
 	struct extent extent = extent_of(store);
 	progress_watch_begin(&watch, args, target, ".dwal", extent.record_bytes);
-	int rc = dw_compact_to(store, target);
+	int rc = args->force ? dw_compact_to_among(store, target) : dw_compact_to(store, target);
 	progress_watch_end(&watch);
 	status = rc < 0 ? explain_copy(args, target, rc) : 0;
 	if (!status)

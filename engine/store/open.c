@@ -394,7 +394,7 @@ static int check_place(struct io *io, int dirfd, const struct dw_options *option
 
 	if (rc < 0 || place == PLACE_STORE)
 		return rc;
-	if (place == PLACE_OTHER)
+	if (place == PLACE_OTHER && (options->read_only || !options->among_files))
 		return -ENOMEDIUM;
 	return options->read_only || options->must_exist ? -ENOENT : 0;
 }

@@ -60,10 +60,11 @@ static int check_fresh(struct io *io, const char *path)
 	return rc;
 }
 
-int dw_compact_to(struct dw_store *store, const char *path)
+static int compact_to(struct dw_store *store, const char *path, bool among_files)
 {
 	const struct dw_options options = {
 		.create = true,
+		.among_files = among_files,
 		.segment_size = store->log.segment_size,
 		.on_finding = store->on_finding,
 		.context = store->context,
@@ -78,4 +79,14 @@ int dw_compact_to(struct dw_store *store, const char *path)
 	rc = copy_live(store, to);
 	int closed = dw_close(to);
 	return rc ? rc : closed;
+}
+
+int dw_compact_to(struct dw_store *store, const char *path)
+{
+	return compact_to(store, path, false);
+}
+
+int dw_compact_to_among(struct dw_store *store, const char *path)
+{
+	return compact_to(store, path, true);
 }

@@ -228,6 +228,18 @@ static void test_compact_to(void)
 	CHECK(lists(&listing, DW_PUT, 3, "over"));
 	CHECK_EQ(dw_compact_to(store, out), -EEXIST);
 	CHECK_EQ(dw_compact_to(store, dir), -EEXIST);
+	/* among other files only if that is asked for */
+	const char *among = stores_dir();
+	int among_fd = open(among, O_RDONLY | O_DIRECTORY);
+	files_write(among_fd, "file", "precious", 8);
+	CHECK_EQ(dw_compact_to(store, among), -ENOMEDIUM);
+	CHECK_EQ(files_count_suffixed(among, ""), 1);
+	CHECK_EQ(dw_compact_to_among(store, among), 0);
+	CHECK_EQ(dw_compact_to_among(store, among), -EEXIST);
+	struct buf precious = files_read(among_fd, "file");
+	CHECK(precious.size == 8 && !memcmp(precious.data, "precious", 8));
+	buf_release(&precious);
+	(void)close(among_fd);
 	expect_sample(store);
 	copy = stores_open(out, 0);
 	expect_sample(copy);
