@@ -33,6 +33,7 @@ enum {
 	DROP_HINT,
 	HOLD, /* a value, for later */
 	RELEASE,
+	SPOIL_HINT, /* cut, damaged, of another segment, or an older one */
 	OPERATIONS,
 };
 
@@ -56,6 +57,8 @@ struct world {
 	struct held held[HELD];
 	uint64_t txid; /* the last one */
 	bool copied;
+	struct buf kept; /* a hint, to come back later */
+	char kept_name[MEMIO_NAME];
 };
 
 static uint8_t noise[NOISE];
@@ -262,6 +265,43 @@ static void drop_hint(struct world *w)
 	open_store(w);
 }
 
+static void keep_hint(struct world *w, const char *name, const struct buf *hint)
+{
+	w->kept.size = 0;
+	fuzz_add(&w->kept, hint->data, hint->size);
+	(void)snprintf(w->kept_name, sizeof w->kept_name, "%s", name); /* of the same size */
+}
+
+/* Of a segment that is there: without one a sealed hint proves a loss. */
+static void spoil_hint(struct world *w)
+{
+	char name[MEMIO_NAME], segment[MEMIO_NAME], other[MEMIO_NAME];
+	unsigned id = fuzz_byte(w->input) % 8 + 1u, how = fuzz_byte(w->input);
+	struct buf copy = {0};
+
+	(void)snprintf(name, sizeof name, "%08u.hint", id);
+	(void)snprintf(segment, sizeof segment, "%08u.dwal", id);
+	(void)snprintf(other, sizeof other, "%08u.hint", id % 8 + 1);
+	close_store(w, how & 128);
+	const struct buf *hint = memio_get(w->mem, name);
+	const struct buf *from = how % 4 == 2 ? memio_get(w->mem, other) : hint;
+	if (hint && from && memio_get(w->mem, segment)) {
+		fuzz_add(&copy, from->data, from->size);
+		if (how % 4 == 0)
+			copy.size = copy.size * (how & 127) / 128;
+		if (how % 4 == 1 && copy.size)
+			copy.data[how * 37u % copy.size] ^= (uint8_t)(1 << (how >> 4 & 7));
+		if (how % 4 == 3 && !strcmp(w->kept_name, name)) {
+			copy.size = 0;
+			fuzz_add(&copy, w->kept.data, w->kept.size);
+		}
+		keep_hint(w, name, hint);
+		memio_put(w->mem, name, copy.data, copy.size);
+	}
+	buf_release(&copy);
+	open_store(w);
+}
+
 static void step(struct world *w)
 {
 	struct dw_op op;
@@ -291,6 +331,7 @@ static void step(struct world *w)
 	case DROP_HINT: drop_hint(w); break;
 	case HOLD: hold(w); break;
 	case RELEASE: release_all(w); break;
+	case SPOIL_HINT: spoil_hint(w); break;
 	default: op = next_op(w, 2); append(w, &op, 1);
 	}
 }
@@ -316,12 +357,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&w);
 	close_store(&w, false);
 	naive_release(&w.view);
+	buf_release(&w.kept);
 	return 0;
 }
 
 bool fuzz_seed(size_t n, struct buf *ret)
 {
 	static const uint8_t seeds[][32] = {
+		{0, PUT, 0, 1, 0, SPOIL_HINT, 0, 3, PUT, 1, 1, 0, SPOIL_HINT, 0, 3, CHECK},
+		{2, PUT, 3, 199, 0, PUT, 4, 199, 0, SPOIL_HINT, 0, 2, SPOIL_HINT, 1, 64, COMPACT},
 		{1, PUT, 1, 5, 0, PUT, 2, 9, 0, ROTATE, DELETE, 1, COMPACT, CHECK, REOPEN, 0},
 		{2, BATCH, 5, 2, 3, 7, 1, 1, 3, 2, 4, 1, 0, 0, 3, 9, 9, COMPACT, KILL, 1, SNAPSHOT},
 		{3, PUT, 3, 0xf8, 0xff, HOLD, 0, 3, DELETE, 3, COMPACT, RELEASE, EXPORT, 40, COPY},
