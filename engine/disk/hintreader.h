@@ -14,6 +14,7 @@ struct hintreader {
 	int fd;          /* -1: there is no hint, or none of this segment */
 	unsigned layout; /* 0: none */
 	uint32_t header_crc;
+	uint64_t surveyed;       /* bytes of the file whose entries were looked at already */
 	struct hint_end end;     /* of the blocks read so far */
 	struct hint_block block; /* the last of them */
 	struct buf entries;      /* of it */
