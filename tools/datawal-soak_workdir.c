@@ -86,9 +86,10 @@ static int check_owned(const struct paths *paths)
 
 	free(mark);
 	return owned ? 0
-		     : soak_setup_error("DATAWAL_SOAK_WORK_DIR: '%s' is not empty and not of an "
-					"earlier run; name another one",
-					paths->store);
+		     : soak_setup_error(
+			       "no store here: DATAWAL_SOAK_WORK_DIR '%s' is not empty and "
+			       "not of an earlier run; name another one",
+			       paths->store);
 }
 
 static int make_store(const struct paths *paths)

@@ -138,7 +138,7 @@ test_soak_spares_what_is_not_its_own()
 	mkdir "$DATAWAL_SOAK_WORK_DIR"
 	echo precious > "$DATAWAL_SOAK_WORK_DIR/file"
 	exits 2 soak --operations 10
-	says "not empty"
+	says "no store here: DATAWAL_SOAK_WORK_DIR '$DATAWAL_SOAK_WORK_DIR' is not empty"
 	[ "$(cat "$DATAWAL_SOAK_WORK_DIR/file")" = precious ]
 	rm "$DATAWAL_SOAK_WORK_DIR/file"
 	# its own may be used again, but not by two at a time

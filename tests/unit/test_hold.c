@@ -40,7 +40,9 @@ static void note(void *context, const struct dw_finding *finding)
 	(void)snprintf(found_host, sizeof found_host, "%s", finding->host ? finding->host : "");
 }
 
-static const struct dw_options noting = {.create = true, .on_finding = note};
+/* Rotations look at the segment as well: none comes unasked. */
+static const struct dw_options noting = {
+	.create = true, .on_finding = note, .segment_size = UINT64_C(16) << 30};
 
 static struct dw_store *open_noting(const char *dir)
 {
@@ -75,6 +77,18 @@ static void expect_busy(const char *dir, pid_t pid)
 }
 
 /* --- one writer --- */
+
+static void remove_files(const char *dir, const char *part)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	CHECK(d != NULL);
+	while ((entry = readdir(d)))
+		if (entry->d_type == DT_REG && strstr(entry->d_name, part))
+			CHECK_EQ(unlinkat(dirfd(d), entry->d_name, 0), 0);
+	(void)closedir(d);
+}
 
 /* By the directory where nobody else may read it, by the segment where others may. */
 static void test_lock_file_removed(void)
@@ -142,7 +156,6 @@ static void test_in_a_rotation(void)
 {
 	const char *dir = stores_dir();
 	struct dw_store *store = stores_open(dir, 0);
-	char host[100];
 
 	stores_put(store, "a", "1");
 	CHECK_EQ(dw_rotate(store), 0);
@@ -154,7 +167,31 @@ static void test_in_a_rotation(void)
 	expect_busy(dir, getpid());
 	(void)close(fd);
 	CHECK_EQ(try_open(dir), 0);
-	CHECK_EQ(gethostname(host, sizeof host), 0);
+}
+
+/* Of a directory that others may read anybody can hold the lock, so there it does not count;
+ * of one that is private it does, whatever was removed in it. */
+static void test_directory(void)
+{
+	const char *open_dir = stores_dir(), *private_dir = stores_dir();
+	struct dw_store *store = NULL;
+
+	CHECK_EQ(chmod(open_dir, 0755), 0);
+	CHECK_EQ(chmod(private_dir, 0700), 0);
+	int fd = open(open_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+	CHECK_EQ(try_open(open_dir), 0);
+	(void)close(fd);
+	store = open_noting(private_dir);
+	stores_put(store, "k", "v");
+	remove_files(private_dir, "");
+	found.kind = DW_FINDING_IO;
+	CHECK_EQ(try_open(private_dir), -EBUSY);
+	CHECK_EQ(found.kind, DW_FINDING_LOCKED);
+	CHECK_EQ(found.pid, getpid());
+	CHECK_EQ(dw_close(store), -ESTALE);
+	CHECK_EQ(try_open(private_dir), 0);
 }
 
 /* A process that writes and rotates until it is killed. */
@@ -238,18 +275,6 @@ static void test_holder(void)
 }
 
 /* --- a store that is gone --- */
-
-static void remove_files(const char *dir, const char *part)
-{
-	DIR *d = opendir(dir);
-	struct dirent *entry;
-
-	CHECK(d != NULL);
-	while ((entry = readdir(d)))
-		if (entry->d_type == DT_REG && strstr(entry->d_name, part))
-			CHECK_EQ(unlinkat(dirfd(d), entry->d_name, 0), 0);
-	(void)closedir(d);
-}
 
 static void expect_gone(struct dw_store *store, uint32_t segment)
 {
@@ -456,6 +481,7 @@ int main(int argc, char **argv)
 		{"hold_lock_file_removed", test_lock_file_removed},
 		{"hold_rotations", test_rotations},
 		{"hold_in_a_rotation", test_in_a_rotation},
+		{"hold_directory", test_directory},
 		{"hold_while_rotating", test_while_rotating},
 		{"hold_killed", test_killed},
 		{"hold_holder", test_holder},
