@@ -37,7 +37,8 @@ static enum place place_of(int fd)
 
 	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	CHECK(readlink(link, path, sizeof path - 1) > 0);
-	if (!strstr(path, ".dwal"))
+	/* copies are of records that were on disk */
+	if (!strstr(path, ".dwal") || strstr(path, ".dwal.compact"))
 		return ELSEWHERE;
 	return strstr(path, below_name) ? BELOW : ABOVE;
 }
@@ -247,6 +248,98 @@ static void test_undo(void)
 	order_close(&order);
 }
 
+/* --- many at once: real syncs, while others append --- */
+
+enum { WRITERS = 3, RECORDS = 300 };
+
+static struct {
+	struct io io; /* first: the engine hands it back to us */
+	struct dw_store *above, *below;
+	/* of each writer, how many records it began to put below, has on disk there, and put above
+	 */
+	atomic_int put_below[WRITERS], on_disk[WRITERS], put_above[WRITERS];
+	atomic_int writing, syncs, early;
+} busy;
+
+static int busy_sync(struct io *io, int fd)
+{
+	enum place place = place_of(fd);
+	int before[WRITERS];
+
+	(void)io;
+	for (int i = 0; i < WRITERS; i++)
+		before[i] = atomic_load(&busy.put_below[i]);
+	int rc = io_posix.fdatasync(&io_posix, fd);
+	for (int i = 0; place == BELOW && i < WRITERS; i++) {
+		int known = atomic_load(&busy.on_disk[i]);
+		while (known < before[i] &&
+		       !atomic_compare_exchange_weak(&busy.on_disk[i], &known, before[i]))
+			; /* another one was faster; `known` is what it said */
+	}
+	/* what was put above until now may be on disk, too */
+	for (int i = 0; place == ABOVE && i < WRITERS; i++) {
+		int above = atomic_load(&busy.put_above[i]);
+		atomic_fetch_add(&busy.early, above > atomic_load(&busy.on_disk[i]));
+	}
+	atomic_fetch_add(&busy.syncs, place == ABOVE);
+	return rc;
+}
+
+static void *write_both(void *context)
+{
+	int i = *(const int *)context;
+	char key[16];
+
+	for (int n = 1; n <= RECORDS; n++) {
+		(void)snprintf(key, sizeof key, "%d-%d", i, n % 20);
+		atomic_store(&busy.put_below[i],
+			     n); /* a sync may have it before this thread goes on */
+		stores_put(busy.below, key, "first");
+		stores_put(busy.above, key, "second");
+		atomic_store(&busy.put_above[i], n);
+	}
+	atomic_fetch_sub(&busy.writing, 1);
+	return NULL;
+}
+
+static void *sync_all(void *context)
+{
+	(void)context;
+	while (atomic_load(&busy.writing))
+		CHECK_EQ(dw_sync(busy.above), 0);
+	return NULL;
+}
+
+static void test_many(void)
+{
+	const struct dw_options options = {.segment_size = 4000}, inside = {.create = true};
+	const struct dw_maintain_options compacting = {
+		.compact = true, .dead_percent = 30, .dead_bytes_min = 1, .look_ms = 1};
+	static int numbers[WRITERS];
+	pthread_t writers[WRITERS], syncers[2];
+
+	busy.io = io_posix;
+	busy.io.fdatasync = busy_sync;
+	busy.writing = WRITERS;
+	CHECK_EQ(store_open(&busy.io, stores_dir(), &options, NULL, &busy.above), 0);
+	CHECK_EQ(dw_open_in(busy.above, below_name, &inside, NULL, &busy.below), 0);
+	CHECK_EQ(dw_maintain(busy.above, &compacting), 0);
+	for (int i = 0; i < WRITERS; i++) {
+		numbers[i] = i;
+		CHECK_EQ(pthread_create(&writers[i], NULL, write_both, &numbers[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_create(&syncers[i], NULL, sync_all, NULL), 0);
+	for (int i = 0; i < WRITERS; i++)
+		CHECK_EQ(pthread_join(writers[i], NULL), 0);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_join(syncers[i], NULL), 0);
+	CHECK_EQ(dw_close(busy.below), 0);
+	CHECK_EQ(dw_close(busy.above), 0);
+	printf("  %d syncs\n", atomic_load(&busy.syncs));
+	CHECK_EQ(atomic_load(&busy.early), 0);
+}
+
 /* --- what a writer that was killed left --- */
 
 static void test_left(bool torn)
@@ -304,6 +397,7 @@ int main(int argc, char **argv)
 		{"below_append_in_sync", test_append_in_sync},
 		{"below_append_before_sync", test_append_before_sync},
 		{"below_undo", test_undo},
+		{"below_many", test_many},
 		{"below_left_behind", test_left_behind},
 		{"below_no_store", test_no_store},
 		{NULL, NULL},
