@@ -30,8 +30,10 @@ static void log_finding(void *context, const struct dw_finding *finding)
 
 	(void)context;
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
-	/* the advice at its end is for somebody who is refused */
-	char *advice = recovering ? strstr(text, "; nothing was changed") : NULL;
+	/* the advice at its end is for somebody who is refused; a key may have the same words */
+	char *advice = NULL;
+	for (char *at = text; recovering && (at = strstr(at, "; nothing was changed")); at++)
+		advice = at;
 	if (advice)
 		*advice = '\0';
 	logger_log(NULL, serious ? LOG_ERR : LOG_WARNING, text);
