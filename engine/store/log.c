@@ -13,8 +13,9 @@
 #include "disk/guard.h"
 #include "disk/scan.h"
 
-/* Zeros ahead pay from some tens of syncs on: they cost two, and two more at the end. */
+/* Between two looks of appends whether the files are still there. */
 #define LOOK_NS INT64_C(1000000000)
+/* Zeros ahead pay from some tens of syncs on: they cost two, and two more at the end. */
 enum { SMALL_SYNC = 64 << 10, SMALL_SYNCS = 16, GROWTH_SYNCS = 16 };
 
 int log_init(struct log *log, struct fdpool *pool, uint64_t segment_size)

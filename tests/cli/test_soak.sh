@@ -553,6 +553,25 @@ test_soak_plot_setup()
 	exits 2 soak --plot "$W/nowhere/soak.svg"
 }
 
+# What it writes beside the store is written to no other file by a link of that name.
+test_soak_links()
+{
+	echo precious > "$W/victim"
+	ln -s "$W/victim" "$W/soak.csv"
+	exits 2 soak --operations 10
+	says "soak.csv': Too many levels of symbolic links"
+	rm "$W/soak.csv"
+	mkdir "$W/fixtures"
+	ln -s "$W/victim" "$W/fixtures/small_records.jsonl"
+	exits 2 soak --write-fixtures "$W/fixtures"
+	command -v gnuplot > /dev/null || { grep -qx precious "$W/victim"; return; }
+	DATAWAL_SOAK_DURATION=2 DATAWAL_SOAK_PROGRESS_SECS=1 soak
+	ln -s "$W/victim" "$W/soak.svg.tmp"
+	soak --plot "$W/soak.svg"
+	[ ! -L "$W/soak.svg" ]
+	grep -qx precious "$W/victim"
+}
+
 # --- running them ---
 
 clean_up()

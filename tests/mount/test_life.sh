@@ -155,6 +155,24 @@ flags_of_mount()
 }
 export -f flags_of_mount
 
+# A log file's name that is a link leads nowhere, not when it is opened again either.
+test_life_log_is_no_link()
+{
+	echo precious > "$W/victim"
+	ln -s "$W/victim" "$W/messages"
+	fails mount_store -o log="$W/messages"
+	grep -q "log file '$W/messages': it is a link" "$W/stderr"
+	rm "$W/messages"
+	mount_store -o log="$W/messages"
+	mv "$W/messages" "$W/moved"
+	ln -s "$W/victim" "$W/messages"
+	kill -HUP "$(daemon_pid)"
+	kill -USR1 "$(daemon_pid)"
+	wait_until grep -q '"keys"' "$W/moved"
+	unmount_store
+	[ "$(cat "$W/victim")" = precious ]
+}
+
 # A disk where another machine's lock may not be seen.
 test_life_local_locks()
 {
