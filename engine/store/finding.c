@@ -58,19 +58,21 @@ static const char *key_text(struct dw_bytes key, char ret[KEY_TEXT_SIZE])
 static int damage_text(const struct dw_finding *f, char *ret, size_t size)
 {
 	static const char advice[] = "nothing was changed; see 'datawal repair'";
+	static const char on_purpose[] =
+		"if older files were put there on purpose, it accepts them";
 	char key[KEY_TEXT_SIZE];
 
 	if (f->damage == DW_DAMAGE_MISSING)
 		return snprintf(ret, size,
 				"segment %08" PRIu32 " is missing: its hint tells of %" PRIu64
-				" records; %s",
-				f->segment, f->records_lost, advice);
+				" records; %s; %s",
+				f->segment, f->records_lost, advice, on_purpose);
 	if (f->damage == DW_DAMAGE_SHORTENED)
 		return snprintf(ret, size,
 				"segment %08" PRIu32 " holds less than was written to it: from "
 				"offset %" PRIu64 " on its hint tells of %" PRIu64
-				" records that are gone; %s",
-				f->segment, f->offset, f->records_lost, advice);
+				" records that are gone; %s; %s",
+				f->segment, f->offset, f->records_lost, advice, on_purpose);
 	if (f->key.data)
 		return snprintf(ret, size,
 				"segment %08" PRIu32 " is damaged at offset %" PRIu64
