@@ -333,15 +333,20 @@ void dw_export_close(struct dw_export *stream);
 
 /* Write the export to `path` (temporary file, sync, rename, sync of the
  * directory).  A file of that name is replaced; on failure it is as it was.
- * -EINVAL: `path` is a file of the store itself, or neither a file nor a directory. */
+ * -EINVAL: `path` is a file of the store itself, or neither a file nor a directory;
+ * -ECANCELED: dw_copy_cancel(). */
 int dw_export_file(struct dw_store *store, const char *path);
 
 /* Write the live view to a fresh store in directory `path` (made if missing):
- * keys in byte order, txids from 1.  -EEXIST: there are segments in it already; -ENOMEDIUM:
- * other files. */
+ * keys in byte order, txids from 1.  On failure no segment is left there.
+ * -EEXIST: there are segments in it already; -ENOMEDIUM: other files;
+ * -ECANCELED: dw_copy_cancel(). */
 int dw_compact_to(struct dw_store *store, const char *path);
 /* The same, also among other files.  They stay as they are. */
 int dw_compact_to_among(struct dw_store *store, const char *path);
+
+/* Have dw_export_file() and dw_compact_to() of this store that run stop soon. */
+void dw_copy_cancel(struct dw_store *store);
 
 struct dw_compact_options {
 	/* 0: the whole store.  Else the longest run of oldest segments of which so many

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "tools/common_path.h"
+#include "tools/datawal_interrupt.h"
 #include "tools/datawal_progress.h"
 #include "tools/datawal_tool.h"
 
@@ -65,14 +66,18 @@ static int watched_export(struct args *args, struct dw_store *store, const char 
 {
 	char *copy = strdup(path), *name_copy = strdup(path), *temporary = NULL;
 	struct progress_watch watch;
+	struct interrupt interrupt;
 	int rc = -ENOMEM;
 
+	interrupt_begin(&interrupt, store);
 	if (copy && name_copy && asprintf(&temporary, ".%s.tmp", basename(name_copy)) >= 0) {
 		progress_watch_begin(&watch, args, dirname(copy), temporary,
 				     extent_of(store).export_bytes);
 		rc = dw_export_file(store, path);
 		progress_watch_end(&watch);
 	}
+	interrupt_end(&interrupt);
+	interrupt_die(&interrupt); /* nothing else is to be put in order */
 	free(copy);
 	free(name_copy);
 	free(temporary);
@@ -183,9 +188,13 @@ static int compact_to(struct args *args, const char *target)
 	if (status)
 		return status;
 	struct extent extent = extent_of(store);
+	struct interrupt interrupt;
+	interrupt_begin(&interrupt, store);
 	progress_watch_begin(&watch, args, target, ".dwal", extent.record_bytes);
 	int rc = args->force ? dw_compact_to_among(store, target) : dw_compact_to(store, target);
 	progress_watch_end(&watch);
+	interrupt_end(&interrupt);
+	interrupt_die(&interrupt); /* a reader needs no closing */
 	status = rc < 0 ? explain_copy(args, target, rc) : 0;
 	if (!status)
 		show_copied(args, "compact", "target", target, dw_count(store),
@@ -237,19 +246,23 @@ static int compact_in_place(struct args *args)
 	if (status)
 		return status;
 	uint64_t keys = dw_count(store);
+	struct interrupt interrupt;
+	interrupt_begin(&interrupt, store);
 	progress_watch_begin(&watch, args, args->store, ".dwal.compact",
 			     extent_of(store).record_bytes);
 	int rc = dw_compact_with(store, &args->compact, &report);
 	progress_watch_end(&watch);
+	interrupt_end(&interrupt);
 	if (rc == -EBADMSG)
 		status = fail(args, STATUS_HARD,
 			      "a record is damaged; nothing is lost; see 'datawal repair'");
 	else if (report.room_needed)
 		status = explain_full(args, rc, report.room_needed);
-	else if (rc < 0)
+	else if (rc < 0 && !interrupt.signal)
 		status = fail(args, status_of(rc), "'%s': %s; nothing is lost", args->store,
 			      strerror(-rc));
 	status = close_writer(args, store, status);
+	interrupt_die(&interrupt);
 	if (!status)
 		show_compacted(args, &report, keys);
 	return status;

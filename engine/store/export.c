@@ -202,12 +202,15 @@ ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size)
 /* --- a file --- */
 
 /* The stream to the end, as it comes. */
-static int write_export(struct dw_export *export, struct atomicfile *file)
+static int write_export(struct dw_export *export, struct pace *pace, struct atomicfile *file)
 {
 	int rc = 0;
 
-	while (!rc && !(rc = fill(export)) && export->size)
-		rc = atomicfile_write(file, export->bytes, export->size);
+	while (!rc && !(rc = fill(export)) && export->size) {
+		rc = pace_take(pace, export->size);
+		if (!rc)
+			rc = atomicfile_write(file, export->bytes, export->size);
+	}
 	return rc;
 }
 
@@ -216,6 +219,9 @@ static int export_to(struct dw_store *store, int dirfd, const char *name)
 	struct atomicfile file = {.fd = -1};
 	struct dw_export *export = NULL;
 	char *temporary = NULL;
+	struct pace pace;
+
+	pace_init(&pace, &store->maintain.bell, &store->maintain.copy_cancels, 0);
 	int rc = asprintf(&temporary, ".%s.tmp", name) < 0 ? -ENOMEM : 0;
 
 	if (!rc)
@@ -223,7 +229,7 @@ static int export_to(struct dw_store *store, int dirfd, const char *name)
 	if (!rc)
 		rc = atomicfile_init(&file, store->io, dirfd, name, temporary, 0600);
 	if (!rc)
-		rc = write_export(export, &file);
+		rc = write_export(export, &pace, &file);
 	if (!rc)
 		rc = atomicfile_sync(&file);
 	if (!rc)

@@ -13,7 +13,7 @@
 
 struct maintain {
 	struct bell bell; /* also of compactions and verifications on demand */
-	cancel_count compact_cancels, verify_cancels, scrub_cancels;
+	cancel_count compact_cancels, verify_cancels, scrub_cancels, copy_cancels;
 
 	pthread_mutex_t switch_lock; /* who starts and stops; order: before the bell's */
 	/* under switch_lock: */

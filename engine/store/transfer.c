@@ -35,10 +35,15 @@ static int copy_live(struct dw_store *store, struct dw_store *to)
 	struct dw_iter *iter = NULL;
 	struct buf value = {0};
 	struct dw_item item;
-	int rc = dw_iter_open(store, &iter);
+	struct pace pace;
 
-	while (!rc && (rc = dw_iter_next(iter, &item)) == 1)
-		rc = copy_item(iter, &item, &value, to);
+	pace_init(&pace, &store->maintain.bell, &store->maintain.copy_cancels, 0);
+	int rc = dw_iter_open(store, &iter);
+	while (!rc && (rc = dw_iter_next(iter, &item)) == 1) {
+		rc = pace_take(&pace, item.stat.size);
+		if (!rc)
+			rc = copy_item(iter, &item, &value, to);
+	}
 	dw_iter_close(iter);
 	buf_release(&value);
 	return rc;
@@ -60,6 +65,28 @@ static int check_fresh(struct io *io, const char *path)
 	return rc;
 }
 
+/* A part of a copy looks like a whole store: it goes. */
+static void remove_copy(struct io *io, const char *path)
+{
+	struct segset_ids ids = {0};
+	char name[SEGNAME_SIZE];
+	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+
+	if (dirfd < 0)
+		return;
+	if (!segset_list(io, dirfd, &ids))
+		while (ids.count) {
+			uint32_t id = ids.items[--ids.count];
+			segname_format(id, name);
+			(void)io->unlink(io, dirfd, name); /* the failure before is told */
+			segname_format_hint(id, name);
+			(void)io->unlink(io, dirfd, name); /* it may not be there */
+		}
+	(void)io->unlink(io, dirfd, ".lock"); /* else the directory would not be empty */
+	segset_ids_release(&ids);
+	(void)io->close(io, dirfd); /* nothing was written through it */
+}
+
 static int compact_to(struct dw_store *store, const char *path, bool among_files)
 {
 	const struct dw_options options = {
@@ -78,7 +105,15 @@ static int compact_to(struct dw_store *store, const char *path, bool among_files
 		return rc;
 	rc = copy_live(store, to);
 	int closed = dw_close(to);
-	return rc ? rc : closed;
+	rc = rc ? rc : closed;
+	if (rc < 0)
+		remove_copy(store->io, path);
+	return rc;
+}
+
+void dw_copy_cancel(struct dw_store *store)
+{
+	pace_cancel(&store->maintain.bell, &store->maintain.copy_cancels);
 }
 
 int dw_compact_to(struct dw_store *store, const char *path)

@@ -774,6 +774,41 @@ test_repair_golden()
 	[ $damaged -gt 30 ]
 }
 
+# has_part: the target of the command that runs has something
+has_part() { [ -n "$(find "$W/parts" -type f -size +1000k 2>/dev/null)" ]; }
+
+# interrupted COMMAND...: ends by SIGTERM in the middle, and leaves nothing of its work in "$W/parts"
+interrupted()
+{
+	local pid rc=0
+	mkdir "$W/parts"
+	"$DATAWAL" "$@" > said 2>&1 &
+	pid=$!
+	wait_until has_part
+	kill -TERM $pid
+	wait $pid || rc=$?
+	[ $rc = 143 ]
+	[ -z "$(find "$W/parts" -type f)" ]
+	rmdir "$W/parts"/* 2>/dev/null || true
+	rmdir "$W/parts"
+}
+
+# What a signal ends leaves no file that passes for a whole one, and no temporary one.
+test_interrupted()
+{
+	local i
+	for i in $(seq 12); do
+		head -c 30000000 /dev/urandom | "$DATAWAL" put s --key "k$i"
+	done
+	interrupted export s "$W/parts/out"
+	interrupted compact s "$W/parts/copy"
+	# and without a signal
+	mkdir "$W/parts"
+	"$DATAWAL" compact s "$W/parts/copy"
+	"$DATAWAL" export s "$W/parts/out"
+	[ "$("$DATAWAL" ls "$W/parts/copy" | wc -l)" = 12 ]
+}
+
 # Zeros alone are not worth a copy; nor are those that a piece of a record ends in.
 test_repair_zeros()
 {
@@ -994,7 +1029,7 @@ run_cli_tests()
 {
 	local failed=0 name
 	export -f expect_no_store status same expected field digest names damage edge_keys verdict_status \
-		read_golden repair_case rebuild
+		read_golden repair_case rebuild has_part interrupted
 	for name in ${1:-$(declare -F | awk '$3 ~ /^test_/ { print $3 }')}; do
 		run_one "$name" || failed=1
 	done

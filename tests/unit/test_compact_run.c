@@ -420,6 +420,27 @@ static void test_room_needed(void)
 	stores_close(store);
 }
 
+/* A part of a copy would pass for a whole store. */
+static void test_copy_fails(void)
+{
+	static const int dead[] = {1, 1, 1};
+	struct spaceio space;
+	const char *target = stores_dir();
+	struct dw_store *store = full_store(&space, stores_dir(), dead, 3);
+
+	space.room = 1500;
+	CHECK_EQ(dw_compact_to(store, target), -ENOSPC);
+	struct files left = files_snapshot(target);
+	CHECK_EQ(left.count, 0);
+	files_release(&left);
+	space.room = 1 << 20;
+	CHECK_EQ(dw_compact_to(store, target), 0);
+	stores_close(store);
+	store = stores_open_reader(target);
+	CHECK_EQ(dw_count(store), 27);
+	stores_close(store);
+}
+
 /* A run in which nothing seems to live, but for a tombstone that must stay. */
 static void test_last_tombstone(void)
 {
@@ -557,6 +578,7 @@ int main(int argc, char **argv)
 		{"compact_run_no_room", test_no_room},
 		{"compact_run_all_deleted", test_all_deleted},
 		{"compact_run_room_needed", test_room_needed},
+		{"compact_run_copy_fails", test_copy_fails},
 		{"compact_run_last_tombstone", test_last_tombstone},
 		{"compact_run_cancel", test_cancel},
 		{"compact_run_cancel_waiting", test_cancel_waiting},
