@@ -209,7 +209,7 @@ ssize_t volume_getxattr(struct volume *volume, struct node *node, const char *na
 	if (n < 0)
 		return n;
 	volume_lock_file(volume, node);
-	n = volume_need_xattrs(volume, node);
+	n = node->lost ? -ESTALE : volume_need_xattrs(volume, node);
 	if (!n)
 		n = xattrs_get(node->attrs ? node->attrs->xattrs : NULL, name, ret, size);
 	volume_let_xattrs_go(node);
@@ -220,7 +220,7 @@ ssize_t volume_getxattr(struct volume *volume, struct node *node, const char *na
 ssize_t volume_listxattr(struct volume *volume, struct node *node, char *ret, size_t size)
 {
 	volume_lock_file(volume, node);
-	ssize_t n = volume_need_xattrs(volume, node);
+	ssize_t n = node->lost ? -ESTALE : volume_need_xattrs(volume, node);
 	if (!n)
 		n = xattrs_list(node->attrs ? node->attrs->xattrs : NULL, ret, size);
 	volume_let_xattrs_go(node);

@@ -186,6 +186,8 @@ static void test_never_committed(void)
 	CHECK_EQ(volume_getattr(v, f, &st), -ESTALE);
 	CHECK_EQ(volume_setattr(v, f, &st, ATTR_MODE, false, &st), -ESTALE);
 	CHECK_EQ(volume_setxattr(v, f, "user.a", "1", 1, 0), -ESTALE);
+	CHECK_EQ(volume_getxattr(v, f, "user.a", NULL, 0), -ESTALE);
+	CHECK_EQ(volume_listxattr(v, f, NULL, 0), -ESTALE);
 	CHECK_EQ(volume_open_file(v, f, O_RDWR | O_TRUNC), -ESTALE);
 	volume_forget(v, f, 1);
 	set_room(&space, INT32_MAX);
