@@ -173,13 +173,15 @@ for line in "${lines[@]}"; do
 	IFS=$'\t' read -r -a fields <<< "$line"
 	name=${fields[0]} file=${fields[1]}
 	echo "$file" >> "$TREE/build/.mutated"
+	# not of the sources, which may have changed meanwhile
+	cp "$TREE/$file" "$TREE/build/.original" 2>/dev/null
 	if wrong=$(perl "$TOP/tests/mutants/mutate.pl" apply "$name" "$TREE" "${LISTS[@]}"); then
 		judge "$name" "${fields[@]:2}"
 	else
 		not_ok "$name" "does not apply: $wrong"
 	fi
 	# not `cp -p`: the object is of the mutant, and must be older than the file
-	[ ! -e "$TOP/$file" ] || cp "$TOP/$file" "$TREE/$file"
+	[ ! -e "$TREE/$file" ] || cp "$TREE/build/.original" "$TREE/$file"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
