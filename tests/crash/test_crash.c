@@ -157,6 +157,21 @@ static void test_quarantine(void)
 	files_write(AT_FDCWD, path, bytes.data, bytes.size);
 	crashio_init(&crash, dir);
 	CHECK_EQ(store_open(&crash.io, dir, &(struct dw_options){.create = true}, NULL, &store), 0);
+	/* that it is cut off is on disk before anything is written there */
+	bool cut = false, pending = false;
+	int segment = -1;
+	for (size_t i = 0; i < crash.initial_count; i++)
+		if (!strcmp(crash.initial[i].name, "00000001.dwal"))
+			segment = crash.initial[i].file;
+	CHECK(segment >= 0);
+	for (size_t i = 0; i < crash.count; i++) {
+		const struct crash_event *event = &crash.events[i];
+		if (event->file != segment || event->kind < CRASH_WRITE)
+			continue;
+		cut = cut || event->kind == CRASH_TRUNCATE;
+		pending = event->kind != CRASH_SYNC && (pending || event->kind == CRASH_TRUNCATE);
+	}
+	CHECK(cut && !pending);
 	stores_put(store, "key", "later");
 	CHECK_EQ(dw_close(store), 0);
 	for (size_t point = 0; point <= crash.count; point++)
