@@ -88,10 +88,7 @@ static int run_verify(struct job *job)
 
 void control_cancel_jobs(struct control *control)
 {
-	struct job *job;
-
-	DL_FOREACH(control->jobs, job)
-	{
+	for (struct job *job = control->jobs; job; job = job->next) {
 		atomic_store(&job->cancelled, true);
 		volume_cancel(job->volume);
 	}

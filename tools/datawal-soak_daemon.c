@@ -76,12 +76,12 @@ static pid_t lock_pid(const struct paths *paths)
 int daemon_start(const char *program, const struct paths *paths, pid_t *ret)
 {
 	/* a file that is open is committed when it is closed, and not before: an operation
-	 * is done or not */
+	 * is done or not; when to compact is the run's to say */
 	char *argv[] = {(char *)program,
 			paths->store,
 			paths->mount,
 			(char *)"-o",
-			(char *)"flat,commit_ms=3600000",
+			(char *)"flat,commit_ms=3600000,compact=off",
 			NULL};
 	int status = run_program(argv, false);
 
