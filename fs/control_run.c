@@ -88,7 +88,10 @@ static int run_verify(struct job *job)
 
 void control_cancel_jobs(struct control *control)
 {
-	for (struct job *job = control->jobs; job; job = job->next) {
+	struct job *job = NULL;
+
+	DL_FOREACH(control->jobs, job)
+	{
 		atomic_store(&job->cancelled, true);
 		volume_cancel(job->volume);
 	}

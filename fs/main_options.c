@@ -306,7 +306,7 @@ static int resolve_export(struct settings *settings)
 	if (settings->export_path)
 		settings->export_fd =
 			open(settings->export_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (settings->export_fd < 0)
+	if (!settings->export_path || settings->export_fd < 0)
 		return fail("export_dir '%s': %s", given, strerror(errno));
 	if (is_below(settings->export_path, settings->mountpoint))
 		return fail("export_dir '%s' would be hidden by the mount; choose one outside%s",

@@ -278,6 +278,7 @@ int args_key(const struct args *args, struct dw_bytes *ret)
 	char *copy = strdup(args->key_text);
 	if (!copy)
 		return fail(args, STATUS_USER, "%s", strerror(ENOMEM));
-	*ret = (struct dw_bytes){copy, strlen(copy)};
+	ret->data = copy;
+	ret->size = strlen(copy);
 	return 0;
 }

@@ -35,7 +35,7 @@ static void *wait_for_signals(void *context)
 	while (!atomic_load(&interrupt->stop)) {
 		int signal = sigtimedwait(&set, NULL, &wait);
 		if (signal > 0 && interrupt->signal)
-			raise(SIGKILL); /* it was asked for twice */
+			(void)raise(SIGKILL); /* it was asked for twice */
 		if (signal > 0)
 			interrupt->signal = signal;
 		if (!interrupt->signal)

@@ -67,7 +67,8 @@ static int value_of(const struct args *args, struct dw_bytes *ret)
 	char *copy = strdup(text);
 	if (!copy)
 		return fail(args, STATUS_USER, "%s", strerror(ENOMEM));
-	*ret = (struct dw_bytes){copy, strlen(copy)};
+	ret->data = copy;
+	ret->size = strlen(copy);
 	return 0;
 }
 

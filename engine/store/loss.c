@@ -29,8 +29,10 @@ int loss_add(struct loss *loss, uint32_t segment, uint64_t offset,
 		return -ENOMEM;
 	if (key.size)
 		memcpy(copy, key.data, key.size);
-	loss->items[loss->count++] = (struct loss_item){
-		.key = {copy, key.size}, .header = *header, .segment = segment, .offset = offset};
+	struct loss_item *item = &loss->items[loss->count++];
+	*item = (struct loss_item){.header = *header, .segment = segment, .offset = offset};
+	item->key.data = copy;
+	item->key.size = key.size;
 	return 0;
 }
 

@@ -300,9 +300,6 @@ static int plan_all(struct repair *repair)
 	struct segset *segments = &repair->store->segments;
 	int rc = orphans_find(repair->store, &repair->orphans);
 
-	repair->plans = calloc(segments->count + 1, sizeof *repair->plans);
-	if (!repair->plans)
-		return -ENOMEM;
 	for (size_t i = 0; !rc && i < segments->count; i++) {
 		int fd = segment_pin(segments->items[i]);
 		if (fd < 0)
@@ -337,7 +334,8 @@ static int repair_missing(struct repair *repair, uint32_t id, bool do_it)
 
 static int repair_all(struct repair *repair, bool do_it)
 {
-	int rc = plan_all(repair);
+	repair->plans = calloc(repair->store->segments.count + 1, sizeof *repair->plans);
+	int rc = repair->plans ? plan_all(repair) : -ENOMEM;
 
 	if (!rc)
 		rc = see_all(repair);
