@@ -162,6 +162,9 @@ static void open_dir(fuse_req_t req, fuse_ino_t ino, info *fi)
 	struct open_dir *dir = calloc(1, sizeof *dir);
 	bool kept = dir && views_may_change(watch.mount->views) && !control_owns(ino);
 
+	/* who begins at a place of an earlier opening (nfsd) lists all that is behind it */
+	if (dir)
+		atomic_init(&dir->end, UINT64_MAX);
 	if (kept)
 		dir->view = watch.view;
 	fi->fh = (uintptr_t)dir;

@@ -185,6 +185,29 @@ test_mount_listing_while_renaming()
 	unmount_store
 }
 
+# seek_in DIR COUNT: list as many, and go on where that is in a directory that was opened anew, as
+# nfsd does; all names.
+seek_in()
+{
+	perl -e '
+		my ($dir, $count) = @ARGV;
+		opendir(my $a, $dir) or die;
+		print scalar(readdir($a)), "\n" for 1 .. $count;
+		opendir(my $b, $dir) or die;
+		seekdir($b, telldir($a));
+		print "$_\n" while $_ = readdir($b)' "$1" "$2" | grep -vx '[.]*' | sort
+}
+
+test_mount_listing_by_place()
+{
+	mount_store
+	mkdir "$M/d" "$M/.datawal/snapshots/"{a,b,c}
+	(cd "$M/d" && seq 1000 1999 | xargs touch)
+	seek_in "$M/d" 300 | cmp - <(seq 1000 1999)
+	seek_in "$M/.datawal/snapshots" 3 | diff - <(printf '%s\n' a b c)
+	unmount_store
+}
+
 test_mount_odd_names()
 {
 	mount_store
@@ -291,7 +314,7 @@ test_mount_full_disk()
 	umount "$W/disk"
 }
 
-export -f list_and lost_values lost_after
+export -f list_and seek_in lost_values lost_after
 
 # A daemon that may not write large files: an error for the one file, by close, by msync, by the
 # timer and at the end; the signal that comes with it (SIGXFSZ) ends nothing.
