@@ -22,10 +22,11 @@ struct content {
 	bool dirty;  /* the log does not have it yet */
 	bool idle;   /* `data` may leave memory: the log has it.  In the volume's list of those */
 	bool fresh;  /* dirty by opening alone (created, O_TRUNC): nothing was written since */
-	int logged_error; /* -errno of the failed commit that the log names; 0: none */
-	int told_error;   /* -errno that close or fsync returned, with no write since; 0: none */
-	uint64_t spent;   /* bytes of the records that this file had while it was open */
-	int64_t committed_ms; /* CLOCK_MONOTONIC: when it had the last of them */
+	int logged_error;     /* -errno of the failed commit that the log names; 0: none */
+	int told_error;       /* -errno that close or fsync returned, or of the last close, with no
+				 write since; 0: none */
+	uint64_t spent;       /* bytes of the records that closes appended while it was open */
+	int64_t committed_ms; /* CLOCK_MONOTONIC: when it had its last record */
 	struct dw_ref ref;    /* segment NULL: nothing pinned */
 	char *ref_key;        /* the key that `ref` was pinned under; owned */
 	size_t ref_key_size;

@@ -340,7 +340,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 {
 	(void)datasync;
 	(void)fi;
-	reply_err(req, control_owns(ino) ? 0 : volume_sync(volume_of(req)));
+	reply_err(req, control_owns(ino) ? 0 : volume_fsync_dir(volume_of(req), node_of(req, ino)));
 }
 
 /* --- files --- */

@@ -372,6 +372,38 @@ int volume_commit_early(struct volume *volume)
 	return rc;
 }
 
+/* A file of that directory that no log has yet, counted; NULL: none. */
+static struct node *take_unlogged(struct volume *volume, const struct node *dir)
+{
+	struct content *content = NULL;
+	struct node *node = NULL;
+
+	(void)pthread_rwlock_rdlock(&volume->names);
+	(void)pthread_mutex_lock(&volume->dirty_lock);
+	DL_FOREACH(volume->dirty, content)
+	{
+		if (content->node->key->parent != dir || atomic_load(&content->node->logged))
+			continue;
+		node = node_ref(content->node);
+		break;
+	}
+	(void)pthread_mutex_unlock(&volume->dirty_lock);
+	(void)pthread_rwlock_unlock(&volume->names);
+	return node;
+}
+
+int volume_fsync_dir(struct volume *volume, struct node *dir)
+{
+	struct node *node;
+	int rc = 0;
+
+	while (!rc && (node = take_unlogged(volume, dir))) {
+		rc = commit_node(volume, node);
+		volume_unref(volume, node, 1);
+	}
+	return rc < 0 ? rc : volume_sync(volume);
+}
+
 static void stop_committer(struct volume *volume)
 {
 	(void)pthread_mutex_lock(&volume->dirty_lock);

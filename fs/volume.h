@@ -223,15 +223,17 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 		     uint64_t offset);
 /* A descriptor is closed, perhaps one of several: commit what was written, so that the value
  * outlives the process; or leave that to the last release, a sync or the timer, if nothing was
- * written since a creation or O_TRUNC, or if this file's records grow much faster than it
- * does.  On failure the value stays in memory while the file is open. */
+ * written since a creation or O_TRUNC, or if the records of its closes grow much faster than
+ * the file does.  On failure the value stays in memory while the file is open. */
 int volume_flush(struct volume *volume, struct node *node);
 /* Commit what was written, now. */
 int volume_commit(struct volume *volume, struct node *node);
 /* The same, to outlive the machine. */
 int volume_fsync(struct volume *volume, struct node *node);
-/* Bring everything that was committed or set to disk; also for fsync of a directory. */
+/* Bring everything that was committed or set to disk. */
 int volume_sync(struct volume *volume);
+/* The same, and commit files of this directory that were created and are in no log yet. */
+int volume_fsync_dir(struct volume *volume, struct node *dir);
 /* The target of a symbolic link, ended by a NUL, to be freed.  -EINVAL: it is none. */
 int volume_readlink(struct volume *volume, struct node *node, char **ret);
 /* fallocate(2): mode 0, KEEP_SIZE, and with it PUNCH_HOLE; ZERO_RANGE. */

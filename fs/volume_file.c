@@ -21,8 +21,8 @@
  * ones are pinned and checked once while their file is open. */
 enum { SMALL_VALUE = 128 << 10 };
 
-/* Closes of one of several descriptors commit at once while the records of the file, as long as
- * it is open, stay within so many times its size, and as many bytes more. */
+/* Closes of one of several descriptors commit at once while the records that they appended, as
+ * long as the file is open, stay within so many times its size, and as many bytes more. */
 enum { SPENT_FACTOR = 3, SPENT_FREE = 64 << 10, RECORD_OVERHEAD = 28 };
 /* Space that must be left on the disk for a commit to wait: later nobody may be there to hear
  * that it failed. */
@@ -161,10 +161,8 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 			volume_log(volume, LOG_WARNING, "times of '%s' could not be kept: %s",
 				   volume_quote(node, quoted), strerror(-kept));
 	}
-	if (node->content && !rc) {
-		node->content->spent += key.size + value.size + RECORD_OVERHEAD;
+	if (node->content && !rc)
 		node->content->committed_ms = volume_now_ms();
-	}
 	key_release(&key);
 	atomic_store(&volume->failing, rc < 0);
 	if (rc < 0)
@@ -461,7 +459,8 @@ static bool is_roomy(struct volume *volume, uint64_t size)
 	       (uint64_t)disk.f_bavail * disk.f_frsize >= ROOM_MIN + 2 * size;
 }
 
-bool volume_may_wait(struct volume *volume, struct node *node)
+/* Whether the commit may be left to the last close, a sync or the timer. */
+static bool may_wait(struct volume *volume, struct node *node)
 {
 	const struct content *content = node->content;
 	uint64_t size = atomic_load(&node->size);
@@ -473,13 +472,25 @@ bool volume_may_wait(struct volume *volume, struct node *node)
 	return (content->fresh || !cheap) && is_roomy(volume, size);
 }
 
-static int commit(struct volume *volume, struct node *node, bool may_wait)
+int volume_commit_close(struct volume *volume, struct node *node)
+{
+	struct content *content = node->content;
+
+	if (may_wait(volume, node))
+		return 0;
+	int rc = volume_commit_locked(volume, node);
+	/* syncs are asked for, and must not put off the only close of a descriptor */
+	if (!rc)
+		content->spent += node_key_size(node) + atomic_load(&node->size) + RECORD_OVERHEAD;
+	return rc;
+}
+
+static int commit(struct volume *volume, struct node *node, bool closes)
 {
 	if (node_is_dir(node) || volume->options.read_only)
 		return 0;
 	volume_lock_file(volume, node);
-	bool waits = may_wait && volume_may_wait(volume, node);
-	int rc = waits ? 0 : volume_commit_locked(volume, node);
+	int rc = closes ? volume_commit_close(volume, node) : volume_commit_locked(volume, node);
 	if (rc < 0)
 		node->content->told_error = rc;
 	volume_drop_content(volume, node);

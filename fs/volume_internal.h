@@ -160,9 +160,9 @@ int volume_load_content(struct volume *volume, struct node *node, struct content
 void volume_mark_dirty(struct volume *volume, struct content *content);
 void volume_mark_clean(struct volume *volume, struct content *content);
 int volume_commit_locked(struct volume *volume, struct node *node);
-/* Whether the close of one of several descriptors, or of one through which nothing was written,
- * may leave the commit to the last close, fsync or the timer. */
-bool volume_may_wait(struct volume *volume, struct node *node);
+/* The same for the close of one of several descriptors, perhaps, which may leave it to the last
+ * close, a sync or the timer. */
+int volume_commit_close(struct volume *volume, struct node *node);
 /* CLOCK_MONOTONIC. */
 int64_t volume_now_ms(void);
 /* Commit what was written first, before its time.  1: done; 0: nothing is to be committed; or

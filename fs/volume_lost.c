@@ -144,6 +144,11 @@ bool volume_close_failed(struct volume *volume, struct node *node, int rc)
 	(void)pthread_mutex_lock(volume_node_lock(volume, node));
 	/* meanwhile somebody may have opened or renamed it, or the committer succeeded */
 	bool lost = node->opens == 1 && node->content && node->content->dirty;
+	/* or it was written to, and closed by who was told of no failure */
+	if (lost && !node->content->told_error) {
+		rc = volume_commit_locked(volume, node);
+		lost = rc < 0;
+	}
 	int named = lost ? key_of_node(node, &key) : 0;
 	if (lost && !named)
 		lose_locked(volume, node, &key, rc);

@@ -97,13 +97,16 @@ int volume_open_file(struct volume *volume, struct node *node, int flags)
 int volume_release(struct volume *volume, struct node *node)
 {
 	volume_lock_file(volume, node);
-	const struct content *content = node->content;
+	struct content *content = node->content;
 	/* a close that was told of the failure is not followed by a late success */
 	bool told = content && content->dirty && content->told_error && node->opens == 1;
 	/* pages written through a mapping arrive after the last flush */
-	bool waits = node->opens > 1 && volume_may_wait(volume, node);
-	int rc = told ? content->told_error : waits ? 0 : volume_commit_locked(volume, node);
+	int rc = told              ? content->told_error
+		 : node->opens > 1 ? volume_commit_close(volume, node)
+				   : volume_commit_locked(volume, node);
 	bool failed = rc < 0 && node->opens == 1;
+	if (failed)
+		content->told_error = rc;
 	if (!failed) {
 		volume_note_close(node);
 		volume_drop_content(volume, node);

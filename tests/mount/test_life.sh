@@ -316,6 +316,22 @@ test_life_umount_then_mount()
 }
 
 # Every file closed before a kill is there, whole.
+# A file that is created and held open, as a lock is, has its name when its directory was synced.
+test_life_kill_after_directory_sync()
+{
+	mount_store -o commit_ms=3600000
+	mkdir "$M/d"
+	exec 5> "$M/d/lock"
+	perl -MIO::Handle -e 'open(my $d, "<", $ARGV[0]) or die; $d->sync or die "$!"' "$M/d"
+	kill -KILL "$(daemon_pid)"
+	exec 5>&-
+	umount "$M" || umount -l "$M"
+	wait_released
+	mount_store
+	[ -e "$M/d/lock" ]
+	unmount_store
+}
+
 test_life_kill_while_writing()
 {
 	local round n

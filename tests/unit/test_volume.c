@@ -576,6 +576,60 @@ static void test_growth_slow(void)
 	volumes_unmount(v);
 }
 
+/* Syncs are asked for, and put off no close: it may be the only one. */
+static void test_close_after_syncs(void)
+{
+	struct volume_options options = volumes_defaults;
+
+	options.commit_ms = 3600 * 1000;
+	struct volume *v = volumes_mount_with(stores_dir(), &options, 0);
+	char *large = calloc(1, 100000);
+	struct node *f = volumes_open(v, "f", O_CREAT | O_RDWR, NULL);
+	for (int i = 0; i < 10; i++) {
+		volumes_write_at(v, f, large, 100000, 0);
+		CHECK_EQ(volume_fsync(v, f), 0);
+	}
+	uint64_t puts = puts_so_far(v);
+	volumes_write_at(v, f, "x", 1, 0);
+	CHECK_EQ(volume_flush(v, f), 0);
+	CHECK_EQ(puts_so_far(v), puts + 1);
+	CHECK_EQ(volume_release(v, f), 0);
+	free(large);
+	volumes_unmount(v);
+}
+
+/* The name of a file that is open is in the log when its directory was synced; what others do
+ * waits. */
+static void test_fsync_dir(void)
+{
+	struct volume_options options = volumes_defaults;
+
+	options.commit_ms = 3600 * 1000;
+	struct volume *v = volumes_mount_with(stores_dir(), &options, 0);
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	CHECK_EQ(volumes_mkdir(v, "d/below"), 0);
+	volumes_write(v, "d/old", "old");
+	struct node *lock = volumes_open(v, "d/lock", O_CREAT | O_EXCL | O_WRONLY, NULL);
+	struct node *pid = volumes_open(v, "d/pid", O_CREAT | O_EXCL | O_WRONLY, NULL);
+	struct node *old = volumes_open(v, "d/old", O_WRONLY, NULL);
+	struct node *other = volumes_open(v, "d/below/other", O_CREAT | O_WRONLY, NULL);
+	volumes_write_at(v, pid, "1", 1, 0);
+	volumes_write_at(v, old, "new", 3, 0);
+	CHECK_EQ(volume_fsync_dir(v, volumes_find(v, "d")), 0);
+	stores_expect(volume_store(v), "d/lock", "");
+	stores_expect(volume_store(v), "d/pid", "1");
+	stores_expect(volume_store(v), "d/old", "old");
+	stores_expect(volume_store(v), "d/below/other", NULL);
+	uint64_t puts = puts_so_far(v);
+	CHECK_EQ(volume_fsync_dir(v, volumes_find(v, "d")), 0);
+	CHECK_EQ(puts_so_far(v), puts);
+	volumes_done(v, lock);
+	volumes_done(v, pid);
+	volumes_done(v, old);
+	volumes_done(v, other);
+	volumes_unmount(v);
+}
+
 static void test_unmount_commits(void)
 {
 	const char *dir = stores_dir();
@@ -614,6 +668,8 @@ int main(int argc, char **argv)
 		{"volume_opened_only", test_opened_only},
 		{"volume_growth", test_growth},
 		{"volume_growth_slow", test_growth_slow},
+		{"volume_close_after_syncs", test_close_after_syncs},
+		{"volume_fsync_dir", test_fsync_dir},
 		{"volume_unmount_commits", test_unmount_commits},
 		{NULL, NULL},
 	};

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/volume_internal.h"
 #include "store/store.h"
 #include "tests/support/faultio.h"
 #include "tests/support/spaceio.h"
@@ -266,6 +267,32 @@ static void test_mapped(void)
 	CHECK_EQ(volume_close(v), -ENOSPC);
 }
 
+/* Between a close that failed and its end another one wrote, and closed: that is tried, for nobody
+ * was told that it fails. */
+static void test_written_meanwhile(void)
+{
+	struct spaceio space;
+	static char big[8000];
+
+	spaceio_init(&space);
+	struct volume *v = mount_io(&space.io, stores_dir());
+	volumes_write(v, "f", "old");
+	struct node *f = volumes_open(v, "f", O_RDWR, NULL);
+	set_room(&space, 4000);
+	volumes_write_at(v, f, big, sizeof big, 0);
+	CHECK_EQ(volume_flush(v, f), -ENOSPC);
+	volumes_write_at(v, f, "new", 3, 0);
+	set_room(&space, INT64_MAX);
+	CHECK(!volume_close_failed(v, f, -ENOSPC));
+	CHECK_EQ(figures_of(v).values_lost, 0);
+	volume_unref(v, f, 1);
+	memcpy(big, "new", 3);
+	f = volumes_open(v, "f", O_RDONLY, NULL);
+	volumes_expect_node(v, f, big, sizeof big);
+	volumes_done(v, f);
+	CHECK_EQ(volume_close(v), 0);
+}
+
 /* A mount that ends while files are open. */
 static void test_unmount(void)
 {
@@ -409,6 +436,7 @@ int main(int argc, char **argv)
 		{"lost_others_open", test_others_open},
 		{"lost_written_again", test_written_again},
 		{"lost_mapped", test_mapped},
+		{"lost_written_meanwhile", test_written_meanwhile},
 		{"lost_unmount", test_unmount},
 		{"lost_timer", test_timer},
 		{"lost_errors", test_errors},
