@@ -294,6 +294,15 @@ static bool is_nowhere(const struct renaming *r, const struct node *node)
 	       node != r->node && !r->pending;
 }
 
+/* Whether a step does anything for a node.  The old record of a file may be gone when those of
+ * directories go, so nothing is read from it by then. */
+static bool is_part_of(const struct renaming *r, enum step step, const struct node *node)
+{
+	bool directories = step == STEP_FORGET || step == STEP_UNDO_FORGET;
+
+	return !is_nowhere(r, node) && (node_is_dir(node) || !directories);
+}
+
 /* Do it for every key below, the directory's own marker included, up to `*end` (NULL:
  * all), which becomes the last one that it was done for. */
 static int move_keys(struct renaming *r, const struct key *prefix, enum step step,
@@ -304,9 +313,10 @@ static int move_keys(struct renaming *r, const struct key *prefix, enum step ste
 	int rc = below_init(&below, r->node, key_bytes(prefix));
 
 	for (; below.node && !rc; below_go_on(&below)) {
-		if (!is_nowhere(r, below.node))
+		bool part = is_part_of(r, step, below.node);
+		if (part)
 			rc = volume_need_xattrs(r->volume, below.node);
-		if (!rc && !is_nowhere(r, below.node))
+		if (!rc && part)
 			rc = move_key(r, &below, step);
 		volume_let_xattrs_go(below.node);
 		*end = below.node;

@@ -157,6 +157,37 @@ static void test_renamed(void)
 	volumes_unmount(v);
 }
 
+/* So much below that records of old names go while the directory is under way. */
+static void test_many_renamed(void)
+{
+	enum { DEPTH = 15, FILES = 400 };
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	char path[DEPTH * 251 + 300] = "dir", *end;
+
+	CHECK_EQ(volumes_mkdir(v, path), 0);
+	volumes_write(v, "dir/a", "a");
+	set(v, "dir/a", 'a', LARGE);
+	for (int i = 0; i < DEPTH; i++) {
+		size_t used = strlen(path);
+		(void)snprintf(path + used, sizeof path - used, "/%0250d", i);
+		CHECK_EQ(volumes_mkdir(v, path), 0);
+	}
+	end = path + strlen(path);
+	for (int i = 0; i < FILES; i++) {
+		(void)sprintf(end, "/%d", i);
+		volumes_write(v, path, "x");
+		set_mode(v, path, 0600);
+	}
+	CHECK_EQ(volumes_rename(v, "dir", "moved", 0), 0);
+	for (int i = 0; i < 2; i++) {
+		expect(v, "moved/a", 'a', LARGE);
+		if (!i)
+			v = remount(v, dir);
+	}
+	volumes_unmount(v);
+}
+
 static struct volume_figures figures_of(struct volume *volume)
 {
 	struct volume_figures figures;
@@ -262,13 +293,10 @@ static void test_damaged(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"xattr_kept", test_kept},
-		{"xattr_new_file", test_new_file},
-		{"xattr_renamed", test_renamed},
-		{"xattr_nameless", test_nameless},
-		{"xattr_snapshot", test_snapshot},
-		{"xattr_damaged", test_damaged},
-		{NULL, NULL},
+		{"xattr_kept", test_kept},         {"xattr_new_file", test_new_file},
+		{"xattr_renamed", test_renamed},   {"xattr_many_renamed", test_many_renamed},
+		{"xattr_nameless", test_nameless}, {"xattr_snapshot", test_snapshot},
+		{"xattr_damaged", test_damaged},   {NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }
