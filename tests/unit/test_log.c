@@ -208,6 +208,43 @@ static void test_damage(void)
 	dw_log_close(log);
 }
 
+/* Damage again and again, of which the hint knows what is lost. */
+static void test_damage_hinted(void)
+{
+	enum { RECORDS = 9 };
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+	struct seen seen = {.count = 0};
+	const struct dw_options options = {.on_finding = note, .context = &seen};
+	struct dw_record record;
+	struct dw_log *log = NULL;
+	int rc, damaged = 0, sound = 0;
+
+	for (int i = 0; i < RECORDS; i++)
+		stores_put(store, "k", "vv");
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_close(store);
+	for (size_t i = 1; i < RECORDS; i += 2)
+		flip(dir, 1, i * 31 + 29);
+	CHECK_EQ(dw_log_open(dir, 0, 0, &options, &log), 0);
+	while ((rc = dw_log_next(log, &record))) {
+		sound += rc == 1;
+		if (rc == 1)
+			continue;
+		CHECK_EQ(rc, -EBADMSG);
+		damaged++;
+		CHECK_EQ(seen.count, damaged); /* each is told once */
+		CHECK_EQ(seen.last.kind, DW_FINDING_DAMAGE);
+		CHECK_EQ(seen.last.offset, (2 * damaged - 1) * 31);
+		CHECK_EQ(seen.last.key.size, 1);
+		CHECK_EQ(seen.last.records_lost, 0); /* beside it */
+		CHECK_EQ(dw_log_resume(log), 0);
+	}
+	CHECK_EQ(damaged, RECORDS / 2);
+	CHECK_EQ(sound, RECORDS - RECORDS / 2);
+	dw_log_close(log);
+}
+
 /* What is open stays readable while the writer compacts it away. */
 static void test_compacted_away(void)
 {
@@ -272,6 +309,7 @@ int main(int argc, char **argv)
 		{"log_records", test_records},
 		{"log_from", test_from},
 		{"log_damage", test_damage},
+		{"log_damage_hinted", test_damage_hinted},
 		{"log_compacted_away", test_compacted_away},
 		{"log_segment_stats", test_segment_stats},
 		{NULL, NULL},
