@@ -351,6 +351,30 @@ int log_append_locked(struct log *log, const struct dw_op *ops, size_t count, ui
 	return 0;
 }
 
+/* After a sync that failed it is unknown whether the name of a new segment survives a crash; were
+ * it to, a tail torn in the old one would be refused.  So nothing more is written. */
+static int sync_names(struct log *log)
+{
+	int rc = log->pool->io->fsync(log->pool->io, log->pool->dirfd);
+
+	if (rc < 0)
+		log_poison(log, rc, "fsync of the directory");
+	return rc;
+}
+
+/* A new segment that will not be used goes, durably: the old one is appended to again. */
+static void discard(struct log *log, struct dw_segment *segment)
+{
+	struct fdpool *pool = log->pool;
+	int rc = pool->io->unlink(pool->io, pool->dirfd, segment->file.name); /* empty */
+
+	if (rc < 0)
+		log_poison(log, rc, "removing an empty segment");
+	else
+		(void)sync_names(log); /* the error that led here is the one to tell */
+	segment_unref(segment);
+}
+
 /* Make the file of a new segment and its name durable. */
 static int create_durably(struct log *log, uint32_t id, struct dw_segment **ret)
 {
@@ -358,13 +382,12 @@ static int create_durably(struct log *log, uint32_t id, struct dw_segment **ret)
 	struct dw_segment *segment = NULL;
 	int rc = segment_create(pool, id, &segment);
 
+	if (rc == -ENOMEM)
+		(void)sync_names(log); /* the file was there */
 	if (rc < 0)
 		return rc;
-	rc = pool->io->fsync(pool->io, pool->dirfd);
+	rc = sync_names(log);
 	if (rc < 0) {
-		/* Whether the new name survives a crash is unknown now; were it to, a tail
-		 * torn in the old segment would be refused.  So nothing more is written. */
-		log_poison(log, rc, "fsync of the directory");
 		(void)pool->io->unlink(pool->io, pool->dirfd, segment->file.name); /* empty */
 		segment_unref(segment);
 		return rc;
@@ -455,8 +478,7 @@ int log_rotate_locked(struct log *log, uint32_t id, struct dw_segment **ret)
 	rc = reserve_in(log, &next);
 	if (rc < 0) {
 		segment_unpin(segment);
-		(void)pool->io->unlink(pool->io, pool->dirfd, segment->file.name); /* empty */
-		segment_unref(segment);
+		discard(log, segment);
 		return rc;
 	}
 	if (log->active) {

@@ -233,6 +233,38 @@ static void test_inherited_name(void)
 	history_finish(h);
 }
 
+static bool full;
+
+static int allocate(struct io *io, int fd, off_t offset, off_t size)
+{
+	(void)io;
+	(void)fd;
+	(void)offset;
+	(void)size;
+	return full ? -ENOSPC : 0;
+}
+
+/* A rotation that finds no room leaves nothing, durably: what is appended next may end torn. */
+static void test_rotation_full(void)
+{
+	struct history *h = history_new();
+
+	history_start(h);
+	crashio_init(&h->crash, h->dir);
+	h->crash.io.allocate = allocate;
+	history_open(h);
+	for (int i = 0; i < 3; i++) {
+		history_random(h, 3);
+		history_sync(h);
+		full = true;
+		CHECK_EQ(dw_rotate(h->store), -ENOSPC);
+		full = false;
+		history_random(h, 3);
+	}
+	history_close(h);
+	history_finish(h);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -243,6 +275,7 @@ int main(int argc, char **argv)
 		{"crash_quarantine", test_quarantine},
 		{"crash_inherited", test_inherited},
 		{"crash_inherited_name", test_inherited_name},
+		{"crash_rotation_full", test_rotation_full},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
