@@ -180,19 +180,28 @@ int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool las
 	return rc;
 }
 
+/* Whether a segment open as `fd`, and its name, are on disk: not for certain, where it was copied,
+ * written by another program, or left by a compaction that was killed. */
+static bool make_durable(struct replay *replay, const struct fdpool *pool, int fd)
+{
+	if (!replay->names_synced)
+		replay->names_synced = !pool->io->fsync(pool->io, pool->dirfd);
+	return replay->names_synced && !pool->io->fdatasync(pool->io, fd);
+}
+
 static void place_hint(struct replay *replay, const struct dw_segment *segment,
-		       const struct sidecar *sidecar, struct hintwriter *writer, bool last)
+		       const struct segcheck *check, struct hintwriter *writer, bool last)
 {
 	const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
-
+	const struct sidecar *sidecar = &check->sidecar;
 	char aside[SEGNAME_SIZE];
 
 	if (sidecar_is_foreign(sidecar)) /* else it is lost, no more */
 		(void)freshname_put_hint_aside(writer->io, writer->dirfd, segment->id, aside);
-	if (last)
-		hintwriter_flush(writer);
-	else
+	if (!last && make_durable(replay, segment->pool, check->scan.fd))
 		hintwriter_seal(writer, &binding);
+	else
+		hintwriter_flush(writer);
 	hintwriter_place(writer);
 	if (writer->fd >= 0)
 		replay->hint = writer->done;
@@ -212,7 +221,7 @@ static int read_segment(struct replay *replay, struct dw_segment *segment, struc
 	rc = replay_judge(replay, &r->check, rc, last);
 	bool kept = replay->keeps_foreign && sidecar_is_foreign(&r->check.sidecar);
 	if (!rc && r->writes && !kept)
-		place_hint(replay, segment, &r->check.sidecar, &r->writer, last);
+		place_hint(replay, segment, &r->check, &r->writer, last);
 	if (r->writes)
 		hintwriter_release(&r->writer);
 	return rc;

@@ -20,6 +20,7 @@ struct replay {
 	struct keydir *keydir; /* the view, the caller's; on failure it holds a part */
 	struct dw_report report;
 	bool writes;          /* hints that cannot be believed may be written anew */
+	bool names_synced;    /* the directory, since the segments were opened */
 	struct hint_end hint; /* of the segment replayed last: where its hint goes on; size 0: no
 				 hint is there */
 	bool keeps_foreign;   /* hints of another log are left, as long as there are others of

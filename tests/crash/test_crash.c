@@ -265,6 +265,65 @@ static void test_rotation_full(void)
 	history_finish(h);
 }
 
+/* A copy of a segment, as cp(1) makes it: nothing is synced. */
+static void copy_segment(struct crashio *crash, const char *from, int dirfd, const char *name)
+{
+	char path[200];
+
+	(void)snprintf(path, sizeof path, "%s/%s", from, name);
+	struct buf bytes = files_read(AT_FDCWD, path);
+	int fd = crash->io.open(&crash->io, dirfd, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(fd >= 0);
+	CHECK_EQ(io_write_full(&crash->io, fd, bytes.data, bytes.size, 0), 0);
+	CHECK_EQ(crash->io.close(&crash->io, fd), 0);
+	buf_release(&bytes);
+}
+
+/* A hint is sealed only when segment and name are on disk, whoever wrote them. */
+static void test_copied(void)
+{
+	const char *from = stores_dir(), *dir = stores_dir(), *after = stores_dir();
+	struct rng rng = check_rng();
+	struct crashio crash;
+	struct files files;
+	bool synced = false, sealed = false;
+
+	struct dw_store *store = stores_open(from, 0);
+	stores_put(store, "a", "first");
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_put(store, "b", "second");
+	stores_close(store);
+	crashio_init(&crash, dir);
+	int fd = crash.io.open(&crash.io, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
+	CHECK(fd >= 0);
+	copy_segment(&crash, from, fd, "00000001.dwal");
+	copy_segment(&crash, from, fd, "00000002.dwal");
+	CHECK_EQ(crash.io.close(&crash.io, fd), 0);
+	CHECK_EQ(store_open(&crash.io, dir, &(struct dw_options){0}, NULL, &store), 0);
+	size_t opened = crash.count;
+	CHECK_EQ(dw_close(store), 0);
+	for (size_t i = 0; i < crash.count; i++) {
+		const struct crash_event *event = &crash.events[i];
+		synced = synced || event->kind == CRASH_SYNC_DIR;
+		if (event->kind != CRASH_RENAME || strcmp(event->to, "00000001.hint") != 0)
+			continue;
+		CHECK(synced); /* the segment's name is older */
+		sealed = true;
+	}
+	CHECK(sealed);
+	for (size_t point = 0; point <= crash.count; point++) {
+		crashio_rebuild(&crash, point, CRASH_DROP, 0, &rng, &files);
+		history_empty_dir(after);
+		files_restore(&files, after);
+		files_release(&files);
+		store = stores_open(after, 0);
+		if (point >= opened)
+			stores_expect(store, "a", "first");
+		stores_close(store);
+	}
+	crashio_release(&crash);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -276,6 +335,7 @@ int main(int argc, char **argv)
 		{"crash_inherited", test_inherited},
 		{"crash_inherited_name", test_inherited_name},
 		{"crash_rotation_full", test_rotation_full},
+		{"crash_copied", test_copied},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
