@@ -80,7 +80,7 @@ scripts() # DIR KIND
 
 run_queue()
 {
-	export -f run
+	export -f run scaled
 	export log
 	# the longest first, or one of them would keep the others waiting at the end
 	grep -E 'crash|datawal.sh|tools.sh' $queue > $queue.1
