@@ -11,6 +11,7 @@ int room_init(struct room *room, size_t max)
 {
 	room->max = max;
 	room->taken = 0;
+	room->gives = 0;
 	atomic_init(&room->held, 0);
 	int rc = -pthread_mutex_init(&room->lock, NULL);
 	if (!rc)
@@ -38,21 +39,25 @@ static bool take_locked(struct room *room, size_t size)
 	return true;
 }
 
-bool room_take(struct room *room, size_t size)
+bool room_take(struct room *room, size_t size, uint64_t *seen_ret)
 {
 	(void)pthread_mutex_lock(&room->lock);
 	bool taken = take_locked(room, size);
+	if (seen_ret)
+		*seen_ret = room->gives;
 	(void)pthread_mutex_unlock(&room->lock);
 	return taken;
 }
 
-int room_take_or_wait(struct room *room, size_t size)
+int room_take_or_wait(struct room *room, size_t size, uint64_t seen)
 {
 	int rc = -ENOSPC;
 
 	(void)pthread_mutex_lock(&room->lock);
 	if (take_locked(room, size)) {
 		rc = 1;
+	} else if (room->gives != seen) {
+		rc = 0; /* a value that takes the room may be one that can leave */
 	} else if (room->taken) {
 		rc = 0;
 		(void)pthread_cond_wait(&room->given, &room->lock);
@@ -68,6 +73,7 @@ void room_give(struct room *room, size_t size)
 	(void)pthread_mutex_lock(&room->lock);
 	assert(room->taken >= size);
 	room->taken -= size;
+	room->gives++;
 	(void)pthread_cond_broadcast(&room->given);
 	(void)pthread_mutex_unlock(&room->lock);
 }

@@ -20,17 +20,18 @@ struct room {
 	pthread_mutex_t lock; /* covers the rest */
 	pthread_cond_t given; /* some room was given back */
 	size_t taken;         /* for what is about to be */
+	uint64_t gives;       /* how often some was given back */
 };
 
 /* 0 or -errno. */
 int room_init(struct room *room, size_t max);
 void room_release(struct room *room);
 
-/* Take room if there is some. */
-bool room_take(struct room *room, size_t size);
-/* The same, or wait until somebody gives some back.  1: taken; 0: waited, there may be some by
- * now; -ENOSPC: there is none, and nobody has taken any. */
-int room_take_or_wait(struct room *room, size_t size);
+/* Take room if there is some.  Else `*seen_ret` (may be NULL) is for room_take_or_wait(). */
+bool room_take(struct room *room, size_t size, uint64_t *seen_ret);
+/* The same, or wait until somebody gives some back.  1: taken; 0: somebody did, since `seen`, and
+ * there may be some by now; -ENOSPC: there is none, and nobody has or had taken any since. */
+int room_take_or_wait(struct room *room, size_t size, uint64_t seen);
 void room_give(struct room *room, size_t size);
 
 /* A value takes so much more, or less, than it did. */

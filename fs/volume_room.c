@@ -98,16 +98,17 @@ static bool could_shrink(struct volume *volume)
 int volume_take_room(struct volume *volume, size_t size)
 {
 	struct room *room = &volume->room;
-	int rc = room_take(room, size);
+	uint64_t seen;
+	int rc = room_take(room, size, NULL);
 
 	while (!rc) {
 		spare_drop(&room->spare);
-		if (room_take(room, size))
+		if (room_take(room, size, &seen))
 			return 0;
 		int shrunk = shrink(volume);
 		if (shrunk > 0 || (!shrunk && could_shrink(volume)))
 			continue;
-		rc = room_take_or_wait(room, size);
+		rc = room_take_or_wait(room, size, seen);
 		if (rc == -ENOSPC && shrunk < 0)
 			rc = shrunk;
 	}
@@ -124,7 +125,7 @@ int volume_lock_for(struct volume *volume, struct node *node, uint64_t end, size
 	for (;;) {
 		volume_lock_file(volume, node);
 		size_t needed = content_need(node, (size_t)end);
-		if (needed <= taken || room_take(room, needed - taken)) {
+		if (needed <= taken || room_take(room, needed - taken, NULL)) {
 			*taken_ret = needed > taken ? needed : taken;
 			return 0;
 		}

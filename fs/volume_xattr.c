@@ -90,7 +90,7 @@ void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
 	attrs->outside = false; /* nobody asked for them to be kept */
 	if (!is_large(attrs->xattrs))
 		return;
-	if (room_take(room, attrs->xattrs->size)) {
+	if (room_take(room, attrs->xattrs->size, NULL)) {
 		count_xattrs(room, attrs);
 	} else {
 		free(attrs->xattrs);
@@ -148,7 +148,7 @@ static int set_xattr_locked(struct volume *volume, struct node *node, const char
 	if (!rc)
 		rc = xattrs_with(node->attrs->xattrs, name, value, size, flags, &made);
 	bool counts = !rc && !node_is_linked(node) && is_large(made);
-	if (counts && !room_take(&volume->room, made->size))
+	if (counts && !room_take(&volume->room, made->size, NULL))
 		rc = -ENOSPC;
 	if (rc < 0) {
 		free(made);

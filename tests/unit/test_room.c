@@ -347,6 +347,27 @@ static void make_directory(const char *top, const char *path)
 	free(full);
 }
 
+/* Who found no value that could leave looks again if somebody gave room back meanwhile: behind that
+ * there may be one. */
+static void test_given_meanwhile(void)
+{
+	struct room room;
+	uint64_t seen;
+
+	CHECK_EQ(room_init(&room, 100), 0);
+	CHECK(room_take(&room, 60, NULL));
+	CHECK(!room_take(&room, 60, &seen));
+	room_count(&room, 0, 60); /* another one's value */
+	room_give(&room, 60);
+	CHECK_EQ(room_take_or_wait(&room, 60, seen), 0);
+	CHECK(!room_take(&room, 60, &seen));
+	CHECK_EQ(room_take_or_wait(&room, 60, seen), -ENOSPC);
+	room_count(&room, 60, 0);
+	CHECK_EQ(room_take_or_wait(&room, 60, seen), 1);
+	room_give(&room, 60);
+	room_release(&room);
+}
+
 static void test_limit(void)
 {
 	const char *top = stores_dir();
@@ -399,6 +420,7 @@ int main(int argc, char **argv)
 		{"room_nameless", test_nameless},
 		{"room_full_disk", test_full_disk},
 		{"room_many", test_many},
+		{"room_given_meanwhile", test_given_meanwhile},
 		{"room_limit", test_limit},
 		{"room_default", test_default},
 		{NULL, NULL},
