@@ -230,6 +230,20 @@ static int copy_value(struct renaming *r, const struct below *below)
 	return rc;
 }
 
+/* The attributes of a file, under its new key; times that wait for a value go on waiting. */
+static void keep_moved(struct volume *volume, struct node *node, struct dw_bytes moved)
+{
+	struct attrs *attrs = node->attrs;
+	unsigned waiting = attrs && attrs->times_unsaved ? attrs->set & ATTR_TIMES : 0;
+
+	volume_keep_moved(volume, node, moved);
+	if (!waiting)
+		return;
+	attrs->set |= waiting;
+	attrs->txid = 0;
+	attrs->times_unsaved = true;
+}
+
 /* The attributes of a directory go last: as long as a key is left below it, it shows. */
 enum step {
 	STEP_COPY,        /* values and attributes to the new names */
@@ -262,7 +276,7 @@ static int move_key(struct renaming *r, const struct below *below, enum step ste
 			atomic_store(&node->mtime_ns, volume_current_mtime(volume, node));
 		/* the times while the old name has them still */
 		if (!is_dir)
-			volume_keep_moved(volume, node, moved);
+			keep_moved(volume, node, moved);
 		if (logged)
 			rc = dw_delete(volume->store, old);
 		if (!is_dir && !rc)

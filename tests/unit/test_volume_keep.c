@@ -475,6 +475,42 @@ static void test_xattr(void)
 	volumes_unmount(v);
 }
 
+/* Times of files that are not committed when their directory moves: one that the log has, and one
+ * that it does not. */
+static void test_times_moved(void)
+{
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct stat st = {.st_mtim = {1000000000, 7}, .st_atim = {1100000000, 9}};
+	static const char *const before[] = {"d/old", "d/new"}, *const after[] = {"e/old", "e/new"};
+	struct node *files[2];
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	volumes_write(v, "d/old", "old");
+	for (int i = 0; i < 2; i++) {
+		struct stat ret;
+		files[i] = volumes_open(v, before[i], O_CREAT | O_WRONLY, NULL);
+		volumes_write_at(v, files[i], "value", 5, 0);
+		CHECK_EQ(volume_setattr(v, files[i], &st, ATTR_MTIME | ATTR_ATIME, true, &ret), 0);
+	}
+	CHECK_EQ(volumes_rename(v, "d", "e", 0), 0);
+	for (int i = 0; i < 2; i++)
+		volumes_done(v, files[i]);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 2; i++) {
+			struct stat now = volumes_stat(v, after[i]);
+			CHECK_EQ(now.st_mtim.tv_sec, 1000000000);
+			CHECK_EQ(now.st_atim.tv_sec, 1100000000);
+			volumes_expect(v, after[i], "value");
+		}
+		if (!round) {
+			volumes_unmount(v);
+			v = volumes_mount(dir);
+		}
+	}
+	volumes_unmount(v);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -490,6 +526,7 @@ int main(int argc, char **argv)
 		{"keep_damaged_record", test_damaged_record},
 		{"keep_symlink", test_symlink},
 		{"keep_xattr", test_xattr},
+		{"keep_times_moved", test_times_moved},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
