@@ -25,19 +25,20 @@ static void on_alarm(int number)
 	(void)number; /* it has done its work by interrupting flock() */
 }
 
-/* 0, or -EINTR: not in time; or another -errno. */
+/* 0, or -EINTR: not in time; or another -errno.  The lock is not kept: if it was removed and made
+ * again, the daemon takes it once more before it ends. */
 static int wait_for_lock(int fd, unsigned timeout_s)
 {
 	const struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART */
 	struct sigaction before;
 
 	if (!flock(fd, LOCK_SH | LOCK_NB))
-		return 0;
+		return flock(fd, LOCK_UN) < 0 ? -errno : 0;
 	if (!timeout_s)
 		return -EINTR;
 	(void)sigaction(SIGALRM, &action, &before); /* these fail only for bad arguments */
 	(void)alarm(timeout_s);
-	int rc = flock(fd, LOCK_SH) < 0 ? -errno : 0;
+	int rc = flock(fd, LOCK_SH) < 0 || flock(fd, LOCK_UN) < 0 ? -errno : 0;
 	(void)alarm(0);
 	(void)sigaction(SIGALRM, &before, NULL);
 	return rc;
@@ -100,7 +101,7 @@ static void waiting_init(const char *mountpoint, struct waiting *waiting)
 static void waiting_release(struct waiting *waiting)
 {
 	if (waiting->lock >= 0)
-		(void)close(waiting->lock); /* and with it goes our share of the lock */
+		(void)close(waiting->lock); /* was only waited for */
 	ending_close(&waiting->ending);
 }
 

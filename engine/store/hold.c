@@ -190,6 +190,10 @@ static int check_segment(struct dw_store *store)
 	return gone ? rc : 0; /* what cannot be looked at is told by whoever reads it */
 }
 
+/* How long a program that is refused may have `.lock`: it waits for the directory, and for two
+ * segments. */
+enum { REFUSED_MS = 4 * DIRLOCK_GRACE_MS };
+
 /* The file that keeps out programs that know of no other lock. */
 static int check_lock(struct dw_store *store)
 {
@@ -198,7 +202,7 @@ static int check_lock(struct dw_store *store)
 
 	if (store->io->fstat(store->io, store->lockfd, &st) < 0 || st.st_nlink)
 		return 0;
-	int fd = dirlock_take(store->io, store->dirfd, 0, &holder);
+	int fd = dirlock_take(store->io, store->dirfd, REFUSED_MS, &holder);
 	if (fd == -EBUSY)
 		log_poison(&store->log, fd, "taking '.lock' again, which was removed,");
 	if (fd < 0) /* else with what there is, and the next time again */

@@ -73,6 +73,17 @@ test_life_lock_removed()
 	done
 }
 
+# A writer that was refused leaves a lock file, which is free until the mount takes it.
+test_life_lock_made_by_another()
+{
+	mount_store
+	echo 1 > "$M/a"
+	rm "$S/.lock"
+	fails "$DATAWAL" put "$S" --key b from-outside
+	[ -e "$S/.lock" ]
+	"$DATAWALFS" --unmount "$M"
+}
+
 # What is written to a store that somebody deleted is not said to be safe.
 test_life_store_removed()
 {

@@ -194,7 +194,8 @@ static void test_directory(void)
 	CHECK_EQ(try_open(private_dir), 0);
 }
 
-/* A process that writes and rotates until it is killed. */
+/* A process that writes and rotates, and has the store until it is killed.  Each segment makes the
+ * next opening longer: beyond some thousands nobody would see its end. */
 static pid_t fork_writer(const char *dir)
 {
 	int ready[2];
@@ -209,6 +210,8 @@ static pid_t fork_writer(const char *dir)
 			stores_put(store, "key", "some value of a length that fills segments");
 			if (i == 100)
 				(void)!write(ready[1], "y", 1);
+			while (i == 20000)
+				(void)pause();
 		}
 	}
 	(void)close(ready[1]);
@@ -425,6 +428,31 @@ static void test_lock_file_comes_back(void)
 	(void)close(other);
 }
 
+static int refusals;
+
+static int refuse_lock(struct io *io, int fd, int operation)
+{
+	return refusals > 0 && refusals-- ? -EWOULDBLOCK : io_posix.flock(io, fd, operation);
+}
+
+/* A program that was refused had it, for as long as it took. */
+static void test_lock_file_had_for_a_moment(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = NULL;
+	struct io io = io_posix;
+
+	io.flock = refuse_lock;
+	CHECK_EQ(store_open(&io, dir, &noting, NULL, &store), 0);
+	stores_put(store, "a", "1");
+	CHECK_EQ(unlink(in(dir, ".lock")), 0);
+	refusals = 3;
+	CHECK_EQ(dw_sync(store), 0);
+	CHECK_EQ(refusals, 0);
+	CHECK(is_locked(dir, ".lock"));
+	stores_close(store);
+}
+
 /* --- disks --- */
 
 static uint32_t fs_type;
@@ -490,6 +518,7 @@ int main(int argc, char **argv)
 		{"hold_sealed_segment_removed", test_sealed_segment_removed},
 		{"hold_attributes_removed", test_attributes_removed},
 		{"hold_lock_file_comes_back", test_lock_file_comes_back},
+		{"hold_lock_file_had_for_a_moment", test_lock_file_had_for_a_moment},
 		{"hold_local_locks", test_local_locks},
 		{NULL, NULL},
 	};
