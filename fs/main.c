@@ -235,8 +235,7 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 	}
 	mount->read_only = settings->read_only;
 	mount->store_path = settings->store_path;
-	/* a reader loses nothing */
-	if (!settings->read_only && ending_init(&mount->ending) < 0)
+	if (ending_init(&mount->ending) < 0)
 		logger_log(NULL, LOG_WARNING,
 			   "--unmount will not see whether anything was lost; this log tells");
 	mount->metrics = metrics_new();

@@ -87,12 +87,15 @@ static void waiting_init(const char *mountpoint, struct waiting *waiting)
 	int rc = ask(mountpoint, waiting);
 
 	waiting->lock_error = waiting->ending_error = rc;
-	if (rc < 0 || info->read_only) /* a reader takes no lock, and loses nothing */
+	if (rc < 0)
 		return;
 	const struct ending ending = {info->ending_fd, info->ending_token};
+	rc = ending_open((pid_t)info->pid, &ending, &waiting->ending);
+	if (info->read_only) /* a reader takes no lock, and loses nothing */
+		return;
+	waiting->ending_error = rc;
 	waiting->lock = open_lock(info->store);
 	waiting->lock_error = waiting->lock < 0 ? waiting->lock : 0;
-	waiting->ending_error = ending_open((pid_t)info->pid, &ending, &waiting->ending);
 	/* somebody removed it; the daemon's end tells as much */
 	if (waiting->lock_error == -ENOENT && !waiting->ending_error)
 		waiting->lock_error = 0;
@@ -141,6 +144,13 @@ static bool tell_elsewhere(const char *mountpoint, const struct waiting *waiting
 	return pid != 0;
 }
 
+/* A reader has nothing to lose; but whoever unmounts its disk next would find that in use. */
+static void wait_for_reader(const struct waiting *waiting)
+{
+	if (waiting->ending.board >= 0 && !mounts_elsewhere(waiting->dev))
+		(void)ending_wait(&waiting->ending, (int64_t)waiting->timeout_s * 1000);
+}
+
 static int wait_for_end(const char *mountpoint, const struct waiting *waiting)
 {
 	const char *store = waiting->info.store;
@@ -185,6 +195,8 @@ static int take_down(const char *mountpoint, unsigned timeout_s)
 	int rc = mounts_unmount(mountpoint, dead);
 	if (rc < 0)
 		rc = explain_unmount(mountpoint, rc);
+	else if (waiting.info.read_only)
+		wait_for_reader(&waiting);
 	else
 		rc = wait_for_end(mountpoint, &waiting);
 	int unseen = waiting.lock_error ? waiting.lock_error : waiting.ending_error;

@@ -84,6 +84,18 @@ test_life_lock_made_by_another()
 	"$DATAWALFS" --unmount "$M"
 }
 
+# Also a daemon that only reads has let go of the disk.
+test_life_unmount_waits_for_reader()
+{
+	mkdir "$W/disk"
+	mount -t tmpfs none "$W/disk"
+	"$DATAWAL" put "$W/disk/store" --key a b
+	"$DATAWALFS" -o ro "$W/disk/store" "$M"
+	[ "$(cat "$M/a")" = b ]
+	"$DATAWALFS" --unmount "$M"
+	umount "$W/disk"
+}
+
 # What is written to a store that somebody deleted is not said to be safe.
 test_life_store_removed()
 {
