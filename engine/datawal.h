@@ -89,8 +89,8 @@ enum dw_finding_kind {
 	DW_FINDING_SIDECAR,     /* the hint of a segment is of another log, and is not used */
 	DW_FINDING_LOCAL_LOCKS, /* a writer's lock may hold on this machine only: `name` is the type
 				   of the file system */
-	DW_FINDING_REMOVED,     /* as POISONED: `segment` or, if that is 0, the store's directory
-				   was removed while the store was open */
+	DW_FINDING_REMOVED,     /* as POISONED: `segment` was removed, moved, replaced or cut while
+				   the store was open; if that is 0, the directory was removed */
 };
 
 /* LOST: what the key has now, or will have after a repair. */

@@ -254,13 +254,15 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 	return settings->control ? control_new(&control, &mount->control) : 0;
 }
 
-static int release_mount(struct mount *mount)
+static int release_mount(struct settings *settings, struct mount *mount)
 {
 	const struct readiness *readiness = mount->context;
 	int64_t began = metrics_now_ns();
 	uint64_t keys = mount->views ? count_keys(mount) : 0;
 
 	control_free(mount->control);
+	/* before the lock: whoever waits for that may unmount the disk of this directory */
+	options_close_export(settings);
 	int rc = views_free(mount->views);
 	metrics_free(mount->metrics);
 	char *text = NULL;
@@ -278,8 +280,7 @@ static int release_mount(struct mount *mount)
 	return rc;
 }
 
-static int run(const struct fuse_cmdline_opts *opts, const struct settings *settings,
-	       struct mount *mount)
+static int run(const struct fuse_cmdline_opts *opts, struct settings *settings, struct mount *mount)
 {
 	struct readiness *readiness = mount->context;
 	struct volume *volume;
@@ -304,14 +305,14 @@ static int run(const struct fuse_cmdline_opts *opts, const struct settings *sett
 		(void)fail("starting: %s%s", strerror(-rc), "");
 	else
 		rc = serve(opts, settings, mount);
-	int closed = release_mount(mount);
+	int closed = release_mount(settings, mount);
 	logger_close();
 	return rc || closed;
 }
 
 /* A session first: what is wrong with the options is said before the store is touched. */
 static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
-			const struct settings *settings)
+			struct settings *settings)
 {
 	struct readiness readiness = {
 		.fd = -1, .settings = settings, .started_ns = metrics_now_ns()};

@@ -62,6 +62,8 @@ int options_resolve(struct settings *settings, const char *mountpoint);
 /* Options for the kernel's table of mounts.  0, or -1 without memory. */
 int options_add_mount(struct fuse_args *args, const struct settings *settings);
 void options_release(struct settings *settings);
+/* Let the directory of exports go; options_release() does so as well. */
+void options_close_export(struct settings *settings);
 
 /* Say what is wrong, with two strings for the format.  1, an exit status. */
 int fail(const char *format, const char *a, const char *b);

@@ -378,6 +378,13 @@ int options_add_mount(struct fuse_args *args, const struct settings *settings)
 	return rc < 0 ? -1 : 0;
 }
 
+void options_close_export(struct settings *settings)
+{
+	if (settings->export_fd >= 0)
+		(void)close(settings->export_fd); /* a directory: nothing to lose */
+	settings->export_fd = -1;
+}
+
 void options_release(struct settings *settings)
 {
 	free(settings->store);
@@ -389,6 +396,5 @@ void options_release(struct settings *settings)
 	free(settings->fsname);
 	free(settings->export_dir);
 	free(settings->export_path);
-	if (settings->export_fd >= 0)
-		(void)close(settings->export_fd); /* a directory: nothing to lose */
+	options_close_export(settings);
 }

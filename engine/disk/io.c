@@ -114,6 +114,12 @@ static int posix_fstat(struct io *io, int fd, struct stat *ret)
 	return status(fstat(fd, ret));
 }
 
+static int posix_lookup(struct io *io, int dirfd, const char *name, struct stat *ret)
+{
+	(void)io;
+	return status(fstatat(dirfd, name, ret, AT_SYMLINK_NOFOLLOW));
+}
+
 static int posix_rename(struct io *io, int dirfd, const char *from, const char *to)
 {
 	(void)io;
@@ -253,6 +259,7 @@ struct io io_posix = {
 	.fdatasync = posix_fdatasync,
 	.fsync = posix_fsync,
 	.fstat = posix_fstat,
+	.lookup = posix_lookup,
 	.rename = posix_rename,
 	.unlink = posix_unlink,
 	.mkdir = posix_mkdir,

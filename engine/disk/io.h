@@ -31,6 +31,8 @@ struct io {
 	int (*fdatasync)(struct io *io, int fd);
 	int (*fsync)(struct io *io, int fd);
 	int (*fstat)(struct io *io, int fd, struct stat *ret);
+	/* The file that a name leads to; of a link, the link.  NULL: nobody knows. */
+	int (*lookup)(struct io *io, int dirfd, const char *name, struct stat *ret);
 	int (*rename)(struct io *io, int dirfd, const char *from, const char *to);
 	int (*unlink)(struct io *io, int dirfd, const char *name);
 	int (*mkdir)(struct io *io, int dirfd, const char *name, mode_t mode);

@@ -371,3 +371,22 @@ int segment_check_record(struct dw_segment *segment, uint64_t offset, struct dw_
 	free(window);
 	return rc == -ENODATA ? damaged(DW_DAMAGE_TRUNCATED, damage_ret) : rc;
 }
+
+int segment_look(const struct dw_segment *segment, int fd, uint64_t size)
+{
+	const struct fdpool *pool = segment->pool;
+	struct stat st, named;
+	int rc = pool->io->fstat(pool->io, fd, &st);
+
+	if (rc < 0)
+		return rc;
+	/* without a name it goes when it is closed; with another one nobody finds it */
+	if (!st.st_nlink || (uint64_t)st.st_size < size)
+		return -ESTALE;
+	if (!pool->io->lookup)
+		return 0;
+	rc = pool->io->lookup(pool->io, pool->dirfd, segment->file.name, &named);
+	if (rc == -ENOENT || (!rc && (named.st_ino != st.st_ino || named.st_dev != st.st_dev)))
+		return -ESTALE;
+	return rc;
+}

@@ -79,4 +79,9 @@ void segment_prefetch(const struct dw_segment *segment, uint64_t offset);
 /* Bytes of a record that was checked before.  0, -ENODATA or another -errno. */
 int segment_read_bytes(struct dw_segment *segment, uint64_t offset, void *ret, size_t size);
 
+/* Whether the name of a segment still leads to the file that is open as `fd`, and that has at
+ * least `size` bytes.  0; -ESTALE: it was removed, moved away, replaced or cut; or another
+ * -errno. */
+int segment_look(const struct dw_segment *segment, int fd, uint64_t size);
+
 #endif

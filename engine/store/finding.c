@@ -167,9 +167,9 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 		if (f->segment)
 			return snprintf(ret, size,
 					"segment %08" PRIu32
-					" was removed while the store was open: "
-					"nothing more is written; what was, is lost when the store "
-					"is closed: copy it while it can still be read",
+					" was removed, moved, replaced or cut while the store was "
+					"open: nothing more is written; what was, is lost when the "
+					"store is closed: copy it while it can still be read",
 					f->segment);
 		return snprintf(ret, size,
 				"the store's directory was removed while the store was open: "

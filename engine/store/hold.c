@@ -159,12 +159,14 @@ static bool is_listed(struct dw_store *store, const struct dw_segment *segment)
 	return listed;
 }
 
-/* The next of the segments, in turn. */
-static struct dw_segment *take_turn(struct dw_store *store)
+/* The next of the segments, in turn, and the bytes that it must have; the active one may be
+ * shortened at any moment, by an append that failed. */
+static struct dw_segment *take_turn(struct dw_store *store, uint64_t *size_ret)
 {
 	log_lock(&store->log);
 	size_t count = store->segments.count, at = store->hold_turn++;
 	struct dw_segment *segment = count ? segment_ref(store->segments.items[at % count]) : NULL;
+	*size_ret = segment && segment != store->log.active ? segment->size : 0;
 	log_unlock(&store->log);
 	return segment;
 }
@@ -172,22 +174,20 @@ static struct dw_segment *take_turn(struct dw_store *store)
 /* Of a segment that a compaction has just removed that is no news. */
 static int check_segment(struct dw_store *store)
 {
-	struct dw_segment *segment = take_turn(store);
-	struct stat st = {.st_nlink = 1};
-	int rc = 0;
+	uint64_t size;
+	struct dw_segment *segment = take_turn(store, &size);
 
 	if (!segment)
 		return 0;
-	int fd = segment_pin(segment);
+	int fd = segment_pin(segment), rc = fd;
 	if (fd >= 0) {
-		rc = store->io->fstat(store->io, fd, &st);
+		rc = segment_look(segment, fd, size);
 		segment_unpin(segment);
 	}
-	bool gone = fd == -ENOENT || fd == -ESTALE || (fd >= 0 && !rc && !st.st_nlink);
-	if (gone && is_listed(store, segment))
-		rc = removed(store, segment->id);
+	bool gone = rc == -ENOENT || rc == -ESTALE;
+	rc = gone && is_listed(store, segment) ? removed(store, segment->id) : 0;
 	segment_unref(segment);
-	return gone ? rc : 0; /* what cannot be looked at is told by whoever reads it */
+	return rc; /* what cannot be looked at is told by whoever reads it */
 }
 
 /* How long a program that is refused may have `.lock`: it waits for the directory, and for two

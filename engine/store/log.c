@@ -160,31 +160,34 @@ void log_poison(struct log *log, int error, const char *what)
 	log_poison_as(log, error, &finding);
 }
 
-/* A file whose name went stays open; what is written to it goes when it is closed. */
-static int look_at(struct log *log, int fd, uint32_t segment)
+/* A file that no name leads to stays open; what is written to it nobody finds.  `rc`: what
+ * looking said, `segment` 0: at the directory. */
+static int judge_look(struct log *log, int rc, uint32_t segment)
 {
 	const struct dw_finding finding = {
 		.kind = DW_FINDING_REMOVED, .error = ESTALE, .segment = segment};
-	struct stat st;
-	int rc = log->pool->io->fstat(log->pool->io, fd, &st);
 
-	if (rc < 0 && rc != -ESTALE) {
-		log_poison(log, rc, "fstat");
-		return rc;
-	}
-	if (!rc && st.st_nlink)
-		return 0;
-	log_poison_as(log, -ESTALE, &finding);
-	return -ESTALE;
+	if (rc == -ESTALE)
+		log_poison_as(log, rc, &finding);
+	else if (rc < 0)
+		log_poison(log, rc, "looking whether the store is still there");
+	return rc;
 }
 
 int log_look_locked(struct log *log)
 {
+	struct io *io = log->pool->io;
+	struct stat st;
 	int rc = log_check(log);
 
-	if (!rc && log->active)
-		rc = look_at(log, log->fd, log->active->id);
-	return rc ? rc : look_at(log, log->pool->dirfd, 0);
+	if (rc < 0)
+		return rc;
+	rc = io->fstat(io, log->pool->dirfd, &st);
+	rc = judge_look(log, !rc && !st.st_nlink ? -ESTALE : rc, 0);
+	if (rc < 0 || !log->active)
+		return rc;
+	rc = segment_look(log->active, log->fd, log->end);
+	return judge_look(log, rc, log->active->id);
 }
 
 static int check_op(const struct dw_op *op)

@@ -365,6 +365,70 @@ static void test_directory_removed(void)
 	}
 }
 
+/* The file goes on under another name, as after `cp -al` and `rm`, or `mv`. */
+static void move_away(const char *dir, const char *name)
+{
+	CHECK_EQ(rename(in(dir, name), in(dir, "elsewhere")), 0);
+}
+
+static void replace(const char *dir, const char *name)
+{
+	move_away(dir, name);
+	CHECK_EQ(close(open(in(dir, name), O_CREAT | O_EXCL | O_WRONLY, 0600)), 0);
+}
+
+static void cut(const char *dir, const char *name)
+{
+	CHECK_EQ(truncate(in(dir, name), 5), 0);
+}
+
+static void lose_active(void (*lose)(const char *dir, const char *name), enum way way)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = two_segments(dir);
+
+	lose(dir, "00000002.dwal");
+	meet(store, way);
+	if (way == CLOSE)
+		CHECK_EQ(dw_close(store), -ESTALE);
+	else
+		expect_gone(store, 2);
+}
+
+static void test_segment_elsewhere(void)
+{
+	for (int way = 0; way < WAYS; way++) {
+		lose_active(move_away, (enum way)way);
+		lose_active(replace, (enum way)way);
+	}
+	/* an append would make it as long as it was */
+	lose_active(cut, SYNC_NOTHING);
+	lose_active(cut, ROTATE);
+	lose_active(cut, CLOSE);
+}
+
+static void lose_sealed(void (*lose)(const char *dir, const char *name))
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = two_segments(dir);
+	int rc = 0;
+
+	lose(dir, "00000001.dwal");
+	for (int i = 0; !rc && i < 2; i++)
+		rc = dw_sync(store);
+	CHECK_EQ(rc, -ESTALE);
+	CHECK_EQ(found.kind, DW_FINDING_REMOVED);
+	CHECK_EQ(found.segment, 1);
+	CHECK_EQ(dw_close(store), -ESTALE);
+}
+
+static void test_sealed_segment_elsewhere(void)
+{
+	lose_sealed(move_away);
+	lose_sealed(replace);
+	lose_sealed(cut);
+}
+
 /* A sealed one is looked at in turn. */
 static void test_sealed_segment_removed(void)
 {
@@ -516,6 +580,8 @@ int main(int argc, char **argv)
 		{"hold_segments_removed", test_segments_removed},
 		{"hold_directory_removed", test_directory_removed},
 		{"hold_sealed_segment_removed", test_sealed_segment_removed},
+		{"hold_segment_elsewhere", test_segment_elsewhere},
+		{"hold_sealed_segment_elsewhere", test_sealed_segment_elsewhere},
 		{"hold_attributes_removed", test_attributes_removed},
 		{"hold_lock_file_comes_back", test_lock_file_comes_back},
 		{"hold_lock_file_had_for_a_moment", test_lock_file_had_for_a_moment},
