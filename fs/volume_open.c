@@ -105,8 +105,10 @@ int volume_release(struct volume *volume, struct node *node)
 		 : node->opens > 1 ? volume_commit_close(volume, node)
 				   : volume_commit_locked(volume, node);
 	bool failed = rc < 0 && node->opens == 1;
-	if (failed)
+	if (failed) {
+		assert(content); /* else there was nothing to commit */
 		content->told_error = rc;
+	}
 	if (!failed) {
 		volume_note_close(node);
 		volume_drop_content(volume, node);
