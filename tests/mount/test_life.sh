@@ -110,7 +110,7 @@ test_life_store_removed()
 		fails dd if=/dev/zero of="$M/c" bs=10 count=1 conv=fsync
 		fails dd if=/dev/zero of="$M/c" bs=10 count=1 conv=fsync
 		[ "$(cat "$M/a")" = 1 ]
-		grep "was removed while the store was open" "$W/messages"
+		grep "was removed.* while the store was open" "$W/messages"
 		fails "$DATAWALFS" --unmount "$M"
 		rm -rf "$S" "$W/messages"
 	done
