@@ -119,6 +119,7 @@ add tests/support/check-man.sh build/release/datawal-soak docs/man/datawal-soak.
 add tests/support/check-man.sh build/release/datawal-backup docs/man/datawal-backup.1.scd
 add tests/support/check-man-datawal.sh build/release/datawal docs/man/datawal.1.scd
 add tests/support/check-semantics.sh
+add "tools/demo build/release/datawalfs && echo ok demo"
 scripts build/release cli
 scripts build/release mount
 run_queue
