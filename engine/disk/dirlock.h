@@ -3,7 +3,7 @@
  * dirlock.h - the one writer of a store: flock(2) on `.lock`, on the directory, and on what is
  * written.
  *
- * The lock is the flock, never the file: the file stays on disk and tells who took the lock
+ * The lock is the flock, never the file: the file stays on disk and says which process took it
  * last.  The reference takes this one and no other, so the two exclude each other.  A file can be
  * removed, though; a writer that comes later would lock another one of the same name.  So the
  * directory is locked as well, unless others may read it: then anybody could hold that lock.  The
@@ -18,7 +18,7 @@
 
 enum { DIRLOCK_HOST_SIZE = 65 };
 
-/* Who holds a lock, as far as it can be seen. */
+/* The holder of a lock, as far as it can be seen. */
 struct dirlock_holder {
 	pid_t pid;                    /* 0: unknown.  One that lives, if it is of this machine */
 	char host[DIRLOCK_HOST_SIZE]; /* empty: unknown */
@@ -44,7 +44,7 @@ int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, struct dirlock_hold
  * -ENOENT (there is no lock file: nobody writes), -EBUSY as above, or -errno. */
 int dirlock_hold(struct io *io, int dirfd, struct dirlock_holder *holder_ret);
 
-/* Who holds the lock of `fd`, which was refused; `dirfd` is the directory with `.lock`. */
+/* The holder of the lock of `fd`, which was refused; `dirfd` is the directory with `.lock`. */
 struct dirlock_holder dirlock_holder(struct io *io, int dirfd, int fd);
 
 #endif
