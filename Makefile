@@ -34,7 +34,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
 # a result that is ignored is cast to void, which gcc does not take where _FORTIFY_SOURCE asks for it
 WARNINGS += $(if $(findstring clang,$(CC)),,-Wno-unused-result)
 # a macro of libfuse's option parser puts -1U into a long
-EXTRA_main_options.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
+EXTRA_options.o := $(if $(findstring clang,$(CC)),-Wno-implicit-int-conversion)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS_ENGINE = $(shell pkg-config --libs libcrypto libxxhash) -lisal -pthread
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lisal -pthread
@@ -43,11 +43,14 @@ ALL_CFLAGS = -std=c11 -g -fPIC $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
 # what needs libfuse is the daemon's only; tests link the rest
-SRC_FUSE := fs/serve.c $(wildcard fs/main*.c fs/ops*.c)
-SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*.c))
-# a program of tools/ is NAME.c and, if it needs more, NAME_*.c; what they share is tools/common_*.c
-TOOLS := $(filter-out common_%,$(foreach f,$(wildcard tools/*.c),$(if $(findstring _,$(notdir $(f))),,$(basename $(notdir $(f))))))
-SRC_TOOLS_COMMON := $(wildcard tools/common_*.c)
+SRC_FUSE := $(wildcard fs/fuse/*.c) $(addprefix fs/daemon/,main.c features.c numbers.c open_store.c options.c remount.c signals.c unmount.c)
+SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*/*.c))
+# a program, and the folder of tools/ that it is made of
+DIR_datawal := cli
+DIR_datawal-soak := soak
+DIR_datawal-backup := backup
+TOOLS := datawal datawal-soak datawal-backup
+SRC_TOOLS_COMMON := $(wildcard tools/common/*.c)
 MAN := $(basename $(notdir $(wildcard docs/man/*.scd)))
 # without scdoc everything else is installed, and a line says what is missing
 MAN_PAGES = $(if $(shell command -v scdoc 2>/dev/null),$(addprefix build/man/,$(MAN)))
@@ -91,9 +94,8 @@ $(O)/libdatawal.so.0: $(call objs,$(SRC_ENGINE)) engine/libdatawal.map
 $(O)/datawalfs: $(call objs,$(SRC_FUSE) $(SRC_FS)) $(O)/libdatawal.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
-# datawal-soak comes from datawal-soak.c, datawal-soak_*.c
 define tool_rule
-$(O)/$(1): $(call objs,tools/$(1).c $(wildcard tools/$(1)_*.c) $(SRC_TOOLS_COMMON)) $(O)/libdatawal.a
+$(O)/$(1): $(call objs,$(wildcard tools/$(DIR_$(1))/*.c) $(SRC_TOOLS_COMMON)) $(O)/libdatawal.a
 	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(PIE) $$(HARDEN_LINK) $$(LDFLAGS) $$^ $$(PKG_LIBS) -o $$@
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
@@ -102,7 +104,7 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/engi
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
 
-$(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/datawal_jsonl.c tools/common_base64.c)
+$(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/cli/jsonl.c tools/common/base64.c)
 $(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ) $(SRC_FS)) $(O)/engine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(PKG_LIBS) -o $@

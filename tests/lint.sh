@@ -36,5 +36,5 @@ layer "$(git ls-files 'engine/disk/*')" 'store|fs|tools|tests'
 layer "$(git ls-files 'engine/store/*')" 'fs|tools|tests'
 layer "$(git ls-files 'fs/*')" 'base|codec|disk|store|tools|tests'
 grep -nE 'fuse' $(git ls-files 'fs/volume*' 'engine/*' | grep '\.[ch]$') | grep -iE '#include' &&
-	fault "FUSE outside of fs/ops and fs/main"
+	fault "FUSE outside of fs/fuse and fs/daemon"
 exit $bad

@@ -3,7 +3,7 @@
  * hold.h - what a writer holds its store by, and whether it still does.
  *
  * Taken in this order: `.lock`, the directory, the last segment.  The active segment stays locked
- * from then on (store/log.h).  A file's name can go while it is open, and whoever may write the
+ * from then on (log/log.h).  A file's name can go while it is open, and whoever may write the
  * directory may remove any: what is written from then on is lost when it is closed.  So before a
  * sync says yes, and at the end, the writer looks whether its files are still there.
  */

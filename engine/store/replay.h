@@ -9,9 +9,9 @@
 #ifndef STORE_REPLAY_H
 #define STORE_REPLAY_H
 
-#include "store/keydir.h"
+#include "index/keydir.h"
+#include "log/segset.h"
 #include "store/segcheck.h"
-#include "store/segset.h"
 
 /* Lost keys that are named where a store is opened or read; a repair names all. */
 enum { LOST_TOLD = 100 };

@@ -17,7 +17,7 @@
 #ifndef STORE_SNAPSHOT_H
 #define STORE_SNAPSHOT_H
 
-#include "store/keydir.h"
+#include "index/keydir.h"
 
 struct snapshot_segment {
 	uint64_t size, live_bytes; /* as struct dw_segment has them */

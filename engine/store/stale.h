@@ -10,7 +10,7 @@
 #define STORE_STALE_H
 
 #include "base/limits.h"
-#include "store/keydir.h"
+#include "index/keydir.h"
 
 /* Bytes of a value from which on it pays: less is gone through faster than let go. */
 enum { STALE_SIZE_MIN = 256 << 10 };

@@ -13,11 +13,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "background/maintain.h"
 #include "disk/atomicfile.h"
-#include "store/keydir.h"
-#include "store/log.h"
-#include "store/maintain.h"
-#include "store/segset.h"
+#include "index/keydir.h"
+#include "log/log.h"
+#include "log/segset.h"
 #include "store/snapshot.h"
 #include "store/stale.h"
 

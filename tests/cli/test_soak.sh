@@ -419,8 +419,9 @@ broken()
 	# grep reads on to the end, or nm would fail
 	if nm "$LIBRARY" | grep __asan_ >/dev/null; then options=-fsanitize=address,undefined; fi
 	local source objects=()
-	for source in "$TOP"/tools/datawal-soak*.c "$TOP"/tools/common_{base64,path}.c; do
-		objects+=("$(dirname "$LIBRARY")/obj/tools/$(basename "$source" .c).o")
+	for source in "$TOP"/tools/soak/*.c "$TOP"/tools/common/{base64,path}.c; do
+		source=${source#"$TOP"/}
+		objects+=("$(dirname "$LIBRARY")/obj/${source%.c}.o")
 	done
 	printf '#include "datawal.h"\n%s\n' "$1" > "$W/broken.c"
 	# shellcheck disable=SC2046,SC2086 # lists of options

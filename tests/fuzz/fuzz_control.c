@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/control.h"
+#include "fs/mounted/control.h"
 #include "store/store.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memio.h"

@@ -10,8 +10,8 @@
 #include "codec/jsonl.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/naive.h"
-#include "tools/common_base64.h"
-#include "tools/datawal_jsonl.h"
+#include "tools/cli/jsonl.h"
+#include "tools/common/base64.h"
 
 /* What is wrong is told nobody; that something is comes back. */
 int fail(const struct args *args, int status, const char *format, ...)

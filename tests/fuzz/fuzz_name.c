@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fs/name.h"
+#include "fs/name/name.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { FLAT = 1, UNRESERVED = 2 };

@@ -12,11 +12,11 @@
 #include <string.h>
 
 #include "codec/record.h"
-#include "store/repair.h"
 #include "store/store.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memio.h"
 #include "tests/fuzz/naive.h"
+#include "whole/repair.h"
 
 enum mode {
 	SEALED = 1, /* another segment follows */

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/repair.h"
 #include "store/store.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memio.h"
 #include "tests/fuzz/naive.h"
+#include "whole/repair.h"
 
 enum {
 	PUT,

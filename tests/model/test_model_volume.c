@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-#include "fs/volume_internal.h"
+#include "fs/volume/internal.h"
 #include "tests/support/world.h"
 
 enum { OPS = 40000 };

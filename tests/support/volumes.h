@@ -13,7 +13,7 @@
 
 #include <fcntl.h>
 
-#include "fs/volume.h"
+#include "fs/volume/volume.h"
 #include "tests/support/check.h"
 #include "tests/support/stores.h"
 

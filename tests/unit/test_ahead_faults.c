@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "disk/guard.h"
-#include "store/ahead.h"
+#include "log/ahead.h"
 #include "tests/support/faultio.h"
 #include "tests/support/stores.h"
 

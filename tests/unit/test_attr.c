@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-#include "fs/attrrecord.h"
-#include "fs/xattr.h"
+#include "fs/attr/attrrecord.h"
+#include "fs/attr/xattr.h"
 #include "tests/support/check.h"
 
 /* --- extended attributes --- */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/compact.h"
+#include "compact/compact.h"
 #include "tests/support/files.h"
 #include "tests/support/spaceio.h"
 #include "tests/support/stores.h"

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/control.h"
+#include "fs/mounted/control.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/volumes.h"

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fs/ending.h"
+#include "fs/mounted/ending.h"
 #include "tests/support/check.h"
 
 /* A process with an ending; it waits for a byte from `*go_ret` and then says `verdict`

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/crew.h"
+#include "base/crew.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/stores.h"

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include "datawal.h"
-#include "fs/attrrecord.h"
-#include "fs/volume.h"
-#include "fs/xattr.h"
+#include "fs/attr/attrrecord.h"
+#include "fs/attr/xattr.h"
+#include "fs/volume/volume.h"
 #include "tests/support/page.h"
 
 /* --- names --- */

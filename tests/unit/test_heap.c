@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fs/heap.h"
+#include "fs/tree/heap.h"
 #include "tests/support/check.h"
 
 enum { GROWTH = 64 << 20, BLOCK = 120, COUNT = 100000 };

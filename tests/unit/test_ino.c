@@ -14,8 +14,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "fs/inosecret.h"
-#include "fs/node.h"
+#include "fs/tree/inosecret.h"
+#include "fs/tree/node.h"
 #include "tests/support/check.h"
 #include "tests/support/crafted.h"
 #include "tests/support/files.h"

@@ -10,7 +10,7 @@
 #include <xxhash.h>
 
 #include "base/limits.h"
-#include "store/keydir.h"
+#include "index/keydir.h"
 #include "tests/support/check.h"
 #include "tests/support/crafted.h"
 #include "tests/support/stores.h"

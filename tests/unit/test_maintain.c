@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/compact.h"
+#include "compact/compact.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/spaceio.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/figures.h"
-#include "fs/metrics.h"
+#include "fs/mounted/figures.h"
+#include "fs/mounted/metrics.h"
 #include "tests/support/check.h"
 #include "tests/support/volumes.h"
 

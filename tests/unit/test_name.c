@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/name.h"
+#include "fs/name/name.h"
 #include "tests/support/check.h"
 
 #define RESERVED ".datawal"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/children.h"
-#include "fs/node.h"
+#include "fs/tree/children.h"
+#include "fs/tree/node.h"
 #include "tests/support/check.h"
 
 static struct tree new_tree(void)

@@ -8,7 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "fs/node.h"
+#include "fs/tree/node.h"
 #include "tests/support/check.h"
 #include "tests/support/crafted.h"
 

@@ -13,11 +13,11 @@
 
 #include "base/bytes.h"
 #include "codec/record.h"
-#include "store/repair.h"
 #include "tests/support/crashio.h"
 #include "tests/support/faultio.h"
 #include "tests/support/files.h"
 #include "tests/support/stores.h"
+#include "whole/repair.h"
 
 enum { RECORDS = 4, SIZE = 28 + 2 + 7, CALLS_MAX = 500, RANDOM_TRIES = 3 };
 

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 
-#include "fs/memory.h"
-#include "fs/volume_internal.h"
+#include "fs/tree/memory.h"
+#include "fs/volume/internal.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/spaceio.h"

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/spare.h"
-#include "fs/volume_internal.h"
+#include "fs/tree/spare.h"
+#include "fs/volume/internal.h"
 #include "tests/support/volumes.h"
 
 enum { MIB = 1 << 20 };

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/control.h"
-#include "fs/snapshots.h"
+#include "fs/mounted/control.h"
+#include "fs/mounted/snapshots.h"
 #include "tests/support/volumes.h"
 
 struct world {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "fs/volume_internal.h"
+#include "fs/volume/internal.h"
 #include "tests/support/volumes.h"
 
 enum { KEYS = 20, COMPONENTS = 32700 };

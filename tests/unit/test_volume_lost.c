@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume_internal.h"
+#include "fs/volume/internal.h"
 #include "store/store.h"
 #include "tests/support/faultio.h"
 #include "tests/support/spaceio.h"

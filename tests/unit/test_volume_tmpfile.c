@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume_internal.h"
+#include "fs/volume/internal.h"
 #include "store/store.h"
 #include "tests/support/spaceio.h"
 #include "tests/support/volumes.h"

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume_internal.h"
-#include "fs/xattr.h"
+#include "fs/attr/xattr.h"
+#include "fs/volume/internal.h"
 #include "tests/support/files.h"
 #include "tests/support/volumes.h"
 

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * copy.c - copying what lives, in log order.
+ *
+ * The inputs are read through a window, each record checked against its CRC: a copy of
+ * damage would look like a sound segment to whoever trusts a sealed one.  Records are
+ * looked up in groups, for looking up is mostly waiting for memory, and under log.lock, so
+ * that a group takes one lock instead of one for each key.  For each copy the name of its
+ * key's entry is kept: letting the view point there later needs no second look at the key.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "compact/compact.h"
+#include "store/segcheck.h"
+
+/* Walks one input. */
+struct reader {
+	struct compaction *c;
+	struct dw_segment *segment;
+	int fd;
+	uint64_t offset;  /* in the segment, of the next record */
+	size_t at, size;  /* of the window: where that record is, and how much is valid */
+	uint8_t *window;  /* SCAN_WINDOW_SIZE; owned */
+	struct scan scan; /* for records that do not fit the window, and damage */
+	struct sidecar
+		sidecar; /* if the view was taken from the hint unread: that is checked now */
+};
+
+/* Records that lie in the window. */
+struct group {
+	size_t count;
+	struct record_header headers[KEYDIR_PROBES];
+	const uint8_t *bytes[KEYDIR_PROBES];
+	struct keydir_probe probes[KEYDIR_PROBES];
+};
+
+/* --- writing --- */
+
+static struct output *current(struct compaction *c)
+{
+	return &c->outputs[c->count - 1];
+}
+
+static int write_output(struct compaction *c, const void *data, size_t size)
+{
+	int rc = atomicfile_write(&current(c)->file, data, size);
+
+	if (rc < 0)
+		return rc;
+	c->written += size;
+	return pace_take(&c->pace, size);
+}
+
+static int flush_pending(struct compaction *c)
+{
+	int rc = c->pending.size ? write_output(c, c->pending.data, c->pending.size) : 0;
+
+	c->pending.size = 0;
+	return rc;
+}
+
+static int begin_output(struct compaction *c)
+{
+	char name[SEGNAME_SIZE], temporary[SEGNAME_SIZE];
+
+	assert(c->count < c->capacity);
+	struct output *output = &c->outputs[c->count];
+	output->id = c->first_id + (uint32_t)c->count;
+	c->count++;
+	segname_format(output->id, name);
+	segname_format_compact(output->id, temporary);
+	hintwriter_init(&output->hint, c->store->io, c->store->dirfd, output->id, NULL);
+	hintwriter_own(&output->hint, &c->store->pool.owner);
+	int rc = atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary,
+				 OWNER_MODE_NEW);
+	if (!rc)
+		owner_apply(&c->store->pool.owner, c->store->io, output->file.fd);
+	return rc;
+}
+
+/* The current output is complete: on disk, and its descriptor given back. */
+static int finish_output(struct compaction *c)
+{
+	int rc = flush_pending(c);
+
+	if (!rc)
+		rc = atomicfile_sync(&current(c)->file);
+	if (rc < 0)
+		return rc;
+	/* not sealed before the segment has its name: alone it would prove a loss */
+	struct output *output = current(c);
+	hintwriter_flush(&output->hint);
+	if (output->hint.fd >= 0)
+		output->hint_end = output->hint.done;
+	hintwriter_release(&output->hint);
+	return 0;
+}
+
+/* Have an output with room for `size` bytes. */
+static int make_room(struct compaction *c, uint64_t size)
+{
+	if (c->count) {
+		uint64_t used = current(c)->file.size + c->pending.size;
+		bool last = c->count == c->capacity;
+		if (last || !used || used + size <= c->store->log.segment_size)
+			return 0;
+		int rc = finish_output(c);
+		if (rc < 0)
+			return rc;
+	}
+	return begin_output(c);
+}
+
+/* Have a place for a record, and note in origins and hint that it goes there. */
+static int place_record(struct compaction *c, const struct record_header *header,
+			const struct keydir_probe *probe, uint32_t crc)
+{
+	const struct hint_entry entry = {*header, crc, probe->mtime_ns, probe->key};
+	const struct origin origin = {probe->entry, (uint32_t)record_size(header)};
+	int rc = make_room(c, record_size(header));
+
+	if (!rc)
+		rc = buf_add(&current(c)->origins, &origin, sizeof origin);
+	if (rc < 0)
+		return rc;
+	hintwriter_add(&current(c)->hint, &entry);
+	if (header->txid > current(c)->last_txid)
+		current(c)->last_txid = header->txid;
+	if (header->type == DW_RAW)
+		current(c)->raw_bytes += record_size(header);
+	return 0;
+}
+
+/* --- choosing --- */
+
+/* Whether a record that was looked up goes over; sets its time if the view has none. */
+static bool is_kept(const struct reader *r, const struct record_header *header,
+		    struct keydir_probe *probe)
+{
+	if (header->type == DW_PUT)
+		return probe->entry;
+	probe->entry = 0;
+	probe->mtime_ns = r->segment->mtime_ns;
+	return header->type == DW_RAW || header->txid == r->c->last_txid;
+}
+
+static void look_up(struct reader *r, struct keydir_probe *probes, size_t count)
+{
+	struct dw_store *store = r->c->store;
+
+	log_lock(&store->log);
+	keydir_probe(&store->keydir, r->segment, probes, count);
+	log_unlock(&store->log);
+}
+
+/* The view was taken from a hint: what that did not tell, or told otherwise, must not be
+ * dropped as dead. */
+static int check_hint(struct reader *r, const struct record_header *header, uint64_t offset,
+		      struct dw_bytes key, uint32_t crc)
+{
+	const struct scan_record record = {
+		.header = *header, .offset = offset, .key = key, .crc = crc};
+	int64_t mtime_ns;
+
+	if (offset >= r->segment->hinted)
+		return 0;
+	int rc = sidecar_compare(&r->sidecar, &record, &mtime_ns);
+	if (rc || r->sidecar.differs == UINT64_MAX)
+		return rc;
+	return store_damaged(r->c->store, r->segment, offset, DW_DAMAGE_HINT, key);
+}
+
+static int copy_group(struct reader *r, struct group *g)
+{
+	struct compaction *c = r->c;
+	int rc = 0;
+
+	look_up(r, g->probes, g->count);
+	for (size_t i = 0; !rc && i < g->count; i++) {
+		size_t size = (size_t)record_size(&g->headers[i]);
+		uint32_t crc = bytes_get32(g->bytes[i] + size - RECORD_TRAILER_SIZE);
+		rc = check_hint(r, &g->headers[i], g->probes[i].offset, g->probes[i].key, crc);
+		if (rc || !is_kept(r, &g->headers[i], &g->probes[i]))
+			continue;
+		rc = place_record(c, &g->headers[i], &g->probes[i], crc);
+		if (!rc)
+			rc = buf_add(&c->pending, g->bytes[i], size);
+		if (!rc && c->pending.size >= COMPACT_WRITE_SIZE)
+			rc = flush_pending(c);
+	}
+	return rc;
+}
+
+/* --- reading --- */
+
+/* The record at r->at goes to the group.  False: it is not all in the window, or no record. */
+static bool gather_one(struct reader *r, struct group *g)
+{
+	struct record_header *header = &g->headers[g->count];
+	const uint8_t *bytes = r->window + r->at;
+	size_t left = r->size - r->at;
+
+	if (left < RECORD_OVERHEAD || record_header_decode(bytes, header) ||
+	    record_size(header) > left)
+		return false;
+	size_t covered = (size_t)record_size(header) - RECORD_TRAILER_SIZE;
+	if (crc32c(0, bytes, covered) != bytes_get32(bytes + covered))
+		return false;
+	g->bytes[g->count] = bytes;
+	g->probes[g->count++] = (struct keydir_probe){
+		.key = {bytes + RECORD_HEADER_SIZE, header->key_size}, .offset = r->offset};
+	r->at += covered + RECORD_TRAILER_SIZE;
+	r->offset += covered + RECORD_TRAILER_SIZE;
+	return true;
+}
+
+static void gather(struct reader *r, struct group *g)
+{
+	g->count = 0;
+	while (g->count < KEYDIR_PROBES && gather_one(r, g))
+		;
+}
+
+enum { LOOK_SIZE = 1 << 20 };
+
+static void note_read(struct compaction *c, uint64_t size)
+{
+	atomic_fetch_add(&c->store->progress.bytes_done, size);
+	c->since_look += size;
+	if (!c->may_hurry || c->since_look < LOOK_SIZE)
+		return;
+	c->since_look = 0;
+	if (compact_is_behind(c->store, c->behind_min)) {
+		c->pace.rate = 0;
+		c->may_hurry = false;
+	}
+}
+
+/* Read on behind what is left in the window. */
+static int refill(struct reader *r)
+{
+	size_t kept = r->size - r->at, want = SCAN_WINDOW_SIZE - kept;
+	uint64_t there = r->segment->size - (r->offset + kept);
+
+	memmove(r->window, r->window + r->at, kept);
+	r->at = 0;
+	r->size = kept;
+	if (want > there)
+		want = (size_t)there;
+	ssize_t n = io_read_up_to(r->c->store->io, r->fd, r->window + kept, want, r->offset + kept);
+	if (n < 0)
+		return (int)n;
+	r->size += (size_t)n;
+	note_read(r->c, (uint64_t)n);
+	return pace_take(&r->c->pace, (uint64_t)n);
+}
+
+/* The same; that nothing is there is damage: the file became shorter. */
+static int refill_some(struct reader *r)
+{
+	int rc = refill(r);
+
+	return rc || r->size ? rc
+			     : store_damaged(r->c->store, r->segment, r->offset,
+					     DW_DAMAGE_TRUNCATED, (struct dw_bytes){0});
+}
+
+/* A record larger than the window goes over in pieces; it was checked. */
+static int copy_pieces(struct reader *r, uint64_t offset, uint64_t size)
+{
+	struct compaction *c = r->c;
+	int rc = flush_pending(c);
+
+	if (!rc)
+		rc = buf_reserve(&c->pending, COMPACT_WRITE_SIZE);
+	while (!rc && size) {
+		size_t n = size < COMPACT_WRITE_SIZE ? (size_t)size : COMPACT_WRITE_SIZE;
+		rc = io_read_full(c->store->io, r->fd, c->pending.data, n, offset);
+		if (!rc)
+			rc = write_output(c, c->pending.data, n);
+		offset += n;
+		size -= n;
+	}
+	return rc;
+}
+
+static int damaged_record(struct reader *r)
+{
+	struct record_header header;
+	struct dw_bytes key = {0};
+
+	if (!sidecar_key_at(&r->sidecar, r->offset, &key))
+		(void)segcheck_own_word(&r->scan, &header, &key); /* else nobody knows */
+	return store_damaged(r->c->store, r->segment, r->offset, r->scan.damage, key);
+}
+
+/* What stands at r->offset and is not all in a full window: a large record, or damage. */
+static int copy_large(struct reader *r)
+{
+	struct scan_record record;
+
+	if (!r->scan.window) {
+		int rc = scan_init(&r->scan, r->c->store->io, r->fd, 0, r->segment->size);
+		if (rc < 0)
+			return rc;
+	}
+	r->scan.offset = r->offset;
+	int rc = scan_next(&r->scan, &record);
+	if (rc == -EBADMSG || !rc) /* never 0: it is not the end */
+		return damaged_record(r);
+	if (rc < 0)
+		return rc;
+	rc = check_hint(r, &record.header, record.offset, record.key, record.crc);
+	if (rc)
+		return rc;
+	struct keydir_probe probe = {.key = record.key, .offset = record.offset};
+	uint64_t size = record_size(&record.header);
+	note_read(r->c, size - (r->size - r->at));
+	rc = pace_take(&r->c->pace, size);
+	look_up(r, &probe, 1);
+	if (!rc && is_kept(r, &record.header, &probe)) {
+		rc = place_record(r->c, &record.header, &probe, record.crc);
+		if (!rc)
+			rc = copy_pieces(r, record.offset, size);
+	}
+	r->offset += size;
+	r->at = r->size = 0;
+	return rc;
+}
+
+static int copy_records(struct reader *r, struct group *g)
+{
+	int rc = 0;
+
+	while (!rc && r->offset < r->segment->size) {
+		gather(r, g);
+		if (g->count)
+			rc = copy_group(r, g);
+		else if (r->at || !r->size)
+			rc = refill_some(r);
+		else
+			rc = copy_large(r);
+	}
+	return rc;
+}
+
+static int copy_input(struct compaction *c, struct dw_segment *segment)
+{
+	const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
+	struct io *io = c->store->io;
+	struct reader r = {.c = c,
+			   .segment = segment,
+			   .fd = segment_pin(segment),
+			   .sidecar = {.reader = {.fd = -1}}};
+	struct group *group = malloc(sizeof *group);
+
+	if (r.fd < 0) {
+		free(group);
+		return r.fd;
+	}
+	r.window = malloc(SCAN_WINDOW_SIZE);
+	int rc = r.window && group ? 0 : -ENOMEM;
+	if (!rc && segment->hinted)
+		rc = sidecar_init(&r.sidecar, io, c->store->dirfd, segment->id, r.fd, segment->size,
+				  &binding);
+	if (!rc)
+		rc = copy_records(&r, group);
+	sidecar_release(&r.sidecar);
+	if (r.scan.window)
+		scan_release(&r.scan);
+	free(r.window);
+	free(group);
+	segment_unpin(segment);
+	return rc;
+}
+
+int compact_copy(struct compaction *c)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < c->inputs.count; i++) {
+		rc = copy_input(c, c->inputs.items[i]);
+		atomic_store(&c->store->progress.segments_done, i + 1);
+	}
+	/* each before any of them gets its name: a segment that is not the last is whole */
+	if (!rc && c->count)
+		rc = finish_output(c);
+	return rc;
+}

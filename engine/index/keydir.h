@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * keydir.h - the key directory: for each live key, where its newest record is.
+ *
+ * The whole view of a store in memory (the term is Bitcask's).  64 tables, each with
+ * its lock, chosen by the upper bits of the key's hash (XXH3, with a secret of the process), so
+ * that readers hardly ever meet.  A table is an array of slots with linear probing: 32 bits of the
+ * hash, 32 bits that name the entry, which holds the key, and the record's place.  A wrong key is
+ * thus seldom looked at, a table grows without touching an entry, and a reader waits for entry
+ * and record at the same time, not for one after the other.
+ *
+ * Threads: keydir_get() may be called by any thread at any time.  All else is for one
+ * thread at a time, the one that holds the log's lock or has the store for itself.
+ *
+ * The notes of a snapshot are such a directory, too (store/snapshot.h).
+ */
+#ifndef INDEX_KEYDIR_H
+#define INDEX_KEYDIR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "datawal.h"
+#include "disk/segment.h"
+
+enum { KEYDIR_TABLE_BITS = 6, KEYDIR_TABLES = 1 << KEYDIR_TABLE_BITS };
+
+struct keydir_place {
+	struct dw_segment *segment; /* not counted: the list of segments holds it.  NULL, in
+				       notes of a snapshot only: there is no such key */
+	uint64_t offset;
+	int64_t mtime_ns;
+	uint32_t value_size;
+};
+
+struct keydir_slot {
+	uint32_t tag;   /* lower half of the hash */
+	uint32_t entry; /* its name; 0: empty */
+	struct dw_segment *segment;
+	uint64_t offset;
+};
+
+struct keydir_table {
+	pthread_mutex_t lock; /* of the rest; written only by the one thread, see above */
+	struct keydir_slot *slots;
+	uint32_t mask;     /* slots - 1 */
+	uint32_t count;    /* slots in use */
+	uint32_t promised; /* keys that were prepared, not yet set */
+};
+
+/* Slots for all tables of one size, side by side, since they grow at about the same time. */
+struct keydir_slots {
+	struct keydir_slot *data; /* NULL: none */
+	uint32_t tables;          /* that have theirs here */
+};
+
+struct keydir {
+	struct keydir_table tables[KEYDIR_TABLES];
+	struct keydir_slots slots[32]; /* by the logarithm of a table's size */
+	struct arena entries;
+	atomic_uint_fast64_t count; /* keys */
+	uint64_t key_bytes;         /* of all of them together */
+	bool keeps_live;            /* live_bytes of segments; not if these are notes */
+};
+
+/* `{0}` is fine for keydir_release().  0 or -ENOMEM. */
+int keydir_init(struct keydir *keydir);
+void keydir_release(struct keydir *keydir);
+
+static inline uint64_t keydir_count(struct keydir *keydir)
+{
+	return atomic_load_explicit(&keydir->count, memory_order_relaxed);
+}
+
+/* The place of `key`; with `pin` the caller gets a reference on its segment, and has the
+ * processor fetch the record; without it may only compare the pointer.  False: no such key. */
+bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret);
+
+/* All that keydir_set() of a key will need, so that it cannot fail. */
+struct keydir_prepared {
+	uint64_t hash;
+	uint32_t entry; /* name; 0: none */
+};
+
+/* 0 or -ENOMEM. */
+int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_prepared *ret);
+/* Give back what was prepared and not set; `{0}` is fine. */
+void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared);
+
+/* Have the processor fetch what keydir_set(), or a search for `key`, will look at. */
+void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared);
+void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
+
+/* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
+ * segments.  `*old_ret`: the place before; its segment is NULL if the key is new. */
+void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
+		const struct keydir_place *place, struct keydir_place *old_ret);
+
+/* Remove `key` if it is there.  Keeps live_bytes.  `*old_ret` likewise. */
+void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret);
+
+/* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same
+ * value is; a time other than NULL is its commit time from now on.  Keeps live_bytes. */
+void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
+		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
+		 const int64_t *mtime_ns);
+
+/* A record of a segment that is asked about. */
+struct keydir_probe {
+	struct dw_bytes key;
+	uint64_t offset;  /* in the segment */
+	uint32_t entry;   /* ret: name of the entry that points to it; 0: none does */
+	int64_t mtime_ns; /* ret, with an entry */
+};
+
+enum { KEYDIR_PROBES = 128 };
+
+/* Look up to KEYDIR_PROBES records of `segment` up at once, so that the processor's
+ * waits for memory overlap.  An entry's name stays good for keydir_move_entry() as
+ * long as the directory lives, whatever becomes of the key. */
+void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
+		  struct keydir_probe *probes, size_t count);
+
+/* If the entry of that name is in use and points into a segment up to `last_id`, let it be at
+ * `to_offset` of `to`, where the same record is.  Keeps live_bytes. */
+void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
+		       struct dw_segment *to, uint64_t to_offset);
+
+/* Have the processor fetch what keydir_move_entry() will look at: first an entry, then, when
+ * that is there, its slot. */
+void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
+void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name);
+
+/* Walk over all keys: start with `{0}`.  False at the end. */
+struct keydir_cursor {
+	uint32_t table, slot;
+};
+bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
+		 struct dw_bytes *key_ret, struct keydir_place *place_ret);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * signals.c - what the daemon does beside serving: signals that are no end, and
+ * letting older volumes of a mount with -o ro, and removed snapshots, go.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs/daemon/logger.h"
+#include "fs/daemon/main.h"
+#include "fs/mounted/figures.h"
+
+/* How often to ask whether the kernel forgot the last of an older volume. */
+enum { COLLECT_MS = 1000 };
+
+struct signals {
+	struct mount *mount;
+	int signal_fd, stop_fd;
+	pthread_t thread;
+};
+
+static sigset_t waited_for;
+
+void signals_ignore(void)
+{
+	/* timers of somebody else, pipes, limits (SIGXFSZ comes with EFBIG), and what is for
+	 * other programs: by default each of them is the end */
+	static const int ignored[] = {SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF, SIGIO,  SIGPIPE,
+				      SIGPWR,  SIGSTKFLT, SIGXFSZ,   SIGXCPU, SIGURG, SIGWINCH};
+
+	/* these fail only for signals that are none */
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		(void)signal(ignored[i], SIG_IGN);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		(void)signal(number, SIG_IGN);
+}
+
+void signals_finish(void)
+{
+	/* libfuse, which gives up its handlers next, leaves what is no handler of its own */
+	(void)signal(SIGTERM, SIG_IGN); /* these fail only for signals that are none */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+}
+
+void signals_block(bool hangup_ends)
+{
+	(void)sigemptyset(&waited_for); /* these fail only for signals that are none */
+	(void)sigaddset(&waited_for, SIGUSR1);
+	if (!hangup_ends)
+		(void)sigaddset(&waited_for, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &waited_for, NULL);
+}
+
+static void log_figures(struct mount *mount)
+{
+	struct view *view = views_hold(mount->views, NULL);
+	char *json = figures_json(view->volume, true), *text = NULL;
+	uint64_t requests = 0;
+
+	views_drop(mount->views, view);
+	for (enum metric_op op = 0; op < METRIC_OPS; op++)
+		requests += metrics_op_count(mount->metrics, op);
+	if (json && asprintf(&text,
+			     "statistics: %llu requests, %llu bytes read, %llu bytes "
+			     "written, store %s",
+			     (unsigned long long)requests,
+			     (unsigned long long)metrics_bytes_read(mount->metrics),
+			     (unsigned long long)metrics_bytes_written(mount->metrics), json) < 0)
+		text = NULL;
+	logger_log(NULL, text ? LOG_INFO : LOG_ERR, text ? text : "statistics: out of memory");
+	free(text);
+	free(json);
+}
+
+static void take_signal(struct signals *signals)
+{
+	struct signalfd_siginfo about;
+
+	if (read(signals->signal_fd, &about, sizeof about) != sizeof about)
+		return;
+	if (about.ssi_signo == SIGUSR1) {
+		log_figures(signals->mount);
+		return;
+	}
+	int rc = logger_reopen();
+	if (rc < 0)
+		logger_log(NULL, LOG_ERR, strerror(-rc));
+	logger_log(NULL, LOG_INFO,
+		   rc < 0 ? "the log could not be opened again; going on with the old one"
+			  : "opened the log again");
+}
+
+static void *wait_for_signals(void *arg)
+{
+	struct signals *signals = arg;
+	struct views *views = signals->mount->views;
+	struct pollfd fds[] = {
+		{.fd = signals->signal_fd, .events = POLLIN},
+		{.fd = signals->stop_fd, .events = POLLIN},
+		{.fd = views_left_fd(views), .events = POLLIN},
+	};
+	size_t left = 0;
+
+	while (!fds[1].revents) {
+		eventfd_t count;
+		int n = poll(fds, 3, left ? COLLECT_MS : -1);
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n > 0 && fds[0].revents & POLLIN)
+			take_signal(signals);
+		if (n > 0 && fds[2].revents & POLLIN)
+			(void)eventfd_read(fds[2].fd, &count); /* which is the same for any */
+		left = views_collect(views);
+		if (left)
+			ops_forget_left(signals->mount);
+	}
+	return NULL;
+}
+
+static void signals_free(struct signals *signals)
+{
+	/* nothing is buffered in either */
+	if (signals->signal_fd >= 0)
+		(void)close(signals->signal_fd);
+	if (signals->stop_fd >= 0)
+		(void)close(signals->stop_fd);
+	free(signals);
+}
+
+int signals_start(struct mount *mount, struct signals **ret)
+{
+	struct signals *signals = calloc(1, sizeof *signals);
+
+	if (!signals)
+		return -ENOMEM;
+	signals->mount = mount;
+	signals->signal_fd = signalfd(-1, &waited_for, SFD_CLOEXEC | SFD_NONBLOCK);
+	signals->stop_fd = eventfd(0, EFD_CLOEXEC);
+	int rc = signals->signal_fd < 0 || signals->stop_fd < 0 ? -errno : 0;
+	if (!rc)
+		rc = -pthread_create(&signals->thread, NULL, wait_for_signals, signals);
+	if (rc < 0)
+		signals_free(signals);
+	else
+		*ret = signals;
+	return rc;
+}
+
+void signals_stop(struct signals *signals)
+{
+	if (!signals)
+		return;
+	(void)eventfd_write(signals->stop_fd, 1);  /* fails only for a full counter */
+	(void)pthread_join(signals->thread, NULL); /* fails only if there is none */
+	signals_free(signals);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * control_text.c - what the files of the control directory say.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "fs/mounted/control_internal.h"
+#include "fs/mounted/figures.h"
+#include "fs/mounted/snapshots.h"
+
+/* Text that is put together by printing; at most one of these is at work in a function. */
+struct text {
+	char *data;
+	size_t size;
+	FILE *out; /* NULL: no memory */
+};
+
+static void text_init(struct text *text)
+{
+	*text = (struct text){.data = NULL};
+	text->out = open_memstream(&text->data, &text->size);
+}
+
+/* The text, owned by the caller; NULL: no memory. */
+static char *text_done(struct text *text)
+{
+	if (!text->out)
+		return NULL;
+	bool failed = ferror(text->out);
+	failed = fclose(text->out) != 0 || failed;
+	if (failed) {
+		free(text->data);
+		return NULL;
+	}
+	return text->data;
+}
+
+/* --- results --- */
+
+char *control_last_text(struct control *control)
+{
+	struct text text;
+
+	text_init(&text);
+	if (!text.out)
+		return NULL;
+	(void)pthread_mutex_lock(&control->lock);
+	const struct outcome *last = &control->last;
+	const char *colon = *last->detail ? ": " : "";
+	if (!last->name)
+		(void)fprintf(text.out, "no command yet\n");
+	else if (last->rc)
+		(void)fprintf(text.out, "%s: failed: %s%s%s\n", last->name, strerror(-last->rc),
+			      colon, last->detail);
+	else
+		(void)fprintf(text.out, "%s: done%s%s\n", last->name, colon, last->detail);
+	(void)pthread_mutex_unlock(&control->lock);
+	return text_done(&text);
+}
+
+static void print_time(FILE *out, const char *key, int64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	struct tm utc;
+	char when[32];
+
+	(void)gmtime_r(&seconds, &utc); /* fails only in years that no clock shows */
+	(void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	(void)fprintf(out, "%s %s\n", key, when);
+}
+
+/* What a compaction says of itself; also of one in the background. */
+static void print_compaction(struct control *control, FILE *out)
+{
+	static const char *const phases[] = {"none", "copying", "publishing", "removing"};
+	struct view *view = views_hold(control->views, NULL);
+	struct dw_compact_progress progress;
+
+	dw_compact_progress(volume_store(view->volume), &progress);
+	views_drop(control->views, view);
+	(void)fprintf(out, "compact.auto %s\ncompact.phase %s\n",
+		      atomic_load(&control->auto_compact) ? "on" : "off", phases[progress.phase]);
+	(void)fprintf(out, "compact.segments %" PRIu32 " of %" PRIu32 "\n", progress.segments_done,
+		      progress.segments_total);
+	(void)fprintf(out, "compact.bytes %" PRIu64 " of %" PRIu64 "\n", progress.bytes_done,
+		      progress.bytes_total);
+}
+
+static void print_jobs(struct control *control, FILE *out)
+{
+	const struct job *job;
+	size_t count = 0;
+	int64_t now = attr_now_ns();
+
+	DL_COUNT(control->jobs, job, count);
+	(void)fprintf(out, "running %zu\n", count);
+	count = 0;
+	DL_FOREACH(control->jobs, job)
+	{
+		count++;
+		(void)fprintf(out, "running.%zu.command %s\n", count, job->name);
+		(void)fprintf(out, "running.%zu.elapsed_ms %" PRId64 "\n", count,
+			      (now - job->started_ns) / 1000000);
+		(void)fprintf(out, "running.%zu.done_bytes %" PRIu64 "\n", count,
+			      (uint64_t)atomic_load(&job->done_bytes));
+		(void)fprintf(out, "running.%zu.total_bytes %" PRIu64 "\n", count,
+			      (uint64_t)atomic_load(&job->total_bytes));
+	}
+}
+
+static void print_last(const struct outcome *last, FILE *out)
+{
+	if (!last->name) {
+		(void)fprintf(out, "last.command none\n");
+		return;
+	}
+	(void)fprintf(out, "last.command %s\nlast.result %s\n", last->name,
+		      last->rc ? "failed" : "done");
+	if (last->rc)
+		(void)fprintf(out, "last.error %s\n", strerrorname_np(-last->rc));
+	if (*last->detail)
+		(void)fprintf(out, "last.detail %s\n", last->detail);
+	print_time(out, "last.finished", last->finished_ns);
+	(void)fprintf(out, "last.duration_ms %" PRId64 "\n",
+		      (last->finished_ns - last->started_ns) / 1000000);
+}
+
+char *control_status_text(struct control *control)
+{
+	struct text text;
+
+	text_init(&text);
+	if (!text.out)
+		return NULL;
+	(void)fprintf(text.out, "version %s\npid %ld\nmode %s\n", DATAWALFS_VERSION, (long)getpid(),
+		      control->read_only ? "ro" : "rw");
+	print_time(text.out, "started", control->started_ns);
+	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(control->views));
+	print_compaction(control, text.out);
+	(void)pthread_mutex_lock(&control->lock);
+	print_jobs(control, text.out);
+	print_last(&control->last, text.out);
+	(void)pthread_mutex_unlock(&control->lock);
+	return text_done(&text);
+}
+
+/* --- figures --- */
+
+char *control_stats_text(struct control *control)
+{
+	struct view *view = views_hold(control->views, NULL);
+	char *json = figures_json(view->volume, false), *text = NULL;
+
+	views_drop(control->views, view);
+	if (json && asprintf(&text, "%s\n", json) < 0)
+		text = NULL;
+	free(json);
+	return text;
+}
+
+static void print_daemon(const struct control *control, FILE *out)
+{
+	metrics_print_head(out, "datawalfs_build_info", "gauge", "Always 1.");
+	(void)fprintf(out, "datawalfs_build_info{version=\"%s\"} 1\n", DATAWALFS_VERSION);
+	metrics_print_one(out, "datawalfs_start_time_seconds", "gauge",
+			  "When the store was mounted, in seconds since the epoch.",
+			  (uint64_t)control->started_ns / 1000000000);
+	metrics_print_one(out, "datawalfs_uptime_seconds", "gauge",
+			  "How long the store is mounted.",
+			  (uint64_t)(attr_now_ns() - control->started_ns) / 1000000000);
+	metrics_print_one(out, "datawalfs_read_only", "gauge", "1 for a mount with -o ro.",
+			  control->read_only);
+}
+
+static void print_commands(struct control *control, FILE *out)
+{
+	static const char runs[] = "datawalfs_commands_total";
+	static const char seconds[] = "datawalfs_command_duration_seconds_total";
+	struct tally tallies[COMMANDS];
+	const struct job *job;
+	size_t running = 0;
+
+	(void)pthread_mutex_lock(&control->lock);
+	DL_COUNT(control->jobs, job, running);
+	memcpy(tallies, control->tallies, sizeof tallies);
+	(void)pthread_mutex_unlock(&control->lock);
+	metrics_print_one(out, "datawalfs_commands_running", "gauge",
+			  "Commands of the control file under way.", running);
+	metrics_print_head(out, runs, "counter", "Commands that ended, by result.");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *name = control_commands[i].name;
+		(void)fprintf(out, "%s{command=\"%s\",result=\"done\"} %" PRIu64 "\n", runs, name,
+			      tallies[i].done);
+		(void)fprintf(out, "%s{command=\"%s\",result=\"failed\"} %" PRIu64 "\n", runs, name,
+			      tallies[i].failed);
+	}
+	metrics_print_head(out, seconds, "counter", "How long they took, all together.");
+	for (size_t i = 0; i < COMMANDS; i++)
+		(void)fprintf(out, "%s{command=\"%s\"} %.9f\n", seconds, control_commands[i].name,
+			      (double)tallies[i].total_ns / 1e9);
+}
+
+char *control_metrics_text(struct control *control)
+{
+	struct text text;
+
+	text_init(&text);
+	if (!text.out)
+		return NULL;
+	print_daemon(control, text.out);
+	if (control->metrics)
+		metrics_print(control->metrics, text.out);
+	struct view *view = views_hold(control->views, NULL);
+	figures_print(view->volume, text.out);
+	views_drop(control->views, view);
+	print_commands(control, text.out);
+	return text_done(&text);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * seed.h - a number at random for the hash tables of this process.
+ *
+ * Names are chosen by whoever may write to a mount.  A table that hashed them alike in every
+ * process would take time by the square with names made for one place in it.
+ */
+#ifndef FS_NAME_SEED_H
+#define FS_NAME_SEED_H
+
+#include <stdint.h>
+
+/* Always the same.  Any thread. */
+uint64_t seed_get(void);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * create.c - new files, links and directories.
+ *
+ * A file is in the tree at once and in the log with its first value; whatever is not
+ * left open has its own by the time the call returns.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/volume/internal.h"
+
+static void lock_names(struct volume *volume)
+{
+	(void)pthread_rwlock_wrlock(&volume->names);
+}
+
+static void unlock_names(struct volume *volume)
+{
+	(void)pthread_rwlock_unlock(&volume->names);
+}
+
+static void lock_node(struct volume *volume, const struct node *node)
+{
+	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+}
+
+static void unlock_node(struct volume *volume, const struct node *node)
+{
+	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+}
+
+/* --- a node --- */
+
+static struct attrs *attrs_for(struct node *node, unsigned bit)
+{
+	struct attrs *attrs = volume_own_attrs(node);
+
+	if (attrs) {
+		attrs->set |= bit;
+		attrs->unsaved = true; /* until there is a value */
+	}
+	return attrs;
+}
+
+/* Owner and mode of something new, where they differ from what the mount says. */
+static int set_attrs(struct volume *volume, const struct volume_cred *cred,
+		     const struct node *parent, mode_t mode, struct node *node)
+{
+	const struct volume_options *options = &volume->options;
+	const struct attrs *above = parent->attrs;
+	mode_t plain = (node_is_dir(node) ? 0777 : 0666) & ~options->umask;
+	bool setgid = above && above->set & ATTR_MODE && above->mode & S_ISGID;
+	gid_t gid = options->fixed_gid ? options->gid : cred->gid;
+	uid_t uid = options->fixed_uid ? options->uid : cred->uid;
+	struct attrs *attrs = node->attrs;
+
+	if (setgid) {
+		gid = above->set & ATTR_GID ? above->gid : options->gid;
+		if (node_is_dir(node))
+			mode |= S_ISGID;
+	}
+	mode &= options->fixed_umask ? 07777 & ~options->umask : 07777;
+	if (mode != plain && (attrs = attrs_for(node, ATTR_MODE)))
+		attrs->mode = mode;
+	if (uid != options->uid && (attrs = attrs_for(node, ATTR_UID)))
+		attrs->uid = uid;
+	if (gid != options->gid && (attrs = attrs_for(node, ATTR_GID)))
+		attrs->gid = gid;
+	bool needed = mode != plain || uid != options->uid || gid != options->gid;
+	if (!needed)
+		return 0;
+	return attrs ? attrstore_usable(volume->attrs) : -ENOMEM;
+}
+
+int volume_set_initial_attrs(struct volume *volume, const struct volume_cred *cred,
+			     const struct node *parent, mode_t mode, struct node *node)
+{
+	/* the parent's attributes are read under its lock */
+	lock_node(volume, parent);
+	int rc = set_attrs(volume, cred, parent, mode, node);
+	unlock_node(volume, parent);
+	return rc;
+}
+
+/* A node for a new name, in the tree, with one reference.  `names` is held. */
+static int link_new(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		    const char *name, const struct name *component, mode_t mode, bool is_dir,
+		    struct node **ret)
+{
+	const struct dw_bytes bytes = {component->text, component->size};
+	struct node *node = node_new(name, strlen(name), &bytes, is_dir);
+
+	if (!node)
+		return -ENOMEM;
+	atomic_store(&node->mtime_ns, attr_now_ns());
+	int rc = volume_set_initial_attrs(volume, cred, parent, mode, node);
+	if (!rc)
+		rc = tree_link(&volume->tree, parent, node, 0);
+	if (!rc && node_key_size(node) > DW_KEY_SIZE_MAX) {
+		tree_unlink(&volume->tree, node);
+		rc = -ENAMETOOLONG;
+	}
+	if (rc < 0) {
+		node_unref(node, 1);
+		return rc;
+	}
+	volume_touch_dir(volume, parent);
+	*ret = node;
+	return 0;
+}
+
+/* --- creating --- */
+
+/* What a link leads to, as the value of a file that was just created. */
+static int set_target(struct volume *volume, struct node *node, struct content *content,
+		      const char *target)
+{
+	size_t size = strlen(target);
+	struct attrs *attrs = attrs_for(node, ATTR_SYMLINK);
+	int rc = attrs ? attrstore_usable(volume->attrs) : -ENOMEM;
+
+	if (!rc)
+		rc = content_reserve(content, size);
+	if (rc < 0)
+		return rc;
+	memcpy(content->data, target, size);
+	atomic_store(&node->size, (uint32_t)size);
+	return 0;
+}
+
+/* A file in the tree whose value, empty or the target of a link, is to be committed. */
+static int create_locked(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+			 const char *name, mode_t mode, int flags, const char *target,
+			 struct node **ret)
+{
+	struct content *content;
+	struct name component;
+	struct node *node;
+	bool beside;
+	int rc = volume_new_component(volume, parent, name, false, &component, &beside);
+
+	if (rc)
+		return rc;
+	/* a file of that key may be shown under another name */
+	if (volume_key_is_taken(volume, parent, &component))
+		return -EEXIST;
+	rc = link_new(volume, cred, parent, name, &component, mode, false, &node);
+	if (rc < 0)
+		return rc;
+	if (beside)
+		node->flags |= NODE_BESIDE;
+	rc = volume_get_content(volume, node, &content);
+	if (!rc && target)
+		rc = set_target(volume, node, content, target);
+	if (rc < 0) {
+		volume_free_content(volume, node);
+		tree_unlink(&volume->tree, node);
+		node_unref(node, 1);
+		return rc;
+	}
+	content->loaded = content->fresh = true;
+	volume_note_open(volume, node, flags);
+	volume_mark_dirty(volume, content);
+	*ret = node;
+	return 0;
+}
+
+static int try_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		      const char *name, mode_t mode, int flags, const char *target,
+		      struct volume_entry *ret)
+{
+	int rc = 0;
+
+	lock_names(volume);
+	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
+	if (!node) {
+		rc = create_locked(volume, cred, parent, name, mode, flags, target, &node);
+		if (!rc)
+			volume_fill_entry(volume, node,
+					  ret); /* and the one reference is the opener's */
+		unlock_names(volume);
+		return rc;
+	}
+	if (flags & O_EXCL) {
+		unlock_names(volume);
+		return -EEXIST;
+	}
+	volume_fill_entry(volume, node, ret);
+	unlock_names(volume);
+	/* somebody was faster: open what is there */
+	rc = volume_open_file(volume, ret->node, flags);
+	if (rc < 0)
+		volume_unref(volume, ret->node, 1);
+	else if (flags & O_TRUNC)
+		rc = volume_getattr(volume, ret->node, &ret->st);
+	return rc;
+}
+
+int volume_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		  const char *name, mode_t mode, int flags, struct volume_entry *ret)
+{
+	int rc;
+
+	do /* stale: what was there went before it could be opened */
+		rc = try_create(volume, cred, parent, name, mode, flags, NULL, ret);
+	while (rc == -ESTALE);
+	return rc;
+}
+
+/* Take back a file that was created but could not be committed. */
+static void abandon(struct volume *volume, struct node *node)
+{
+	lock_names(volume);
+	lock_node(volume, node);
+	if (node_is_linked(node) && !atomic_load(&node->logged)) {
+		struct key key;
+		if (!key_of_node(node, &key))
+			volume_keep_drop(volume, false, key_bytes(&key));
+		key_release(&key);
+		volume_detach(volume, node);
+	}
+	unlock_node(volume, node);
+	unlock_names(volume);
+}
+
+/* Create, commit, and not leave it open. */
+static int create_closed(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+			 const char *name, mode_t mode, const char *target,
+			 struct volume_entry *ret)
+{
+	int rc = try_create(volume, cred, parent, name, mode, O_EXCL, target, ret);
+	if (rc < 0)
+		return rc;
+	rc = volume_commit(volume, ret->node);
+	if (rc < 0)
+		abandon(volume, ret->node);
+	volume_release(volume, ret->node);
+	if (rc < 0)
+		volume_forget(volume, ret->node, 1);
+	return rc;
+}
+
+int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		 const char *name, mode_t mode, struct volume_entry *ret)
+{
+	if (!S_ISREG(mode) && mode & S_IFMT)
+		return volume->options.read_only ? -EROFS : -EPERM;
+	return create_closed(volume, cred, parent, name, mode, NULL, ret);
+}
+
+int volume_symlink(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		   const char *name, const char *target, struct volume_entry *ret)
+{
+	if (!*target)
+		return -ENOENT;
+	if (strlen(target) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	/* a mode that is not kept: that of a link means nothing */
+	mode_t mode = 0666 & ~volume->options.umask;
+	return create_closed(volume, cred, parent, name, mode, target, ret);
+}
+
+/* The marker of a new directory, and its attributes before it. */
+static int put_marker(struct volume *volume, struct node *dir)
+{
+	struct key key;
+	int rc = key_of_node(dir, &key);
+
+	if (!rc && (dir->attrs || attrstore_store(volume->attrs)))
+		rc = volume_keep_as(volume, true, key_bytes(&key), dir->attrs);
+	if (!rc) {
+		rc = dw_put(volume->store, key_bytes(&key), (struct dw_bytes){"", 0});
+		if (rc < 0 && dir->attrs)
+			volume_keep_drop(volume, true, key_bytes(&key));
+	}
+	key_release(&key);
+	return rc;
+}
+
+static int mkdir_locked(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+			const char *name, mode_t mode, struct volume_entry *ret)
+{
+	struct name component;
+	struct node *node;
+	bool beside;
+
+	if (tree_find(&volume->tree, parent, name, strlen(name)))
+		return -EEXIST;
+	if (volume->options.flat && !volume->options.read_only)
+		return -EPERM;
+	int rc = volume_new_component(volume, parent, name, true, &component, &beside);
+	if (!rc)
+		rc = link_new(volume, cred, parent, name, &component, mode, true, &node);
+	if (rc)
+		return rc;
+	rc = put_marker(volume, node);
+	if (rc < 0) {
+		tree_unlink(&volume->tree, node);
+	} else {
+		node->flags |= NODE_MARKER;
+		volume_update_conflict(volume, node);
+		volume_fill_entry(volume, node, ret);
+	}
+	node_unref(node, 1);
+	return rc;
+}
+
+int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct node *parent,
+		 const char *name, mode_t mode, struct volume_entry *ret)
+{
+	lock_names(volume);
+	int rc = mkdir_locked(volume, cred, parent, name, mode, ret);
+	unlock_names(volume);
+	return rc;
+}

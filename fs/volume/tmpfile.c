@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * tmpfile.c - files that are made without a name, and may be given one.
+ *
+ * Without a name there is no key, so such a file is in memory only, like one that was removed and
+ * is open.  Its name, its value and its attributes come into the log together: whoever
+ * looks finds no file or the whole of it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fs/volume/internal.h"
+
+static int make_locked(struct volume *volume, const struct volume_cred *cred, struct node *dir,
+		       mode_t mode, int flags, struct node **ret)
+{
+	struct content *content;
+	struct node *node = node_new("", 0, NULL, false);
+
+	if (!node)
+		return -ENOMEM;
+	node->flags |= NODE_LINKABLE;
+	tree_forget_ino(&volume->tree, node);
+	atomic_store(&node->mtime_ns, attr_now_ns());
+	int rc = volume_set_initial_attrs(volume, cred, dir, mode, node);
+	if (!rc)
+		rc = volume_get_content(volume, node, &content);
+	if (rc) {
+		node_unref(node, 1);
+		return rc;
+	}
+	content->loaded = true;
+	volume_note_open(volume, node, flags);
+	*ret = node;
+	return 0;
+}
+
+int volume_tmpfile(struct volume *volume, const struct volume_cred *cred, struct node *dir,
+		   mode_t mode, int flags, struct volume_entry *ret)
+{
+	struct node *node = NULL;
+	int rc = 0;
+
+	if (volume->options.read_only)
+		return -EROFS;
+	if (!node_is_dir(dir))
+		return -ENOTDIR;
+	(void)pthread_rwlock_wrlock(&volume->names);
+	if (!node_is_linked(dir))
+		rc = -ENOENT;
+	if (!rc)
+		rc = make_locked(volume, cred, dir, mode, flags, &node);
+	if (!rc)
+		volume_fill_entry(volume, node, ret); /* the one reference is the opener's */
+	(void)pthread_rwlock_unlock(&volume->names);
+	return rc;
+}
+
+/* --- a name --- */
+
+/* The value and the attributes come into the log under the name that the node has in the tree
+ * now; or it has none again. */
+static int commit_named(struct volume *volume, struct node *node)
+{
+	struct key key;
+
+	/* what counted is about to be in the log */
+	volume_uncount_xattrs(volume, node);
+	if (node->attrs)
+		node->attrs->unsaved = true;
+	volume_mark_dirty(volume, node->content);
+	int rc = volume_commit_locked(volume, node);
+	if (!rc) {
+		node->flags &= (uint8_t)~NODE_LINKABLE;
+		volume_drop_content(volume, node);
+		return 0;
+	}
+	if (!key_of_node(node, &key))
+		volume_keep_drop(volume, false, key_bytes(&key));
+	key_release(&key);
+	volume_detach(volume, node);
+	return rc;
+}
+
+static int link_locked(struct volume *volume, struct node *node, struct node *parent,
+		       const char *name)
+{
+	struct name component;
+	bool beside;
+
+	if (tree_find(&volume->tree, parent, name, strlen(name)))
+		return -EEXIST;
+	int rc = volume_new_component(volume, parent, name, false, &component, &beside);
+	if (rc < 0)
+		return rc;
+	if (volume_key_is_taken(volume, parent, &component))
+		return -EEXIST;
+	const struct dw_bytes bytes = {component.text, component.size};
+	rc = node_set_name(node, name, strlen(name), &bytes);
+	if (!rc)
+		rc = tree_link(&volume->tree, parent, node, 0);
+	if (rc < 0)
+		return rc;
+	node->flags &= (uint8_t)~NODE_BESIDE;
+	node->flags |= beside ? NODE_BESIDE : 0;
+	if (node_key_size(node) > DW_KEY_SIZE_MAX) {
+		volume_detach(volume, node);
+		return -ENAMETOOLONG;
+	}
+	rc = commit_named(volume, node);
+	if (!rc)
+		volume_touch_dir(volume, parent);
+	return rc;
+}
+
+int volume_link(struct volume *volume, struct node *node, struct node *parent, const char *name,
+		struct volume_entry *ret)
+{
+	pthread_mutex_t *lock = volume_node_lock(volume, node);
+
+	if (volume->options.read_only)
+		return -EROFS;
+	if (!node_is_dir(parent))
+		return -ENOTDIR;
+	(void)pthread_rwlock_wrlock(&volume->names);
+	(void)pthread_mutex_lock(lock);
+	/* else it has a name or had one; a key has one name */
+	bool linkable = !node_is_dir(node) && node->flags & NODE_LINKABLE;
+	int rc = linkable ? link_locked(volume, node, parent, name) : -EPERM;
+	(void)pthread_mutex_unlock(lock);
+	if (!rc)
+		volume_fill_entry(volume, node, ret);
+	(void)pthread_rwlock_unlock(&volume->names);
+	return rc;
+}
