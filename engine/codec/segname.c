@@ -14,6 +14,8 @@ enum { DIGITS = 8 };
 static const char suffix[] = ".dwal";
 static const char hint_suffix[] = ".hint";
 static const char hint_new_suffix[] = ".hint.new";
+static const char run_suffix[] = ".run";
+static const char run_new_suffix[] = ".run.new";
 static const char torn_middle[] = ".dwal.torn-";
 static const char lost_middle[] = ".hint.lost-";
 static const char compact_suffix[] = ".dwal.compact";
@@ -53,6 +55,17 @@ void segname_format_hint_lost(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZ
 		       time_ns);
 }
 
+void segname_format_run(uint32_t id, char ret[SEGNAME_SIZE])
+{
+	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id, run_suffix); /* cannot be cut */
+}
+
+void segname_format_run_new(uint32_t id, char ret[SEGNAME_SIZE])
+{
+	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id,
+		       run_new_suffix); /* cannot be cut */
+}
+
 static bool parse(const char *name, const char *tail, uint32_t *ret)
 {
 	uint32_t id = 0;
@@ -71,6 +84,11 @@ static bool parse(const char *name, const char *tail, uint32_t *ret)
 bool segname_parse_hint(const char *name, uint32_t *ret)
 {
 	return parse(name, hint_suffix, ret);
+}
+
+bool segname_parse_run(const char *name, uint32_t *ret)
+{
+	return parse(name, run_suffix, ret);
 }
 
 bool segname_parse(const char *name, uint32_t *ret)
@@ -103,5 +121,5 @@ bool segname_is_unfinished(const char *name)
 	uint32_t id;
 
 	return parse(name, compact_suffix, &id) || parse(name, hint_new_suffix, &id) ||
-	       (rest && !strcmp(rest, ".tmp"));
+	       parse(name, run_new_suffix, &id) || (rest && !strcmp(rest, ".tmp"));
 }

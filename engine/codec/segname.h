@@ -30,13 +30,20 @@ void segname_format_hint_lost(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZ
 /* Whether `name` is that of a hint; `*ret` is its segment's id. */
 bool segname_parse_hint(const char *name, uint32_t *ret);
 
+/* "00000042.run": the sorted keys of an index; its id has nothing to do with a segment's. */
+void segname_format_run(uint32_t id, char ret[SEGNAME_SIZE]);
+/* "00000042.run.new": the same while it is written. */
+void segname_format_run_new(uint32_t id, char ret[SEGNAME_SIZE]);
+/* Whether `name` is that of a run; `*ret` is its id. */
+bool segname_parse_run(const char *name, uint32_t *ret);
+
 /* Whether `name` is that of a segment; `*ret` is its id, 0..SEGMENT_ID_MAX:
  * writers start at SEGMENT_ID_MIN, yet a segment 0 is not left unread. */
 bool segname_parse(const char *name, uint32_t *ret);
 
 /* Whether `name` is that of a file that was never finished: a segment that compaction
- * writes, a hint (`.hint.new`), or the copy of a torn tail (`.torn-....tmp`).  Nothing refers
- * to those. */
+ * writes, a hint (`.hint.new`), a run (`.run.new`), or the copy of a torn tail
+ * (`.torn-....tmp`).  Nothing refers to those. */
 bool segname_is_unfinished(const char *name);
 
 /* Whether `name` is that of something put aside for people: bytes taken out of a segment

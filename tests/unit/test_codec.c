@@ -187,6 +187,12 @@ static void test_segname(void)
 		CHECK(!segname_parse(name, &got));
 		segname_format_torn(ids[i], INT64_MAX, name);
 		CHECK(!segname_parse(name, &got) && !segname_is_unfinished(name));
+		segname_format_run(ids[i], name);
+		CHECK(segname_parse_run(name, &got) && !segname_is_unfinished(name));
+		CHECK_EQ(got, ids[i]);
+		CHECK(!segname_parse(name, &got) && !segname_parse_hint(name, &got));
+		segname_format_run_new(ids[i], name);
+		CHECK(segname_is_unfinished(name) && !segname_parse_run(name, &got));
 	}
 	segname_format(42, name);
 	CHECK(!strcmp(name, "00000042.dwal"));

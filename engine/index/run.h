@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * run.h - reading a run: what it says of a key, its keys in order, and how many are below a
+ * directory.
+ *
+ * A run never changes.  It is mapped; each of its pages of 4 KiB has a checksum, which is compared
+ * when the page is touched for the first time.  A page that is damaged, or cannot be read, or was
+ * cut off the file, makes each question that needs it fail with -EBADMSG: never is its answer
+ * "no such key".  Damage is remembered, so that the owner rebuilds the index.
+ *
+ * Threads: everything here may be called by any thread at any time; a cursor by one at a time.
+ */
+#ifndef INDEX_RUN_H
+#define INDEX_RUN_H
+
+#include "base/buf.h"
+#include "codec/run.h"
+#include "disk/io.h"
+
+struct run;
+
+/* Open `NNNNNNNN.run`, with one reference.  What is compared grows with the file's size, yet only
+ * by one step for half a million keys.  `io` stays the caller's until the run is freed.  0;
+ * -ENOENT; -EBADMSG: damaged, or none; another -errno. */
+int run_open(struct io *io, int dirfd, uint32_t id, struct run **ret);
+
+/* One more reference; returns `run`. */
+struct run *run_ref(struct run *run);
+/* One less; the last one frees the run.  The file stays.  NULL is fine. */
+void run_unref(struct run *run);
+
+struct run_figures {
+	uint32_t id;
+	uint64_t seed;       /* for run_hash() */
+	uint64_t size;       /* bytes of the file */
+	uint64_t keys;       /* tombstones included */
+	uint64_t tombstones; /* of these */
+	int64_t change;      /* sum over all keys */
+	uint64_t key_bytes;  /* of all keys together */
+};
+
+/* What the file says of itself; constant. */
+const struct run_figures *run_figures(const struct run *run);
+
+/* Whether damage was found since the run was opened. */
+bool run_is_damaged(const struct run *run);
+
+/* What the run says of `key`, whose run_hash() is `hash`.  1: `*ret` is set, perhaps to a
+ * tombstone; 0: nothing; -EBADMSG. */
+int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_place *ret);
+
+/* The keys that begin with `prefix` and are longer, where `prefix` is empty or ends in `/`: the sum
+ * of their changes, and the latest time of those that are no tombstones (INT64_MIN: there are
+ * none). Sums of several runs add up.  0, with 0 and INT64_MIN if the run knows nothing below;
+ * -EINVAL: another prefix; -EBADMSG. */
+int run_below(struct run *run, struct dw_bytes prefix, int64_t *change_ret, int64_t *newest_ret);
+
+/* Copy the run into large pages, where look-ups are faster; all of it is checked.  It stays there
+ * until it is freed.  0 (also if it is there already); -ENOMEM; -EBADMSG. */
+int run_make_resident(struct run *run);
+bool run_is_resident(const struct run *run);
+
+/* Check every page, whether it was checked before or not.  0 or -EBADMSG. */
+int run_verify(struct run *run);
+
+/* Walks over the keys in order, tombstones included. */
+struct run_cursor {
+	struct run *run; /* referenced */
+	struct buf key;  /* the last key */
+	struct buf page; /* a copy of the block the cursor is in */
+	uint32_t chunk;  /* the rest is the cursor's own */
+	uint32_t block;
+	uint32_t offset;
+	uint32_t left;
+};
+
+/* Stands before the first key.  `{0}` is fine for run_cursor_release().  0 or -ENOMEM. */
+int run_cursor_init(struct run_cursor *cursor, struct run *run);
+void run_cursor_release(struct run_cursor *cursor);
+
+/* Have run_cursor_next() go on with the first key that is `key` or greater; forward or back.  0,
+ * -EBADMSG or -ENOMEM. */
+int run_cursor_seek(struct run_cursor *cursor, struct dw_bytes key);
+
+/* The next key and its place.  The key is valid until the next call for this cursor.  1; 0: there
+ * are no more, outputs are untouched; -EBADMSG or -ENOMEM, and the cursor has to seek before it
+ * goes on. */
+int run_cursor_next(struct run_cursor *cursor, struct dw_bytes *key_ret,
+		    struct run_place *place_ret);
+
+#endif
