@@ -58,7 +58,8 @@ SRC_SUPPORT := $(wildcard tests/support/*.c)
 FUZZERS := $(patsubst tests/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # what fuzzers share; with libFuzzer, main() is not ours
 SRC_FUZZ := $(addprefix tests/fuzz/,fuzz.c memio.c naive.c $(if $(filter fuzz,$(MODE)),,driver.c))
-TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard tests/unit/*.c tests/model/*.c tests/crash/*.c tests/golden/*.c tests/thread/*.c tests/cli/*.c tests/mount/*.c tests/conformance/*.c))
+# unit tests stand in folders like those that they test
+TESTS := $(FUZZERS) $(patsubst tests/%.c,%,$(wildcard $(addprefix tests/,unit/*.c unit/*/*/*.c model/*.c crash/*.c golden/*.c thread/*.c cli/*.c mount/*.c conformance/*.c)))
 objs = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 .DEFAULT_GOAL := all

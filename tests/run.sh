@@ -60,14 +60,15 @@ queue=build/test-queue
 
 add() { printf '%s\n' "$*" >> $queue; }
 
+# As the sources have them: DIR may hold programs of tests that have moved.
 programs() # DIR KIND...
 {
-	local dir=$1 kind program
+	local dir=$1 kind source
 	shift
 	for kind; do
-		for program in "$dir"/tests/"$kind"/test_* "$dir"/tests/"$kind"/fuzz_*; do
-			[ ! -x "$program" ] || add "$program"
-		done
+		while IFS= read -r source; do
+			[ ! -x "$dir/${source%.c}" ] || add "$dir/${source%.c}"
+		done < <(find "tests/$kind" -name 'test_*.c' -o -name 'fuzz_*.c' | sort)
 	done
 }
 
@@ -126,7 +127,7 @@ run_queue
 say "under ASan and UBSan; with threads, TSan"
 programs build/san unit golden model crash fuzz
 programs build/tsan thread
-add build/tsan/tests/unit/test_metrics
+add build/tsan/tests/unit/fs/mounted/test_metrics
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_readonly.sh
