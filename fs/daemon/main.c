@@ -79,10 +79,10 @@ static void tell(const char *format, const char *a, const char *b)
 
 static uint64_t count_keys(const struct mount *mount)
 {
-	struct view *view = views_hold(mount->views, NULL);
-	uint64_t keys = dw_count(volume_store(view->volume));
+	struct generation *generation = generations_hold(mount->generations, NULL);
+	uint64_t keys = dw_count(volume_store(generation->volume));
 
-	views_drop(mount->views, view);
+	generations_drop(mount->generations, generation);
 	return keys;
 }
 
@@ -177,13 +177,13 @@ static int serve_mounted(const struct fuse_cmdline_opts *opts, const struct sett
 			 struct mount *mount)
 {
 	struct signals *signals = NULL;
-	struct view *view = views_hold(mount->views, NULL);
+	struct generation *generation = generations_hold(mount->generations, NULL);
 	const struct dw_maintain_options maintain = store_maintenance(settings);
-	int rc = volume_start(view->volume);
+	int rc = volume_start(generation->volume);
 
 	if (!rc && store_is_maintained(settings))
-		rc = volume_maintain(view->volume, &maintain);
-	views_drop(mount->views, view);
+		rc = volume_maintain(generation->volume, &maintain);
+	generations_drop(mount->generations, generation);
 	if (!rc)
 		rc = signals_start(mount, &signals);
 	if (rc < 0)
@@ -221,13 +221,13 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 /* What requests need, around an open volume, which it takes over. */
 static int make_mount(const struct settings *settings, struct volume *volume, struct mount *mount)
 {
-	const struct views_config views = {
+	const struct generations_config generations = {
 		.open = settings->read_only ? store_reopen_volume : NULL,
 		.changed = ops_forget_volume,
 		.open_context = (void *)settings,
 		.changed_context = mount,
 	};
-	int rc = views_new(volume, &views, &mount->views);
+	int rc = generations_new(volume, &generations, &mount->generations);
 
 	if (rc < 0) {
 		(void)volume_close(volume); /* nothing was written yet */
@@ -242,7 +242,7 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 	if (!mount->metrics)
 		return -ENOMEM;
 	const struct control_config control = {
-		.views = mount->views,
+		.generations = mount->generations,
 		.metrics = mount->metrics,
 		.name = settings->control,
 		.maintain = store_maintenance(settings),
@@ -258,12 +258,12 @@ static int release_mount(struct settings *settings, struct mount *mount)
 {
 	const struct readiness *readiness = mount->context;
 	int64_t began = metrics_now_ns();
-	uint64_t keys = mount->views ? count_keys(mount) : 0;
+	uint64_t keys = mount->generations ? count_keys(mount) : 0;
 
 	control_free(mount->control);
 	/* before the lock: whoever waits for that may unmount the disk of this directory */
 	options_close_export(settings);
-	int rc = views_free(mount->views);
+	int rc = generations_free(mount->generations);
 	metrics_free(mount->metrics);
 	char *text = NULL;
 	if (rc < 0 &&

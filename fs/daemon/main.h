@@ -77,7 +77,7 @@ bool store_is_maintained(const struct settings *settings);
 /* Open it as the settings say, with repair if they say so.  0, or 1 after saying why
  * not. */
 int store_open_volume(const struct settings *settings, struct volume **ret);
-/* The same for a volume that takes the place of another (views_config.open; `settings`
+/* The same for a volume that takes the place of another (generations_config.open; `settings`
  * is a struct settings): 0 or -errno. */
 int store_reopen_volume(void *settings, struct volume **ret);
 

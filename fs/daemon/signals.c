@@ -62,11 +62,11 @@ void signals_block(bool hangup_ends)
 
 static void log_figures(struct mount *mount)
 {
-	struct view *view = views_hold(mount->views, NULL);
-	char *json = figures_json(view->volume, true), *text = NULL;
+	struct generation *generation = generations_hold(mount->generations, NULL);
+	char *json = figures_json(generation->volume, true), *text = NULL;
 	uint64_t requests = 0;
 
-	views_drop(mount->views, view);
+	generations_drop(mount->generations, generation);
 	for (enum metric_op op = 0; op < METRIC_OPS; op++)
 		requests += metrics_op_count(mount->metrics, op);
 	if (json && asprintf(&text,
@@ -102,11 +102,11 @@ static void take_signal(struct signals *signals)
 static void *wait_for_signals(void *arg)
 {
 	struct signals *signals = arg;
-	struct views *views = signals->mount->views;
+	struct generations *generations = signals->mount->generations;
 	struct pollfd fds[] = {
 		{.fd = signals->signal_fd, .events = POLLIN},
 		{.fd = signals->stop_fd, .events = POLLIN},
-		{.fd = views_left_fd(views), .events = POLLIN},
+		{.fd = generations_left_fd(generations), .events = POLLIN},
 	};
 	size_t left = 0;
 
@@ -119,7 +119,7 @@ static void *wait_for_signals(void *arg)
 			take_signal(signals);
 		if (n > 0 && fds[2].revents & POLLIN)
 			(void)eventfd_read(fds[2].fd, &count); /* which is the same for any */
-		left = views_collect(views);
+		left = generations_collect(generations);
 		if (left)
 			ops_forget_left(signals->mount);
 	}

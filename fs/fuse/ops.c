@@ -22,7 +22,7 @@ static fuse_ino_t ino_of(fuse_req_t req, struct node *node)
 }
 
 /* The kernel has one generation of the root, whatever it is told. */
-static uint32_t generation_of(fuse_req_t req, const struct node *node)
+static uint32_t inode_generation(fuse_req_t req, const struct node *node)
 {
 	return node == volume_root(volume_of(req)) ? 0 : volume_generation(node);
 }
@@ -31,7 +31,7 @@ static struct fuse_entry_param entry_param(fuse_req_t req, const struct volume_e
 {
 	return (struct fuse_entry_param){
 		.ino = ino_of(req, entry->node),
-		.generation = generation_of(req, entry->node),
+		.generation = inode_generation(req, entry->node),
 		.attr = entry->st,
 		.attr_timeout = attr_seconds(&entry->st),
 		.entry_timeout = KEEP_SECONDS,
@@ -64,7 +64,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (rc == -ENOENT) {
 		/* that there is no such name may be kept as well; but not of a root that
 		 * a newer one may replace, which can tell the kernel only of its own names */
-		bool kept = parent != FUSE_ROOT_ID || !views_may_change(mount_of(req)->views);
+		bool kept = parent != FUSE_ROOT_ID ||
+			    !generations_may_change(mount_of(req)->generations);
 		const struct fuse_entry_param none = {.entry_timeout = kept ? KEEP_SECONDS : 0};
 		(void)fuse_reply_entry(req, &none);
 		return;
@@ -263,7 +264,7 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 		bool known = node && l->known;
 		struct fuse_entry_param param = {
 			.ino = known ? ino_of(l->req, node) : 0,
-			.generation = known ? generation_of(l->req, node) : 0,
+			.generation = known ? inode_generation(l->req, node) : 0,
 			.attr = *st,
 			.attr_timeout = known ? attr_seconds(st) : 0,
 			.entry_timeout = known ? KEEP_SECONDS : 0,
@@ -293,12 +294,12 @@ static int begin_listing(fuse_req_t req, fuse_ino_t ino, struct open_dir *dir)
 static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct open_dir *dir,
 		 bool plus)
 {
-	struct views *views = mount_of(req)->views;
+	struct generations *generations = mount_of(req)->generations;
 	struct listing l = {.req = req, .buf = malloc(size), .size = size, .plus = plus};
 
 	/* a listing of the root that goes on after a newer volume took its place must not
 	 * bring the names of the older one back */
-	l.known = ino != FUSE_ROOT_ID || views_is_newest(views, volume_of(req));
+	l.known = ino != FUSE_ROOT_ID || generations_is_newest(generations, volume_of(req));
 	if (!l.buf) {
 		reply_err(req, -ENOMEM);
 		return;
@@ -495,9 +496,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * stay, with the old bytes. */
 	conn->want &= ~(unsigned)FUSE_CAP_ASYNC_DIO;
 	if (mount->direct && !mount->read_only) {
-		struct view *view = views_hold(mount->views, NULL);
-		volume_allow_direct(view->volume);
-		views_drop(mount->views, view);
+		struct generation *generation = generations_hold(mount->generations, NULL);
+		volume_allow_direct(generation->volume);
+		generations_drop(mount->generations, generation);
 	}
 	if (mount->ready)
 		mount->ready(mount->context);

@@ -11,13 +11,13 @@
 
 #include "fs/mounted/control.h"
 #include "fs/mounted/ending.h"
+#include "fs/mounted/generation.h"
 #include "fs/mounted/metrics.h"
-#include "fs/mounted/view.h"
 
 /* The user data of the session. */
 struct mount {
 	struct fuse_session *session;
-	struct views *views;
+	struct generations *generations;
 	struct control *control; /* NULL: there is none */
 	struct metrics *metrics;
 	bool read_only;
@@ -35,7 +35,7 @@ struct mount {
 const struct fuse_lowlevel_ops *ops_table_watched(void);
 
 /* Have the kernel forget what it knows of the root of `old`, whose place another volume
- * took (views_config.changed).  `mount` is a struct mount. */
+ * took (generations_config.changed).  `mount` is a struct mount. */
 void ops_forget_volume(void *mount, struct volume *old);
 
 /* Have the kernel forget what nobody uses of volumes that shall go.  Not from a request:

@@ -21,8 +21,8 @@ static inline double attr_seconds(const struct stat *st)
 
 /* An open directory: what `fh` of its requests is. */
 struct open_dir {
-	struct view *view;        /* in which the listing goes on; NULL: that of the node */
-	atomic_uint_fast64_t end; /* of the listing, as of its start; UINT64_MAX: not begun */
+	struct generation *generation; /* in which the listing goes on; NULL: that of the node */
+	atomic_uint_fast64_t end;      /* of the listing, as of its start; UINT64_MAX: not begun */
 };
 
 static inline struct open_dir *open_dir_of(const struct fuse_file_info *fi)

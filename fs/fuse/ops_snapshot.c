@@ -12,7 +12,7 @@
 
 static void reply_snapshot(fuse_req_t req, int rc, const struct volume_entry *entry)
 {
-	struct views *views = mount_of(req)->views; /* replying frees `req` */
+	struct generations *generations = mount_of(req)->generations; /* replying frees `req` */
 
 	if (rc < 0) {
 		reply_err(req, rc);
@@ -27,9 +27,9 @@ static void reply_snapshot(fuse_req_t req, int rc, const struct volume_entry *en
 	};
 	if (fuse_reply_entry(req, &param) != -ENOENT)
 		return;
-	struct view *view = views_hold(views, entry->node);
-	volume_forget(view->volume, entry->node, 1);
-	views_drop(views, view);
+	struct generation *generation = generations_hold(generations, entry->node);
+	volume_forget(generation->volume, entry->node, 1);
+	generations_drop(generations, generation);
 }
 
 static int check_caller(fuse_req_t req)
@@ -40,7 +40,7 @@ static int check_caller(fuse_req_t req)
 void snapshots_op_lookup(fuse_req_t req, const char *name)
 {
 	struct volume_entry entry = {.node = NULL};
-	int rc = snapshots_find(mount_of(req)->views, name, &entry);
+	int rc = snapshots_find(mount_of(req)->generations, name, &entry);
 
 	reply_snapshot(req, rc, &entry);
 }
@@ -51,7 +51,7 @@ void snapshots_op_mkdir(fuse_req_t req, const char *name)
 	int rc = check_caller(req);
 
 	if (!rc)
-		rc = snapshots_add(mount_of(req)->views, name, &entry);
+		rc = snapshots_add(mount_of(req)->generations, name, &entry);
 	reply_snapshot(req, rc, &entry);
 }
 
@@ -59,7 +59,7 @@ void snapshots_op_rmdir(fuse_req_t req, const char *name)
 {
 	int rc = check_caller(req);
 
-	reply_err(req, rc ? rc : snapshots_remove(mount_of(req)->views, name));
+	reply_err(req, rc ? rc : snapshots_remove(mount_of(req)->generations, name));
 }
 
 /* A place in the listing: 1 and 2 behind the dots, then 2 more than the snapshot's serial. */
@@ -75,7 +75,7 @@ static bool next_entry(fuse_req_t req, off_t offset, uint64_t end, struct snapsh
 		*next_ret = offset + 1;
 		return true;
 	}
-	if (snapshots_next(mount_of(req)->views, (uint64_t)offset - DOTS, ret) < 0 ||
+	if (snapshots_next(mount_of(req)->generations, (uint64_t)offset - DOTS, ret) < 0 ||
 	    ret->serial > end)
 		return false;
 	*next_ret = (off_t)ret->serial + DOTS;
@@ -94,7 +94,7 @@ void snapshots_op_readdir(fuse_req_t req, size_t size, off_t offset, struct open
 		return;
 	}
 	if (!offset)
-		atomic_store(&dir->end, snapshots_last(mount_of(req)->views));
+		atomic_store(&dir->end, snapshots_last(mount_of(req)->generations));
 	while (next_entry(req, offset, atomic_load(&dir->end), &entry, &offset)) {
 		/* an id of 0: the name only, nothing to be counted or kept */
 		const struct fuse_entry_param param = {

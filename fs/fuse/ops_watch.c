@@ -20,12 +20,12 @@ _Thread_local struct volume *ops_volume;
 
 struct watch {
 	struct mount *mount; /* the request is gone when it was answered */
-	struct view *view;
+	struct generation *generation;
 	enum metric_op op;
 	int64_t started_ns;
 };
 
-/* The node of an id that is no root's and no control file's; those are the newest view's. */
+/* The node of an id that is no root's and no control file's; those are the newest generation's. */
 static const struct node *node_of_id(fuse_ino_t ino)
 {
 	bool is_node = ino && ino != FUSE_ROOT_ID && !control_owns(ino);
@@ -33,15 +33,15 @@ static const struct node *node_of_id(fuse_ino_t ino)
 	return is_node ? (const struct node *)ino : NULL;
 }
 
-/* `view`: NULL, or one that an open directory holds. */
+/* `generation`: NULL, or one that an open directory holds. */
 static struct watch watch_begin(fuse_req_t req, enum metric_op op, fuse_ino_t ino,
-				struct view *view)
+				struct generation *generation)
 {
-	struct watch watch = {mount_of(req), view, op, metrics_now_ns()};
+	struct watch watch = {mount_of(req), generation, op, metrics_now_ns()};
 
-	if (!view)
-		watch.view = views_hold(watch.mount->views, node_of_id(ino));
-	ops_volume = watch.view->volume;
+	if (!generation)
+		watch.generation = generations_hold(watch.mount->generations, node_of_id(ino));
+	ops_volume = watch.generation->volume;
 	return watch;
 }
 
@@ -49,7 +49,7 @@ static void watch_end(const struct watch *watch, bool drop)
 {
 	ops_volume = NULL;
 	if (drop)
-		views_drop(watch->mount->views, watch->view);
+		generations_drop(watch->mount->generations, watch->generation);
 	metrics_add_op(watch->mount->metrics, watch->op, metrics_now_ns() - watch->started_ns);
 }
 
@@ -133,15 +133,15 @@ WATCH(copy_file_range, METRIC_COPY_FILE_RANGE, ino,
 static void watch_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	struct watch watch = watch_begin(req, METRIC_FORGET, FUSE_ROOT_ID, NULL);
-	struct views *views = watch.mount->views;
+	struct generations *generations = watch.mount->generations;
 
 	for (size_t i = 0; i < count; i++) {
 		struct node *node = (struct node *)node_of_id(forgets[i].ino);
 		if (!node)
 			continue;
-		struct view *view = views_hold(views, node);
-		volume_forget(view->volume, node, forgets[i].nlookup);
-		views_drop(views, view);
+		struct generation *generation = generations_hold(generations, node);
+		volume_forget(generation->volume, node, forgets[i].nlookup);
+		generations_drop(generations, generation);
 	}
 	fuse_reply_none(req);
 	watch_end(&watch, true);
@@ -149,10 +149,10 @@ static void watch_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_
 
 /* --- directories: a listing of the root goes on in the volume that it began in --- */
 
-static void close_dir(struct views *views, struct open_dir *dir)
+static void close_dir(struct generations *generations, struct open_dir *dir)
 {
-	if (dir->view)
-		views_drop(views, dir->view);
+	if (dir->generation)
+		generations_drop(generations, dir->generation);
 	free(dir);
 }
 
@@ -160,25 +160,25 @@ static void open_dir(fuse_req_t req, fuse_ino_t ino, info *fi)
 {
 	const struct watch watch = watch_begin(req, METRIC_OPENDIR, ino, NULL);
 	struct open_dir *dir = calloc(1, sizeof *dir);
-	bool kept = dir && views_may_change(watch.mount->views) && !control_owns(ino);
+	bool kept = dir && generations_may_change(watch.mount->generations) && !control_owns(ino);
 
 	/* who begins at a place of an earlier opening (nfsd) lists all that is behind it */
 	if (dir)
 		atomic_init(&dir->end, UINT64_MAX);
 	if (kept)
-		dir->view = watch.view;
+		dir->generation = watch.generation;
 	fi->fh = (uintptr_t)dir;
 	if (!dir)
 		reply_err(req, -ENOMEM);
 	else if (fuse_reply_open(req, fi) == -ENOENT)
-		close_dir(watch.mount->views, dir); /* nobody got it */
+		close_dir(watch.mount->generations, dir); /* nobody got it */
 	watch_end(&watch, !kept);
 }
 
 static void release_dir(fuse_req_t req, fuse_ino_t ino, info *fi)
 {
 	(void)ino;
-	close_dir(mount_of(req)->views, open_dir_of(fi));
+	close_dir(mount_of(req)->generations, open_dir_of(fi));
 	(void)fuse_reply_err(req, 0); /* nothing is held for it */
 }
 
@@ -186,7 +186,7 @@ static void release_dir(fuse_req_t req, fuse_ino_t ino, info *fi)
 	static void watch_##name(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,        \
 				 info *fi)                                                         \
 	{                                                                                          \
-		struct view *kept = open_dir_of(fi)->view;                                         \
+		struct generation *kept = open_dir_of(fi)->generation;                             \
 		const struct watch watch = watch_begin(req, METRIC_READDIR, ino, kept);            \
 		ops_table.name(req, ino, size, offset, fi);                                        \
 		watch_end(&watch, !kept);                                                          \
@@ -315,5 +315,5 @@ void ops_forget_left(struct mount *mount)
 {
 	/* A name that is taken back goes with what nobody uses below it.  What is in use stays
 	 * known, with its own name, which would keep it after its last use. */
-	views_for_left(mount->views, forget_known, mount);
+	generations_for_left(mount->generations, forget_known, mount);
 }

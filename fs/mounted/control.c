@@ -27,13 +27,13 @@ int control_new(const struct control_config *config, struct control **ret)
 
 	if (!control)
 		return -ENOMEM;
-	struct view *view = views_hold(config->views, NULL);
-	const struct volume_options *options = volume_get_options(view->volume);
+	struct generation *generation = generations_hold(config->generations, NULL);
+	const struct volume_options *options = volume_get_options(generation->volume);
 	control->uid = options->uid;
 	control->gid = options->gid;
 	control->read_only = options->read_only;
-	views_drop(config->views, view);
-	control->views = config->views;
+	generations_drop(config->generations, generation);
+	control->generations = config->generations;
 	control->metrics = config->metrics;
 	control->maintain = config->maintain;
 	atomic_init(&control->auto_compact, config->maintained);
@@ -160,10 +160,10 @@ int control_admits(const struct control *control, uid_t uid)
 
 static int prepare_export(struct control *control, struct control_file *file)
 {
-	file->view = views_hold(control->views, NULL);
+	file->generation = generations_hold(control->generations, NULL);
 	/* what readers of the mount see is what the export holds */
-	int rc = volume_commit_all(file->view->volume);
-	return rc ? rc : dw_export_open(volume_store(file->view->volume), &file->export);
+	int rc = volume_commit_all(file->generation->volume);
+	return rc ? rc : dw_export_open(volume_store(file->generation->volume), &file->export);
 }
 
 static int prepare(struct control *control, struct control_file *file)
@@ -237,8 +237,8 @@ void control_close(struct control *control, struct control_file *file)
 	DL_DELETE(control->open, file);
 	(void)pthread_mutex_unlock(&control->lock);
 	dw_export_close(file->export);
-	if (file->view)
-		views_drop(control->views, file->view);
+	if (file->generation)
+		generations_drop(control->generations, file->generation);
 	free(file->text);
 	free(file);
 }

@@ -10,8 +10,8 @@
 #ifndef FS_MOUNTED_CONTROL_H
 #define FS_MOUNTED_CONTROL_H
 
+#include "fs/mounted/generation.h"
 #include "fs/mounted/metrics.h"
-#include "fs/mounted/view.h"
 
 struct control;
 struct control_file;
@@ -34,7 +34,7 @@ static inline bool control_owns(uint64_t id)
 }
 
 struct control_config {
-	struct views *views;                 /* outlives the control directory; so does: */
+	struct generations *generations;     /* outlives the control directory; so does: */
 	struct metrics *metrics;             /* NULL: none of requests */
 	const char *name;                    /* of the directory in the root */
 	struct dw_maintain_options maintain; /* what `compact auto` does */

@@ -55,7 +55,7 @@ struct tally {
 };
 
 struct control {
-	struct views *views;
+	struct generations *generations;
 	struct metrics *metrics;
 	char *name; /* owned */
 	int export_fd;
@@ -83,8 +83,8 @@ struct control_file {
 	char *text; /* owned; what reading gives */
 	size_t text_size;
 	struct dw_export *export;
-	struct view *view; /* held for `export`; NULL */
-	uint64_t exported; /* bytes given out */
+	struct generation *generation; /* held for `export`; NULL */
+	uint64_t exported;             /* bytes given out */
 };
 
 /* Have the jobs that run stop soon.  control.lock is held. */

@@ -107,7 +107,7 @@ static int run_cancel(struct job *job)
 
 static int run_reload(struct job *job)
 {
-	int rc = views_reload(job->control->views);
+	int rc = generations_reload(job->control->generations);
 
 	if (rc == -EINVAL)
 		(void)snprintf(job->detail, TEXT_SIZE,
@@ -143,8 +143,8 @@ static int run_job(struct job *job, size_t index)
 	struct control *control = job->control;
 	struct tally *tally = &control->tallies[index];
 
-	struct view *view = views_hold(control->views, NULL);
-	job->volume = view->volume;
+	struct generation *generation = generations_hold(control->generations, NULL);
+	job->volume = generation->volume;
 	(void)pthread_mutex_lock(&control->lock);
 	DL_APPEND(control->jobs, job);
 	int rc = control->ending ? -ECANCELED : 0;
@@ -159,7 +159,7 @@ static int run_job(struct job *job, size_t index)
 	*(rc ? &tally->failed : &tally->done) += 1;
 	tally->total_ns += (uint64_t)took;
 	(void)pthread_mutex_unlock(&control->lock);
-	views_drop(control->views, view);
+	generations_drop(control->generations, generation);
 	return rc;
 }
 

@@ -79,11 +79,11 @@ static void print_time(FILE *out, const char *key, int64_t ns)
 static void print_compaction(struct control *control, FILE *out)
 {
 	static const char *const phases[] = {"none", "copying", "publishing", "removing"};
-	struct view *view = views_hold(control->views, NULL);
+	struct generation *generation = generations_hold(control->generations, NULL);
 	struct dw_compact_progress progress;
 
-	dw_compact_progress(volume_store(view->volume), &progress);
-	views_drop(control->views, view);
+	dw_compact_progress(volume_store(generation->volume), &progress);
+	generations_drop(control->generations, generation);
 	(void)fprintf(out, "compact.auto %s\ncompact.phase %s\n",
 		      atomic_load(&control->auto_compact) ? "on" : "off", phases[progress.phase]);
 	(void)fprintf(out, "compact.segments %" PRIu32 " of %" PRIu32 "\n", progress.segments_done,
@@ -141,7 +141,7 @@ char *control_status_text(struct control *control)
 	(void)fprintf(text.out, "version %s\npid %ld\nmode %s\n", DATAWALFS_VERSION, (long)getpid(),
 		      control->read_only ? "ro" : "rw");
 	print_time(text.out, "started", control->started_ns);
-	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(control->views));
+	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(control->generations));
 	print_compaction(control, text.out);
 	(void)pthread_mutex_lock(&control->lock);
 	print_jobs(control, text.out);
@@ -154,10 +154,10 @@ char *control_status_text(struct control *control)
 
 char *control_stats_text(struct control *control)
 {
-	struct view *view = views_hold(control->views, NULL);
-	char *json = figures_json(view->volume, false), *text = NULL;
+	struct generation *generation = generations_hold(control->generations, NULL);
+	char *json = figures_json(generation->volume, false), *text = NULL;
 
-	views_drop(control->views, view);
+	generations_drop(control->generations, generation);
 	if (json && asprintf(&text, "%s\n", json) < 0)
 		text = NULL;
 	free(json);
@@ -216,9 +216,9 @@ char *control_metrics_text(struct control *control)
 	print_daemon(control, text.out);
 	if (control->metrics)
 		metrics_print(control->metrics, text.out);
-	struct view *view = views_hold(control->views, NULL);
-	figures_print(view->volume, text.out);
-	views_drop(control->views, view);
+	struct generation *generation = generations_hold(control->generations, NULL);
+	figures_print(generation->volume, text.out);
+	generations_drop(control->generations, generation);
 	print_commands(control, text.out);
 	return text_done(&text);
 }

@@ -9,126 +9,128 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/mounted/view_internal.h"
+#include "fs/mounted/generation_internal.h"
 #include "fs/volume/internal.h"
 
 _Static_assert(sizeof((struct snapshot_entry *)0)->name == NAME_SIZE_MAX + 1, "any file name");
 
-static struct view *find_locked(struct views *views, const char *name)
+static struct generation *find_locked(struct generations *generations, const char *name)
 {
-	struct view *view = views->newest->next;
+	struct generation *generation = generations->newest->next;
 
-	while (view && !(view->name && !strcmp(view->name, name)))
-		view = view->next;
-	return view;
+	while (generation && !(generation->name && !strcmp(generation->name, name)))
+		generation = generation->next;
+	return generation;
 }
 
 /* Freeze the volume under a name that nothing has; `reloading` is held. */
-static int take(struct views *views, const char *name, struct volume_entry *ret)
+static int take(struct generations *generations, const char *name, struct volume_entry *ret)
 {
-	struct view *view = view_new(NULL, NULL);
+	struct generation *generation = generation_new(NULL, NULL);
 	int rc = -ENOMEM;
 
-	if (view)
-		view->name = strdup(name);
-	if (view && view->name)
-		rc = volume_freeze(views->newest->volume, name, &view->volume);
+	if (generation)
+		generation->name = strdup(name);
+	if (generation && generation->name)
+		rc = volume_freeze(generations->newest->volume, name, &generation->volume);
 	if (rc < 0) {
-		if (view)
-			free(view->name);
-		free(view);
+		if (generation)
+			free(generation->name);
+		free(generation);
 		return rc;
 	}
-	volume_enter(view->volume, ret);
-	(void)pthread_mutex_lock(&views->lock);
-	view->serial = ++views->snapshots;
-	view->next = views->newest->next;
-	views->newest->next = view;
-	(void)pthread_mutex_unlock(&views->lock);
+	volume_enter(generation->volume, ret);
+	(void)pthread_mutex_lock(&generations->lock);
+	generation->serial = ++generations->snapshots;
+	generation->next = generations->newest->next;
+	generations->newest->next = generation;
+	(void)pthread_mutex_unlock(&generations->lock);
 	return 0;
 }
 
-int snapshots_add(struct views *views, const char *name, struct volume_entry *ret)
+int snapshots_add(struct generations *generations, const char *name, struct volume_entry *ret)
 {
-	if (views_may_change(views))
+	if (generations_may_change(generations))
 		return -EROFS;
 	if (strlen(name) > NAME_SIZE_MAX)
 		return -ENAMETOOLONG;
-	(void)pthread_mutex_lock(&views->reloading);
-	(void)pthread_mutex_lock(&views->lock);
-	bool there = find_locked(views, name) != NULL;
-	(void)pthread_mutex_unlock(&views->lock);
-	int rc = there ? -EEXIST : take(views, name, ret);
-	(void)pthread_mutex_unlock(&views->reloading);
+	(void)pthread_mutex_lock(&generations->reloading);
+	(void)pthread_mutex_lock(&generations->lock);
+	bool there = find_locked(generations, name) != NULL;
+	(void)pthread_mutex_unlock(&generations->lock);
+	int rc = there ? -EEXIST : take(generations, name, ret);
+	(void)pthread_mutex_unlock(&generations->reloading);
 	return rc;
 }
 
-int snapshots_remove(struct views *views, const char *name)
+int snapshots_remove(struct generations *generations, const char *name)
 {
 	char *taken = NULL;
 
-	(void)pthread_mutex_lock(&views->lock);
-	struct view *view = find_locked(views, name);
-	if (view) {
-		taken = view->name;
-		view->name = NULL;
+	(void)pthread_mutex_lock(&generations->lock);
+	struct generation *generation = find_locked(generations, name);
+	if (generation) {
+		taken = generation->name;
+		generation->name = NULL;
 	}
-	(void)pthread_mutex_unlock(&views->lock);
+	(void)pthread_mutex_unlock(&generations->lock);
 	if (!taken)
 		return -ENOENT;
 	free(taken);
-	views_say_left(views);
+	generations_say_left(generations);
 	return 0;
 }
 
-int snapshots_find(struct views *views, const char *name, struct volume_entry *ret)
+int snapshots_find(struct generations *generations, const char *name, struct volume_entry *ret)
 {
-	(void)pthread_mutex_lock(&views->lock);
-	struct view *view = find_locked(views, name);
-	if (view)
-		view->holds++;
-	(void)pthread_mutex_unlock(&views->lock);
-	if (!view)
+	(void)pthread_mutex_lock(&generations->lock);
+	struct generation *generation = find_locked(generations, name);
+	if (generation)
+		generation->holds++;
+	(void)pthread_mutex_unlock(&generations->lock);
+	if (!generation)
 		return -ENOENT;
 	/* outside of the lock: this waits while the names are read */
-	volume_enter(view->volume, ret);
-	views_drop(views, view);
+	volume_enter(generation->volume, ret);
+	generations_drop(generations, generation);
 	return 0;
 }
 
-int snapshots_next(struct views *views, uint64_t serial, struct snapshot_entry *ret)
+int snapshots_next(struct generations *generations, uint64_t serial, struct snapshot_entry *ret)
 {
-	const struct view *found = NULL;
+	const struct generation *found = NULL;
 
-	(void)pthread_mutex_lock(&views->lock);
+	(void)pthread_mutex_lock(&generations->lock);
 	/* the youngest stands first */
-	for (const struct view *view = views->newest->next; view; view = view->next)
-		if (view->name && view->serial > serial)
-			found = view;
+	for (const struct generation *generation = generations->newest->next; generation;
+	     generation = generation->next)
+		if (generation->name && generation->serial > serial)
+			found = generation;
 	if (found) {
 		ret->serial = found->serial;
 		ret->ino = found->volume->tree.root->ino;
 		(void)snprintf(ret->name, sizeof ret->name, "%s", found->name); /* it fits */
 	}
-	(void)pthread_mutex_unlock(&views->lock);
+	(void)pthread_mutex_unlock(&generations->lock);
 	return found ? 0 : -ENOENT;
 }
 
-uint64_t snapshots_last(struct views *views)
+uint64_t snapshots_last(struct generations *generations)
 {
-	(void)pthread_mutex_lock(&views->lock);
-	uint64_t last = views->snapshots;
-	(void)pthread_mutex_unlock(&views->lock);
+	(void)pthread_mutex_lock(&generations->lock);
+	uint64_t last = generations->snapshots;
+	(void)pthread_mutex_unlock(&generations->lock);
 	return last;
 }
 
-size_t snapshots_count(struct views *views)
+size_t snapshots_count(struct generations *generations)
 {
 	size_t count = 0;
 
-	(void)pthread_mutex_lock(&views->lock);
-	for (const struct view *view = views->newest->next; view; view = view->next)
-		count += view->name != NULL;
-	(void)pthread_mutex_unlock(&views->lock);
+	(void)pthread_mutex_lock(&generations->lock);
+	for (const struct generation *generation = generations->newest->next; generation;
+	     generation = generation->next)
+		count += generation->name != NULL;
+	(void)pthread_mutex_unlock(&generations->lock);
 	return count;
 }

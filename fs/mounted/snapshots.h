@@ -10,15 +10,15 @@
 #ifndef FS_MOUNTED_SNAPSHOTS_H
 #define FS_MOUNTED_SNAPSHOTS_H
 
-#include "fs/mounted/view.h"
+#include "fs/mounted/generation.h"
 
 /* Freeze the volume; its root is counted in `*ret`.  -EEXIST; -EROFS: the mount is read
  * only; -ENAMETOOLONG; or why something could not be committed. */
-int snapshots_add(struct views *views, const char *name, struct volume_entry *ret);
+int snapshots_add(struct generations *generations, const char *name, struct volume_entry *ret);
 /* Take its name away.  -ENOENT. */
-int snapshots_remove(struct views *views, const char *name);
+int snapshots_remove(struct generations *generations, const char *name);
 /* Its root, counted.  -ENOENT. */
-int snapshots_find(struct views *views, const char *name, struct volume_entry *ret);
+int snapshots_find(struct generations *generations, const char *name, struct volume_entry *ret);
 
 struct snapshot_entry {
 	uint64_t serial;
@@ -27,9 +27,9 @@ struct snapshot_entry {
 };
 
 /* The oldest that is younger than `serial` (0: of all).  -ENOENT: there is none. */
-int snapshots_next(struct views *views, uint64_t serial, struct snapshot_entry *ret);
+int snapshots_next(struct generations *generations, uint64_t serial, struct snapshot_entry *ret);
 /* The serial of the youngest that there is or was; 0: there was none. */
-uint64_t snapshots_last(struct views *views);
-size_t snapshots_count(struct views *views);
+uint64_t snapshots_last(struct generations *generations);
+size_t snapshots_count(struct generations *generations);
 
 #endif

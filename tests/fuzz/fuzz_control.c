@@ -104,8 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct naive_view view = {0};
 	struct dw_store *store = NULL;
 	struct volume *volume = NULL;
-	struct views *views = NULL;
-	const struct views_config none = {0};
+	struct generations *generations = NULL;
+	const struct generations_config none = {0};
 	struct control *control = NULL;
 	struct control_file *file = NULL;
 	size_t lines;
@@ -119,9 +119,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		naive_put(&view, &pairs[i]);
 	}
 	FUZZ_CHECK(!volume_open(store, &as, &volume));
-	FUZZ_CHECK(!views_new(volume, &none, &views));
-	const struct control_config config = {
-		.views = views, .name = ".datawal", .export_fd = -1, .export_path = "/.export"};
+	FUZZ_CHECK(!generations_new(volume, &none, &generations));
+	const struct control_config config = {.generations = generations,
+					      .name = ".datawal",
+					      .export_fd = -1,
+					      .export_path = "/.export"};
 	FUZZ_CHECK(!control_new(&config, &control));
 	FUZZ_CHECK(!control_open(control, CONTROL_COMMANDS, O_WRONLY, &root, &file));
 	ssize_t n = control_write(control, file, &root, (const char *)data, size);
@@ -135,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_answer(control, volume, lines);
 	naive_check(&view, store);
 	control_free(control);
-	FUZZ_CHECK(!views_free(views));
+	FUZZ_CHECK(!generations_free(generations));
 	naive_release(&view);
 	return 0;
 }

@@ -35,7 +35,7 @@ static ssize_t slow_preadv(struct io *io, int fd, const struct iovec *iov, int c
 struct world {
 	struct io io;
 	const char *dir;
-	struct views *views;
+	struct generations *generations;
 	struct control *control;
 	struct control_file *file;
 	atomic_bool done;
@@ -49,7 +49,7 @@ static void begin(struct world *w)
 {
 	const struct dw_options options = {.create = true, .segment_size = 2 * VALUE};
 	const struct volume_options as = {.reserved = ".datawal"};
-	static const struct views_config none = {0};
+	static const struct generations_config none = {0};
 	struct dw_store *store = NULL;
 	struct volume *volume = NULL;
 	uint8_t *value = stores_noise(1, VALUE);
@@ -65,9 +65,11 @@ static void begin(struct world *w)
 	free(value);
 	w->io.preadv = slow_preadv;
 	CHECK_EQ(volume_open(store, &as, &volume), 0);
-	CHECK_EQ(views_new(volume, &none, &w->views), 0);
-	const struct control_config config = {
-		.views = w->views, .name = ".datawal", .export_fd = -1, .export_path = "/.export"};
+	CHECK_EQ(generations_new(volume, &none, &w->generations), 0);
+	const struct control_config config = {.generations = w->generations,
+					      .name = ".datawal",
+					      .export_fd = -1,
+					      .export_path = "/.export"};
 	CHECK_EQ(control_new(&config, &w->control), 0);
 	CHECK_EQ(control_open(w->control, CONTROL_COMMANDS, O_WRONLY, &root, &w->file), 0);
 }
@@ -125,7 +127,7 @@ static void check_cancelled(const char *command, bool end)
 	if (!end)
 		control_free(w.control);
 	CHECK_EQ(files_count_suffixed(w.dir, ".compact"), 0);
-	CHECK_EQ(views_free(w.views), 0);
+	CHECK_EQ(generations_free(w.generations), 0);
 }
 
 static void test_end(void)

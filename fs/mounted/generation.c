@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * generation.c - see generation.h.
+ */
+#include "fs/mounted/generation_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fs/volume/internal.h"
+
+struct generation *generation_new(struct volume *volume, struct generation *older)
+{
+	struct generation *generation = calloc(1, sizeof *generation);
+
+	if (generation)
+		*generation = (struct generation){.volume = volume, .next = older};
+	return generation;
+}
+
+int generations_new(struct volume *first, const struct generations_config *config,
+		    struct generations **ret)
+{
+	struct generations *generations = calloc(1, sizeof *generations);
+
+	if (!generations)
+		return -ENOMEM;
+	generations->config = *config;
+	generations->left_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int rc = generations->left_fd < 0 ? -errno : 0;
+	if (!rc)
+		rc = -pthread_mutex_init(&generations->reloading, NULL);
+	if (!rc)
+		rc = -pthread_mutex_init(&generations->lock, NULL);
+	if (!rc) {
+		generations->newest = generation_new(first, NULL);
+		rc = generations->newest ? 0 : -ENOMEM;
+	}
+	if (rc < 0) {
+		if (generations->left_fd >= 0)
+			(void)close(generations->left_fd); /* nothing is in it */
+		free(generations);
+	} else {
+		*ret = generations;
+	}
+	return rc;
+}
+
+/* Close the generations of a list. */
+static int close_all(struct generation *generation)
+{
+	int rc = 0;
+
+	while (generation) {
+		struct generation *next = generation->next;
+		int closed = volume_close(generation->volume);
+		rc = rc ? rc : closed;
+		free(generation->name);
+		free(generation);
+		generation = next;
+	}
+	return rc;
+}
+
+int generations_free(struct generations *generations)
+{
+	if (!generations)
+		return 0;
+	/* snapshots before what they are of */
+	int older = close_all(generations->newest->next);
+	generations->newest->next = NULL;
+	int rc = close_all(generations->newest);
+	rc = rc ? rc : older;
+	(void)close(generations->left_fd);               /* nothing is in it that counts */
+	(void)pthread_mutex_destroy(&generations->lock); /* fails only while it is held */
+	(void)pthread_mutex_destroy(&generations->reloading);
+	free(generations);
+	return rc;
+}
+
+bool generations_may_change(const struct generations *generations)
+{
+	return generations->config.open != NULL;
+}
+
+static const struct node *root_of(const struct node *node)
+{
+	while (node->key->parent)
+		node = node->key->parent;
+	return node;
+}
+
+struct generation *generations_hold(struct generations *generations, const struct node *node)
+{
+	if (!generations_may_change(generations) && !(node && node->frozen))
+		return generations->newest;
+	const struct node *root = node ? root_of(node) : NULL;
+	(void)pthread_mutex_lock(&generations->lock);
+	struct generation *generation = generations->newest;
+	while (root && generation->volume->tree.root != root)
+		generation = generation->next;
+	generation->holds++;
+	(void)pthread_mutex_unlock(&generations->lock);
+	return generation;
+}
+
+void generations_drop(struct generations *generations, struct generation *generation)
+{
+	if (!generations_may_change(generations) && generation == generations->newest)
+		return;
+	(void)pthread_mutex_lock(&generations->lock);
+	assert(generation->holds);
+	generation->holds--;
+	(void)pthread_mutex_unlock(&generations->lock);
+}
+
+bool generations_is_newest(struct generations *generations, const struct volume *volume)
+{
+	if (!generations_may_change(generations))
+		return true;
+	(void)pthread_mutex_lock(&generations->lock);
+	bool newest = generations->newest->volume == volume;
+	(void)pthread_mutex_unlock(&generations->lock);
+	return newest;
+}
+
+/* Whether the kernel or an open file counts on a node; the tree itself does once. */
+static bool is_known(const struct volume *volume)
+{
+	const struct node *node;
+	size_t at = 0;
+
+	if (atomic_load(&volume->tree.root->refs) > 1)
+		return true;
+	while ((node = nodetable_next(&volume->tree.table, &at)))
+		if (atomic_load(&node->refs) > 1)
+			return true;
+	return false;
+}
+
+size_t generations_collect(struct generations *generations)
+{
+	struct generation *unused = NULL;
+	size_t left = 0;
+
+	(void)pthread_mutex_lock(&generations->lock);
+	for (struct generation **at = &generations->newest->next; *at;) {
+		struct generation *generation = *at;
+		if (generation->name) {
+			at = &generation->next;
+			continue;
+		}
+		/* nobody who holds nothing of it can ask for something of it */
+		if (generation->holds || is_known(generation->volume)) {
+			left++;
+			at = &generation->next;
+			continue;
+		}
+		*at = generation->next;
+		generation->next = unused;
+		unused = generation;
+	}
+	(void)pthread_mutex_unlock(&generations->lock);
+	(void)close_all(unused); /* nothing was written to it */
+	return left;
+}
+
+/* Hold the first of a list that waits to be closed; NULL: none.  The lock is held. */
+static struct generation *hold_left(struct generation *generation)
+{
+	while (generation && generation->name)
+		generation = generation->next;
+	if (generation)
+		generation->holds++;
+	return generation;
+}
+
+void generations_for_left(struct generations *generations, volume_known_fn *visit, void *context)
+{
+	(void)pthread_mutex_lock(&generations->lock);
+	struct generation *generation = hold_left(generations->newest->next);
+	while (generation) {
+		(void)pthread_mutex_unlock(&generations->lock);
+		volume_for_known(generation->volume, visit, context);
+		(void)pthread_mutex_lock(&generations->lock);
+		struct generation *next = hold_left(generation->next);
+		generation->holds--;
+		generation = next;
+	}
+	(void)pthread_mutex_unlock(&generations->lock);
+}
+
+void generations_say_left(struct generations *generations)
+{
+	(void)eventfd_write(generations->left_fd, 1); /* fails only for a full counter */
+}
+
+int generations_left_fd(const struct generations *generations)
+{
+	return generations->left_fd;
+}
+
+int generations_reload(struct generations *generations)
+{
+	struct volume *volume = NULL;
+
+	if (!generations_may_change(generations))
+		return -EINVAL;
+	(void)pthread_mutex_lock(&generations->reloading);
+	int rc = generations->config.open(generations->config.open_context, &volume);
+	struct generation *generation = rc ? NULL : generation_new(volume, generations->newest);
+	if (!rc && !generation) {
+		(void)volume_close(volume); /* nothing was written to it */
+		rc = -ENOMEM;
+	}
+	if (!rc) {
+		struct generation *old = generation->next;
+		(void)pthread_mutex_lock(&generations->lock);
+		old->holds++;
+		generations->newest = generation;
+		(void)pthread_mutex_unlock(&generations->lock);
+		if (generations->config.changed)
+			generations->config.changed(generations->config.changed_context,
+						    old->volume);
+		generations_drop(generations, old);
+		if (generations_collect(generations))
+			generations_say_left(generations); /* the rest when it is forgotten */
+	}
+	(void)pthread_mutex_unlock(&generations->reloading);
+	return rc;
+}
