@@ -42,9 +42,7 @@ override CPPFLAGS += -Iengine -I. -D_GNU_SOURCE -DDATAWALFS_VERSION='"$(VERSION)
 ALL_CFLAGS = -std=c11 -g -fPIC $(OPT_$(MODE)) $(WARNINGS) $(if $(CI),-Werror) $(PKG_CFLAGS) -pthread $(CFLAGS)
 
 SRC_ENGINE := $(wildcard engine/*/*.c)
-# what needs libfuse is the daemon's only; tests link the rest
-SRC_FUSE := $(wildcard fs/fuse/*.c) $(addprefix fs/daemon/,main.c features.c numbers.c open_store.c options.c remount.c signals.c unmount.c)
-SRC_FS := $(filter-out $(SRC_FUSE),$(wildcard fs/*/*.c))
+SRC_FS := $(wildcard fs/*/*.c)
 # a program, and the folder of tools/ that it is made of
 DIR_datawal := cli
 DIR_datawal-soak := soak
@@ -92,7 +90,12 @@ $(O)/libdatawal.so.0: $(call objs,$(SRC_ENGINE)) engine/libdatawal.map
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -shared -Wl,-soname,libdatawal.so.0 \
 		-Wl,--version-script=engine/libdatawal.map $(filter %.o,$^) $(PKG_LIBS_ENGINE) -o $@
 
-$(O)/datawalfs: $(call objs,$(SRC_FUSE) $(SRC_FS)) $(O)/libdatawal.a
+# for tests, each of which takes out of it what it calls
+$(O)/fs.a: $(call objs,$(filter-out fs/daemon/main.c,$(SRC_FS)))
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(O)/datawalfs: $(call objs,$(SRC_FS)) $(O)/libdatawal.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 define tool_rule
@@ -101,12 +104,12 @@ $(O)/$(1): $(call objs,$(wildcard tools/$(DIR_$(1))/*.c) $(SRC_TOOLS_COMMON)) $(
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
-$(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_FS) $(SRC_SUPPORT)) $(O)/engine.a
+$(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_SUPPORT)) $(O)/fs.a $(O)/engine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
 
 $(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/cli/jsonl.c tools/common/base64.c)
-$(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ) $(SRC_FS)) $(O)/engine.a
+$(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ)) $(O)/fs.a $(O)/engine.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 

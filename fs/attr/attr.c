@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "fs/attr/xattr.h"
 
@@ -50,14 +49,6 @@ struct timespec attr_timespec(int64_t ns)
 	if (rest < 0)
 		rest += NS;
 	return (struct timespec){.tv_sec = (ns - rest) / NS, .tv_nsec = rest};
-}
-
-int64_t attr_now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	return attr_ns(now);
 }
 
 void attr_kill_privileges(struct attrs *attrs)

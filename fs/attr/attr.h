@@ -64,7 +64,6 @@ bool attrs_same(const struct attrs *a, const struct attrs *b);
 
 int64_t attr_ns(struct timespec t);
 struct timespec attr_timespec(int64_t ns);
-int64_t attr_now_ns(void);
 
 /* setuid and setgid do not outlive a change of value or owner (POSIX: write, chown). */
 void attr_kill_privileges(struct attrs *attrs);

@@ -22,7 +22,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "fs/name/seed.h"
+#include "fs/base/seed.h"
 
 static const char directory[] = DW_ATTR_DIRECTORY;
 

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "fs/base/clock.h"
 
 static struct {
 	pthread_mutex_t lock;
@@ -76,15 +77,12 @@ static void log_to_file(int fd, int priority, const char *text)
 {
 	static const char *const names[] = {"emergency", "alert",  "critical", "error",
 					    "warning",   "notice", "info",     "debug"};
-	time_t now = time(NULL);
-	struct tm utc;
-	char when[32];
+	char when[CLOCK_TEXT_SIZE];
 
-	(void)gmtime_r(&now, &utc); /* fails only in years that no clock shows */
-	(void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
 	/* dprintf() writes at once, so lines of several processes do not mix */
-	(void)dprintf(fd, "%s datawalfs[%ld] %s: %s\n", when, (long)getpid(),
-		      names[LOG_PRI(priority)], text); /* a full disk: nobody to tell */
+	(void)dprintf(fd, "%s datawalfs[%ld] %s: %s\n", clock_text(clock_realtime_ns(), when),
+		      (long)getpid(), names[LOG_PRI(priority)],
+		      text); /* a full disk: nobody to tell */
 }
 
 void logger_log(void *context, int priority, const char *text)

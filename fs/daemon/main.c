@@ -19,6 +19,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/base/clock.h"
 #include "fs/daemon/logger.h"
 #include "fs/daemon/main.h"
 #include "fs/daemon/notify.h"
@@ -58,7 +59,7 @@ struct readiness {
 	int fd; /* -1: in the foreground, nobody waits */
 	const struct settings *settings;
 	const struct mount *mount;
-	int64_t started_ns; /* by metrics_now_ns() */
+	int64_t started_ns; /* by clock_monotonic_ns() */
 	bool mounted;
 };
 
@@ -91,7 +92,7 @@ static void log_life(const struct settings *settings, const char *what, uint64_t
 		     int64_t since_ns)
 {
 	char *text = NULL;
-	double seconds = (double)(metrics_now_ns() - since_ns) / 1e9;
+	double seconds = (double)(clock_monotonic_ns() - since_ns) / 1e9;
 
 	if (asprintf(&text, "%s: '%s' at '%s'%s, %" PRIu64 " keys, in %.3f s (datawalfs %s)", what,
 		     settings->store_path, settings->mountpoint,
@@ -257,7 +258,7 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 static int release_mount(struct settings *settings, struct mount *mount)
 {
 	const struct readiness *readiness = mount->context;
-	int64_t began = metrics_now_ns();
+	int64_t began = clock_monotonic_ns();
 	uint64_t keys = mount->generations ? count_keys(mount) : 0;
 
 	control_free(mount->control);
@@ -315,7 +316,7 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 			struct settings *settings)
 {
 	struct readiness readiness = {
-		.fd = -1, .settings = settings, .started_ns = metrics_now_ns()};
+		.fd = -1, .settings = settings, .started_ns = clock_monotonic_ns()};
 	struct mount mount = {.ready = on_ready, .context = &readiness, .ending = {.fd = -1}};
 	readiness.mount = &mount;
 

@@ -14,6 +14,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/base/thread.h"
 #include "fs/daemon/logger.h"
 #include "fs/daemon/main.h"
 #include "fs/mounted/figures.h"
@@ -147,7 +148,7 @@ int signals_start(struct mount *mount, struct signals **ret)
 	signals->stop_fd = eventfd(0, EFD_CLOEXEC);
 	int rc = signals->signal_fd < 0 || signals->stop_fd < 0 ? -errno : 0;
 	if (!rc)
-		rc = -pthread_create(&signals->thread, NULL, wait_for_signals, signals);
+		rc = thread_start(&signals->thread, wait_for_signals, signals);
 	if (rc < 0)
 		signals_free(signals);
 	else

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/base/clock.h"
 #include "fs/fuse/ops_internal.h"
 #include "fs/mounted/info.h"
 
@@ -37,7 +38,7 @@ static const struct node *node_of_id(fuse_ino_t ino)
 static struct watch watch_begin(fuse_req_t req, enum metric_op op, fuse_ino_t ino,
 				struct generation *generation)
 {
-	struct watch watch = {mount_of(req), generation, op, metrics_now_ns()};
+	struct watch watch = {mount_of(req), generation, op, clock_monotonic_ns()};
 
 	if (!generation)
 		watch.generation = generations_hold(watch.mount->generations, node_of_id(ino));
@@ -50,7 +51,7 @@ static void watch_end(const struct watch *watch, bool drop)
 	ops_volume = NULL;
 	if (drop)
 		generations_drop(watch->mount->generations, watch->generation);
-	metrics_add_op(watch->mount->metrics, watch->op, metrics_now_ns() - watch->started_ns);
+	metrics_add_op(watch->mount->metrics, watch->op, clock_monotonic_ns() - watch->started_ns);
 }
 
 #define WATCH(name, metric, ino, params, args)                                                     \

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/base/clock.h"
 #include "fs/mounted/control_internal.h"
 #include "fs/name/name.h"
 
@@ -41,7 +42,7 @@ int control_new(const struct control_config *config, struct control **ret)
 	control->export_fd = config->export_fd;
 	control->export_path = config->export_path;
 	control->export_given = config->export_given;
-	control->started_ns = attr_now_ns();
+	control->started_ns = clock_realtime_ns();
 	int rc = control->name ? 0 : -ENOMEM;
 	if (!rc)
 		rc = -pthread_mutex_init(&control->lock, NULL);
@@ -61,16 +62,11 @@ enum { CANCEL_AGAIN_NS = 20000000 };
  * cancelled yet. */
 static void end_commands(struct control *control)
 {
-	struct timespec at;
-
 	(void)pthread_mutex_lock(&control->lock);
 	control->ending = true;
 	while (control->running) {
 		control_cancel_jobs(control);
-		(void)clock_gettime(CLOCK_REALTIME, &at); /* cannot fail */
-		at.tv_nsec += CANCEL_AGAIN_NS;
-		at.tv_sec += at.tv_nsec / 1000000000;
-		at.tv_nsec %= 1000000000;
+		const struct timespec at = attr_timespec(clock_realtime_ns() + CANCEL_AGAIN_NS);
 		(void)pthread_cond_timedwait(&control->idle, &control->lock, &at); /* or later */
 	}
 	(void)pthread_mutex_unlock(&control->lock);

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/base/clock.h"
+#include "fs/base/thread.h"
 #include "fs/mounted/control_internal.h"
 
 enum { COMMANDS_SIZE = PATH_MAX + 64 };
@@ -134,7 +136,7 @@ static void set_last(struct control *control, const struct job *job, int rc)
 	last->name = job->name;
 	last->rc = rc;
 	last->started_ns = job->started_ns;
-	last->finished_ns = attr_now_ns();
+	last->finished_ns = clock_realtime_ns();
 	(void)snprintf(last->detail, sizeof last->detail, "%s", job->detail);
 }
 
@@ -149,10 +151,10 @@ static int run_job(struct job *job, size_t index)
 	DL_APPEND(control->jobs, job);
 	int rc = control->ending ? -ECANCELED : 0;
 	(void)pthread_mutex_unlock(&control->lock);
-	int64_t started = metrics_now_ns();
+	int64_t started = clock_monotonic_ns();
 	if (!rc)
 		rc = control_commands[index].run(job);
-	int64_t took = metrics_now_ns() - started;
+	int64_t took = clock_monotonic_ns() - started;
 	(void)pthread_mutex_lock(&control->lock);
 	DL_DELETE(control->jobs, job);
 	set_last(control, job, rc);
@@ -190,7 +192,7 @@ static int run_line(struct control *control, char *line)
 	struct job job = {
 		.control = control,
 		.argument = argument,
-		.started_ns = attr_now_ns(),
+		.started_ns = clock_realtime_ns(),
 	};
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *command = &control_commands[i];
@@ -258,8 +260,6 @@ void control_start(struct control *control, struct control_file *file,
 		   control_done_fn *done, void *context)
 {
 	struct command_run *run = malloc(sizeof *run + size);
-	pthread_attr_t detached;
-	pthread_t thread;
 
 	if (!run) {
 		done(context, -ENOMEM);
@@ -270,9 +270,6 @@ void control_start(struct control *control, struct control_file *file,
 	(void)pthread_mutex_lock(&control->lock);
 	control->running++;
 	(void)pthread_mutex_unlock(&control->lock);
-	(void)pthread_attr_init(&detached); /* these cannot fail */
-	(void)pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &detached, run_command, run))
+	if (thread_start_detached(run_command, run) < 0)
 		(void)run_command(run); /* no thread to be had: here, then */
-	(void)pthread_attr_destroy(&detached);
 }

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "fs/base/clock.h"
 #include "fs/mounted/control_internal.h"
 #include "fs/mounted/figures.h"
 #include "fs/mounted/snapshots.h"
@@ -66,13 +66,9 @@ char *control_last_text(struct control *control)
 
 static void print_time(FILE *out, const char *key, int64_t ns)
 {
-	time_t seconds = (time_t)(ns / 1000000000);
-	struct tm utc;
-	char when[32];
+	char when[CLOCK_TEXT_SIZE];
 
-	(void)gmtime_r(&seconds, &utc); /* fails only in years that no clock shows */
-	(void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	(void)fprintf(out, "%s %s\n", key, when);
+	(void)fprintf(out, "%s %s\n", key, clock_text(ns, when));
 }
 
 /* What a compaction says of itself; also of one in the background. */
@@ -96,7 +92,7 @@ static void print_jobs(struct control *control, FILE *out)
 {
 	const struct job *job;
 	size_t count = 0;
-	int64_t now = attr_now_ns();
+	int64_t now = clock_realtime_ns();
 
 	DL_COUNT(control->jobs, job, count);
 	(void)fprintf(out, "running %zu\n", count);
@@ -173,7 +169,7 @@ static void print_daemon(const struct control *control, FILE *out)
 			  (uint64_t)control->started_ns / 1000000000);
 	metrics_print_one(out, "datawalfs_uptime_seconds", "gauge",
 			  "How long the store is mounted.",
-			  (uint64_t)(attr_now_ns() - control->started_ns) / 1000000000);
+			  (uint64_t)(clock_realtime_ns() - control->started_ns) / 1000000000);
 	metrics_print_one(out, "datawalfs_read_only", "gauge", "1 for a mount with -o ro.",
 			  control->read_only);
 }

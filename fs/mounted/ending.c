@@ -13,8 +13,9 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "fs/base/clock.h"
 
 enum verdict { RUNNING, ALL_KEPT, SOMETHING_LOST };
 
@@ -104,24 +105,16 @@ int ending_open(pid_t pid, const struct ending *of, struct ending_wait *ret)
 	return rc;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int ending_wait(const struct ending_wait *wait, int64_t timeout_ms)
 {
 	struct pollfd process = {.fd = wait->process, .events = POLLIN};
-	int64_t end = now_ms() + timeout_ms, left = timeout_ms;
+	int64_t end = clock_monotonic_ms() + timeout_ms, left = timeout_ms;
 	struct board board;
 	int n;
 
 	do {
 		n = poll(&process, 1, left > INT_MAX ? INT_MAX : (int)left);
-		left = end > now_ms() ? end - now_ms() : 0;
+		left = end > clock_monotonic_ms() ? end - clock_monotonic_ms() : 0;
 	} while ((n < 0 && errno == EINTR) || (!n && left > 0));
 	if (n < 0)
 		return -errno;

@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Upper ends of the buckets; one more takes what is longer.  From a lookup in memory
  * to a sync of a disk that is busy. */
@@ -68,14 +67,6 @@ struct metrics *metrics_new(void)
 void metrics_free(struct metrics *metrics)
 {
 	free(metrics);
-}
-
-int64_t metrics_now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* --- counting --- */

@@ -55,9 +55,6 @@ enum metric_op {
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* CLOCK_MONOTONIC. */
-int64_t metrics_now_ns(void);
-
 void metrics_add_op(struct metrics *metrics, enum metric_op op, int64_t duration_ns);
 void metrics_add_read(struct metrics *metrics, size_t size);
 void metrics_add_written(struct metrics *metrics, size_t size);

@@ -9,11 +9,12 @@
 
 #include <malloc.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "fs/base/thread.h"
 
 enum {
 	WORTH_IT = 8 << 20,
@@ -63,7 +64,6 @@ void heap_grow(struct heap_growth *growth, size_t size)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	char *before = sbrk(0), *after;
-	sigset_t all, old;
 
 	*growth = (struct heap_growth){.started = false};
 	if (size < WORTH_IT || !can_gain() || !mallopt(M_TOP_PAD, size < MOST ? (int)size : MOST))
@@ -77,10 +77,7 @@ void heap_grow(struct heap_growth *growth, size_t size)
 		return;
 	growth->start = before + (page - (uintptr_t)before % page) % page;
 	growth->end = after - (uintptr_t)after % page;
-	(void)sigfillset(&all); /* those are for the program's own threads */
-	(void)pthread_sigmask(SIG_BLOCK, &all, &old);
-	growth->started = !pthread_create(&growth->thread, NULL, fetch, growth);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	growth->started = !thread_start(&growth->thread, fetch, growth);
 }
 
 void heap_grown(struct heap_growth *growth)

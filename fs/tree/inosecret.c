@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/name/seed.h"
+#include "fs/base/seed.h"
 
 enum { TEXT_SIZE = 2 * INO_SECRET_SIZE + 1 };
 

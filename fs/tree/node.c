@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/name/seed.h"
+#include "fs/base/seed.h"
 #include "fs/tree/children.h"
 
 /* --- nodes --- */

@@ -14,7 +14,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "fs/name/seed.h"
+#include "fs/base/seed.h"
 #include "fs/tree/node.h"
 
 enum { SIZE_MIN = 64, AHEAD = 8, LARGE_PAGE = 2 << 20 };

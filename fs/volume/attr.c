@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/base/clock.h"
 #include "fs/volume/internal.h"
 
 enum { BLOCK_SIZE = 4096 };
@@ -70,7 +71,7 @@ struct attrs *volume_own_attrs(struct node *node)
 
 static int64_t requested_ns(struct timespec t, bool now)
 {
-	return now ? attr_now_ns() : attr_ns(t);
+	return now ? clock_realtime_ns() : attr_ns(t);
 }
 
 static void apply(struct attrs *attrs, const struct stat *st, unsigned which, bool is_dir)
@@ -87,7 +88,7 @@ static void apply(struct attrs *attrs, const struct stat *st, unsigned which, bo
 		attrs->mtime_ns = requested_ns(st->st_mtim, which & ATTR_MTIME_NOW);
 	if (which & ATTR_ATIME)
 		attrs->atime_ns = requested_ns(st->st_atim, which & ATTR_ATIME_NOW);
-	attrs->ctime_ns = attr_now_ns();
+	attrs->ctime_ns = clock_realtime_ns();
 	attrs->set |=
 		(which & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_MTIME | ATTR_ATIME)) | ATTR_CTIME;
 }

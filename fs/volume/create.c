@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/base/clock.h"
 #include "fs/volume/internal.h"
 
 static void lock_names(struct volume *volume)
@@ -96,7 +97,7 @@ static int link_new(struct volume *volume, const struct volume_cred *cred, struc
 
 	if (!node)
 		return -ENOMEM;
-	atomic_store(&node->mtime_ns, attr_now_ns());
+	atomic_store(&node->mtime_ns, clock_realtime_ns());
 	int rc = volume_set_initial_attrs(volume, cred, parent, mode, node);
 	if (!rc)
 		rc = tree_link(&volume->tree, parent, node, 0);

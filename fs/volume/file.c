@@ -15,6 +15,7 @@
 #include <syslog.h>
 #include <utlist.h>
 
+#include "fs/base/clock.h"
 #include "fs/volume/internal.h"
 
 /* Values up to this size are read and checked with one call at every read; larger
@@ -110,7 +111,7 @@ static void touch(struct volume *volume, struct node *node, struct content *cont
 	content->told_error = 0;
 	content->fresh = false;
 	atomic_store(&node->given, false);
-	atomic_store(&node->mtime_ns, attr_now_ns());
+	atomic_store(&node->mtime_ns, clock_realtime_ns());
 	if (node->attrs)
 		attr_new_value(node->attrs);
 	if (node_is_linked(node))
@@ -162,7 +163,7 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 				   volume_quote(node, quoted), strerror(-kept));
 	}
 	if (node->content && !rc)
-		node->content->committed_ms = volume_now_ms();
+		node->content->committed_ms = clock_monotonic_ms();
 	key_release(&key);
 	atomic_store(&volume->failing, rc < 0);
 	if (rc < 0)
@@ -173,7 +174,7 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size)
 {
 	struct content *content;
-	int64_t now = attr_now_ns();
+	int64_t now = clock_realtime_ns();
 
 	if (!size && volume_is_marker_name(volume, node))
 		return -EINVAL;
@@ -468,7 +469,7 @@ static bool may_wait(struct volume *volume, struct node *node)
 	if (!content || !content->dirty)
 		return true;
 	bool cheap = content->spent + size <= SPENT_FACTOR * size + SPENT_FREE ||
-		     volume_now_ms() - content->committed_ms >= volume->options.commit_ms;
+		     clock_monotonic_ms() - content->committed_ms >= volume->options.commit_ms;
 	return (content->fresh || !cheap) && is_roomy(volume, size);
 }
 

@@ -163,8 +163,6 @@ int volume_commit_locked(struct volume *volume, struct node *node);
 /* The same for the close of one of several descriptors, perhaps, which may leave it to the last
  * close, a sync or the timer. */
 int volume_commit_close(struct volume *volume, struct node *node);
-/* CLOCK_MONOTONIC. */
-int64_t volume_now_ms(void);
 /* Commit what was written first, before its time.  1: done; 0: nothing is to be committed; or
  * -errno.  No lock is held. */
 int volume_commit_early(struct volume *volume);

@@ -21,7 +21,7 @@
 
 #include "fs/attr/attrrecord.h"
 #include "fs/attr/xattr.h"
-#include "fs/name/seed.h"
+#include "fs/base/seed.h"
 #include "fs/volume/internal.h"
 
 enum { RECORD_MAX = 4 << 20 };

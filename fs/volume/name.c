@@ -10,6 +10,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "fs/base/clock.h"
 #include "fs/volume/change.h"
 #include "fs/volume/internal.h"
 
@@ -149,7 +150,7 @@ void volume_update_conflict(struct volume *volume, struct node *dir)
 
 void volume_touch_dir(struct volume *volume, struct node *dir)
 {
-	atomic_store(&dir->mtime_ns, attr_now_ns());
+	atomic_store(&dir->mtime_ns, clock_realtime_ns());
 	/* a time set by hand counts until the next change; `names`, held for writing, keeps
 	 * everybody off the attributes */
 	if (!dir->attrs || !(dir->attrs->set & ATTR_TIMES))

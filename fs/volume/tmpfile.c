@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/base/clock.h"
 #include "fs/volume/internal.h"
 
 static int make_locked(struct volume *volume, const struct volume_cred *cred, struct node *dir,
@@ -21,7 +22,7 @@ static int make_locked(struct volume *volume, const struct volume_cred *cred, st
 		return -ENOMEM;
 	node->flags |= NODE_LINKABLE;
 	tree_forget_ino(&volume->tree, node);
-	atomic_store(&node->mtime_ns, attr_now_ns());
+	atomic_store(&node->mtime_ns, clock_realtime_ns());
 	int rc = volume_set_initial_attrs(volume, cred, dir, mode, node);
 	if (!rc)
 		rc = volume_get_content(volume, node, &content);

@@ -2,6 +2,8 @@
  *
  * volume.c - a volume's life, and the thread that commits what stays open.
  */
+#include "fs/base/clock.h"
+#include "fs/base/thread.h"
 #include "fs/tree/memory.h"
 #include "fs/volume/internal.h"
 
@@ -13,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <utlist.h>
 
 enum { COMMIT_MS_DEFAULT = 5000, DIRTY_SHARE = 8, DIRTY_MAX_DEFAULT = 256 << 20, EARLY_TRIES = 8 };
@@ -203,14 +204,6 @@ struct node *volume_root(struct volume *volume)
 
 /* --- committing in the background --- */
 
-int64_t volume_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void volume_mark_dirty(struct volume *volume, struct content *content)
 {
 	if (content->dirty)
@@ -219,7 +212,7 @@ void volume_mark_dirty(struct volume *volume, struct content *content)
 	content->dirty = true;
 	node_ref(content->node);
 	(void)pthread_mutex_lock(&volume->dirty_lock);
-	content->due_ms = volume_now_ms() + volume->options.commit_ms;
+	content->due_ms = clock_monotonic_ms() + volume->options.commit_ms;
 	if (content->due_ms < volume->wakes_ms) { /* once in a while: a wake-up costs us time */
 		volume->wakes_ms = content->due_ms;
 		(void)pthread_cond_signal(&volume->wake);
@@ -249,7 +242,7 @@ static void postpone(struct volume *volume, struct content *content)
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	DL_DELETE(volume->dirty, content);
 	DL_APPEND(volume->dirty, content);
-	content->due_ms = volume_now_ms() + volume->options.commit_ms;
+	content->due_ms = clock_monotonic_ms() + volume->options.commit_ms;
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
 }
 
@@ -283,7 +276,7 @@ static bool wait_due(struct volume *volume)
 {
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	while (!volume->stopping) {
-		int64_t now = volume_now_ms();
+		int64_t now = clock_monotonic_ms();
 		int64_t due = volume->dirty ? volume->dirty->due_ms : INT64_MAX;
 		int64_t spare_due = spare_expire(&volume->room.spare, now);
 		if (due <= now)
@@ -310,7 +303,7 @@ static void *committer(void *context)
 	struct node *node;
 
 	while (wait_due(volume))
-		while ((node = take_due(volume, volume_now_ms()))) {
+		while ((node = take_due(volume, clock_monotonic_ms()))) {
 			(void)commit_node(volume, node); /* logged there, and tried again */
 			volume_unref(volume, node, 1);
 		}
@@ -319,7 +312,7 @@ static void *committer(void *context)
 
 int volume_start(struct volume *volume)
 {
-	int rc = -pthread_create(&volume->committer, NULL, committer, volume);
+	int rc = thread_start(&volume->committer, committer, volume);
 
 	volume->running = !rc;
 	return rc;

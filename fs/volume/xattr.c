@@ -15,6 +15,7 @@
 #include <syslog.h>
 
 #include "fs/attr/xattr.h"
+#include "fs/base/clock.h"
 #include "fs/volume/internal.h"
 
 /* --- in memory or not --- */
@@ -160,7 +161,7 @@ static int set_xattr_locked(struct volume *volume, struct node *node, const char
 	attrs->xattrs = made;
 	if (counts)
 		count_xattrs(&volume->room, attrs);
-	attrs->ctime_ns = attr_now_ns();
+	attrs->ctime_ns = clock_realtime_ns();
 	attrs->set |= ATTR_CTIME;
 	rc = save(volume, node);
 	if (rc < 0) {

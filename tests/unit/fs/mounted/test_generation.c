@@ -306,14 +306,14 @@ static void test_control_names(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"view_reload", test_reload},
-		{"view_reload_fails", test_reload_fails},
-		{"view_many", test_many},
-		{"view_writer_never_changes", test_writer_never_changes},
-		{"view_snapshots", test_snapshots},
-		{"view_snapshots_left", test_snapshots_left},
-		{"view_snapshots_read_only", test_snapshots_read_only},
-		{"view_control_names", test_control_names},
+		{"generation_reload", test_reload},
+		{"generation_reload_fails", test_reload_fails},
+		{"generation_many", test_many},
+		{"generation_writer_never_changes", test_writer_never_changes},
+		{"generation_snapshots", test_snapshots},
+		{"generation_snapshots_left", test_snapshots_left},
+		{"generation_snapshots_read_only", test_snapshots_read_only},
+		{"generation_control_names", test_control_names},
 		{NULL, NULL},
 	};
 

@@ -2,11 +2,12 @@
  *
  * seed.c - see seed.h.
  */
-#include "fs/name/seed.h"
+#include "fs/base/seed.h"
 
 #include <pthread.h>
 #include <sys/random.h>
-#include <time.h>
+
+#include "fs/base/clock.h"
 
 static uint64_t seed;
 
@@ -15,10 +16,8 @@ static void make_seed(void)
 	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed)
 		return;
 	/* early at boot: the time, and where the program lies */
-	struct timespec now;
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	seed = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u ^ (uint64_t)now.tv_sec ^
-	       (uintptr_t)&now << 20;
+	int64_t now = clock_realtime_ns();
+	seed = (uint64_t)now * 0x9e3779b97f4a7c15u ^ (uintptr_t)&now << 20;
 }
 
 uint64_t seed_get(void)

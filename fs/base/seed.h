@@ -5,8 +5,8 @@
  * Names are chosen by whoever may write to a mount.  A table that hashed them alike in every
  * process would take time by the square with names made for one place in it.
  */
-#ifndef FS_NAME_SEED_H
-#define FS_NAME_SEED_H
+#ifndef FS_BASE_SEED_H
+#define FS_BASE_SEED_H
 
 #include <stdint.h>
 
