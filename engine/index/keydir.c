@@ -19,7 +19,8 @@
 struct keydir_entry {
 	int64_t mtime_ns;
 	uint32_t value_size; /* VALUE_NONE: no slot names this entry */
-	uint32_t key_size;
+	uint32_t key_size : 31;
+	uint32_t hides : 1;
 	uint8_t key[];
 };
 _Static_assert(sizeof(struct keydir_entry) == 16 && sizeof(struct keydir_slot) == 24,
@@ -148,7 +149,7 @@ static struct keydir_place place_of(const struct keydir_slot *slot,
 				    const struct keydir_entry *entry)
 {
 	return (struct keydir_place){slot->segment, slot->offset, entry->mtime_ns,
-				     entry->value_size};
+				     entry->value_size, entry->hides};
 }
 
 static bool is_key(const struct keydir_entry *entry, struct dw_bytes key)
@@ -251,7 +252,8 @@ int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_pre
 		return -ENOMEM;
 	struct keydir_entry *entry = entry_at(keydir, name);
 	entry->value_size = VALUE_NONE;
-	entry->key_size = (uint32_t)key.size;
+	entry->key_size = (uint32_t)key.size & INT32_MAX;
+	entry->hides = false;
 	if (key.size)
 		memcpy(entry->key, key.data, key.size);
 	table->promised++;
@@ -306,7 +308,15 @@ static void subtract_live(const struct keydir *keydir, const struct keydir_slot 
 		slot->segment->live_bytes -= record_bytes(entry_at(keydir, slot->entry));
 }
 
-void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
+struct dw_bytes keydir_prepared_key(const struct keydir *keydir,
+				    const struct keydir_prepared *prepared)
+{
+	const struct keydir_entry *entry = entry_at(keydir, prepared->entry);
+
+	return (struct dw_bytes){entry->key, entry->key_size};
+}
+
+bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		const struct keydir_place *place, struct keydir_place *old_ret)
 {
 	struct keydir_table *table = table_of(keydir, prepared->hash);
@@ -328,6 +338,7 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 	slot->segment = place->segment;
 	slot->offset = place->offset;
 	if (!known) {
+		entry->hides = place->hides;
 		slot->tag = (uint32_t)prepared->hash;
 		slot->entry = prepared->entry;
 		table->count++;
@@ -340,6 +351,7 @@ void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 	if (known)
 		free_entry(keydir, prepared->entry);
 	prepared->entry = 0;
+	return known;
 }
 
 /* Empty a slot, and close the gap that it leaves in the runs across it. */
@@ -359,7 +371,7 @@ static void clear_slot(struct keydir_table *table, uint32_t gap)
 	table->slots[gap] = (struct keydir_slot){0};
 }
 
-void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret)
+bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret)
 {
 	uint64_t hash = hash_of(key);
 	struct keydir_table *table = table_of(keydir, hash);
@@ -367,7 +379,7 @@ void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_pla
 
 	old_ret->segment = NULL;
 	if (!slot)
-		return;
+		return false;
 	uint32_t name = slot->entry;
 	*old_ret = place_of(slot, entry_at(keydir, name));
 	subtract_live(keydir, slot);
@@ -378,6 +390,7 @@ void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_pla
 	atomic_fetch_sub_explicit(&keydir->count, 1, memory_order_relaxed);
 	keydir->key_bytes -= key.size;
 	free_entry(keydir, name); /* no reader holds it: places are copied under the lock */
+	return true;
 }
 
 /* Let a key's record be elsewhere. */
@@ -394,7 +407,7 @@ static void move_slot(struct keydir *keydir, struct keydir_table *table, struct 
 	add_live(keydir, slot);
 }
 
-void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
+bool keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
 		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
 		 const int64_t *mtime_ns)
 {
@@ -402,8 +415,10 @@ void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 	struct keydir_table *table = table_of(keydir, hash);
 	struct keydir_slot *slot = find(keydir, table, key, hash);
 
-	if (slot && slot->segment == from && slot->offset == offset)
-		move_slot(keydir, table, slot, to, to_offset, mtime_ns);
+	if (!slot || slot->segment != from || slot->offset != offset)
+		return false;
+	move_slot(keydir, table, slot, to, to_offset, mtime_ns);
+	return true;
 }
 
 /* --- in groups --- */

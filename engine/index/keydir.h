@@ -32,6 +32,7 @@ struct keydir_place {
 	uint64_t offset;
 	int64_t mtime_ns;
 	uint32_t value_size;
+	bool hides; /* a delta of the index: below it the key is live (index/index.h) */
 };
 
 struct keydir_slot {
@@ -93,16 +94,22 @@ void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *
 void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
 
 /* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
- * segments.  `*old_ret`: the place before; its segment is NULL if the key is new. */
-void keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
+ * segments.  `*old_ret`: the place before; its segment is NULL if the key is new.  A key that is
+ * there keeps its `hides`.  True: it was there. */
+bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		const struct keydir_place *place, struct keydir_place *old_ret);
 
-/* Remove `key` if it is there.  Keeps live_bytes.  `*old_ret` likewise. */
-void keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret);
+/* The key that was prepared. */
+struct dw_bytes keydir_prepared_key(const struct keydir *keydir,
+				    const struct keydir_prepared *prepared);
+
+/* Remove `key` if it is there.  Keeps live_bytes.  `*old_ret` likewise.  True: it was there. */
+bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret);
 
 /* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same
- * value is; a time other than NULL is its commit time from now on.  Keeps live_bytes. */
-void keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
+ * value is; a time other than NULL is its commit time from now on.  Keeps live_bytes.  True: it
+ * was moved. */
+bool keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
 		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
 		 const int64_t *mtime_ns);
 

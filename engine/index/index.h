@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * index.h - for each live key, where its newest record is: the contract of the index.
+ *
+ * The index is a stack.  On top lies the active delta, a key directory that the writer changes;
+ * below it are sealed deltas, which nobody changes, and below these the runs, files that are
+ * sorted and never change.  The first of them that knows a key says where it is, or that it was
+ * removed.  A moment of the index is what lies below a delta that was just sealed: taking one
+ * costs as much with a hundred million keys as with none.
+ *
+ * Names of segments are never used again, so a segment and an offset name one record for ever.
+ *
+ * It must never say that a key is absent because something could not be read: then it says so.
+ *
+ * Threads: index_get(), index_probe(), calls on moments and cursors, and index_count() are for
+ * any thread at any time.  What is marked "log.lock" is for the one that holds it, or has the store
+ * for itself.  index_checkpoint_write() and index_join() take none; each is for one thread at once.
+ *
+ * Lock order: log.lock, index.change, one of index.shards.
+ */
+#ifndef INDEX_INDEX_H
+#define INDEX_INDEX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/pace.h"
+#include "index/keydir.h"
+#include "index/version.h"
+#include "log/segset.h"
+
+/* How far in the log something reaches: all records before it, and none from it on. */
+struct index_position {
+	uint32_t segment; /* 0: nothing is covered */
+	uint64_t offset;
+	uint64_t next_txid;
+};
+
+struct index_shard {
+	_Alignas(64) pthread_mutex_t lock; /* of `version`, for the readers of this shard */
+};
+
+struct index {
+	struct io *io;
+	int dirfd;
+	struct index_shard shards[VERSION_SHARDS];
+	pthread_mutex_t change;  /* one new version at once; covers `retired` */
+	struct version *version; /* changed with `change` and the locks of all shards held */
+	struct version *retired; /* that readers still look into */
+	atomic_uint retired_count;
+	struct delta *active;       /* of `version`; log.lock */
+	atomic_uint_fast64_t count; /* keys */
+};
+
+/* `{0}` is fine for index_release().  `io` and `dirfd` outlive it.  0 or -ENOMEM. */
+int index_init(struct index *index, struct io *io, int dirfd);
+/* No moment and no cursor is left. */
+void index_release(struct index *index);
+
+static inline uint64_t index_count(struct index *index)
+{
+	return atomic_load_explicit(&index->count, memory_order_relaxed);
+}
+
+/* --- one key --- */
+
+/* Where `key` is.  With `pin` the caller gets a reference on the segment, and has the processor
+ * fetch the record; without it may only compare the pointer.  0; -ENOENT; -EBADMSG: the index is
+ * damaged and cannot tell; or another -errno.  Any thread. */
+int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_place *ret);
+
+/* All that index_set() or index_remove() of a key will need, so that neither can fail. */
+struct index_prepared {
+	struct keydir_prepared prepared;
+	struct keydir_place below; /* where the key is below the active delta; segment NULL: it is
+				      not there, or the active delta knows better */
+};
+
+/* For a put and for a delete alike; log.lock.  Within one append a key may be prepared more than
+ * once.  Each must be set, removed or dropped before log.lock is let go.  0, -ENOMEM, -EBADMSG or
+ * another -errno. */
+int index_prepare(struct index *index, struct dw_bytes key, struct index_prepared *ret);
+/* Give back what was prepared and not used; `{0}` is fine.  log.lock. */
+void index_drop(struct index *index, struct index_prepared *prepared);
+
+/* Have the processor fetch what index_set() will look at, or index_prepare() of a key.  log.lock.
+ */
+void index_prefetch(const struct index *index, const struct index_prepared *prepared);
+void index_prefetch_key(const struct index *index, struct dw_bytes key);
+
+/* The key that was prepared is at `place` from now on (`hides` of it does not count), or is removed
+ * at `mtime_ns`; what was prepared is used up.  Keeps live_bytes of segments.  `*old_ret`: the
+ * place before; segment NULL: the key was not there.  log.lock. */
+void index_set(struct index *index, struct index_prepared *prepared,
+	       const struct keydir_place *place, struct keydir_place *old_ret);
+void index_remove(struct index *index, struct index_prepared *prepared, int64_t mtime_ns,
+		  struct keydir_place *old_ret);
+
+/* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same value is; a
+ * time other than NULL is its commit time from now on.  Keeps live_bytes.  log.lock.
+ * 1: it was moved; 0: it is elsewhere by now; -ENOMEM, -EBADMSG or another -errno, and nothing
+ * was changed. */
+int index_move(struct index *index, struct dw_bytes key, const struct dw_segment *from,
+	       uint64_t offset, struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns);
+
+/* A record of a segment that is asked about. */
+struct index_probe {
+	struct dw_bytes key;
+	uint64_t offset;  /* in the segment */
+	bool live;        /* ret: the key is there */
+	int64_t mtime_ns; /* ret, if it is */
+};
+
+/* Look several records of `segment` up.  Any thread; without log.lock a key may be elsewhere at
+ * once, so index_move() looks again.  0, -EBADMSG or another -errno. */
+int index_probe(struct index *index, const struct dw_segment *segment, struct index_probe *probes,
+		size_t count);
+
+/* --- segments --- */
+
+/* The list of segments is now `segments`: after a segment was added, and after one was removed
+ * (only then do its references go, as far as no moment holds them).  log.lock.  0; -ENOMEM: the
+ * older list goes on being held, which costs disk space and is right otherwise. */
+int index_set_segments(struct index *index, const struct segset *segments);
+
+/* --- one moment --- */
+
+struct index_moment;
+
+/* The index as it is now, for as long as the moment is open; its segments, `segments`, are held by
+ * it.  log.lock.  0 or -ENOMEM. */
+int index_seal(struct index *index, const struct segset *segments, struct index_moment **ret);
+/* NULL is fine.  Any thread. */
+void index_moment_close(struct index_moment *moment);
+
+/* As index_get().  Any thread. */
+int index_moment_get(const struct index_moment *moment, struct dw_bytes key, bool pin,
+		     struct keydir_place *ret);
+uint64_t index_moment_count(const struct index_moment *moment);
+const struct segset *index_moment_segments(const struct index_moment *moment);
+
+/* Bring sealed deltas that no moment needs any more together with the active one: now and then, and
+ * after a moment was closed.  log.lock. */
+void index_tidy(struct index *index);
+
+/* --- keys in order --- */
+
+struct index_cursor;
+
+/* The keys that begin with `prefix`, which is copied, in byte order, of `moment` or, if that is
+ * NULL, of the index as it is and becomes: then log.lock is held, and whatever changes meanwhile, a
+ * key that is there throughout is given once.  0 or -ENOMEM. */
+int index_cursor_open(struct index *index, const struct segset *segments,
+		      struct index_moment *moment, struct dw_bytes prefix,
+		      struct index_cursor **ret);
+/* The next one given is the first that is not below `key`, backwards too.  0 or -errno. */
+int index_cursor_seek(struct index_cursor *cursor, struct dw_bytes key);
+/* 1; 0 at the end; -EBADMSG, -ENOMEM or another -errno.  The key, and the place's segment, stay
+ * until the next call on the cursor.  One thread at a time, without log.lock. */
+int index_cursor_next(struct index_cursor *cursor, struct dw_bytes *key_ret,
+		      struct keydir_place *place_ret);
+/* NULL is fine. */
+void index_cursor_close(struct index_cursor *cursor);
+
+/* --- what is below a directory --- */
+
+/* Of all keys that begin with `prefix`, which is empty or ends in '/': how many are live, and when
+ * one of them was last put or removed.  log.lock.  0 or -errno. */
+struct index_below {
+	uint64_t keys;
+	int64_t newest_ns; /* INT64_MIN: nobody knows of any */
+};
+int index_below(struct index *index, struct dw_bytes prefix, struct index_below *ret);
+
+/* --- on disk --- */
+
+/* What the `index` file tells is believed if it fits `segments`, whose files are open.  Then their
+ * live_bytes, raw_bytes and last_txid are set, and the log from `*position_ret` on is to be
+ * replayed.  Else, or without such a file, the position is segment 0: all of it is.  0 or -errno.
+ * Before any other call. */
+int index_open(struct index *index, const struct segset *segments, bool writes,
+	       struct index_position *position_ret);
+
+/* Whether the active delta is as large as it should get: a checkpoint is due.  Any thread. */
+bool index_is_full(const struct index *index);
+
+/* A checkpoint: all up to `position`, the end of the log, will be on disk.  In three steps:
+ * index_checkpoint_begin() with log.lock; the caller syncs the log; index_checkpoint_write()
+ * without a lock.  `pace` may be NULL.  On failure the older checkpoint counts.  0 or -errno. */
+int index_checkpoint_begin(struct index *index, const struct segset *segments,
+			   const struct index_position *position);
+int index_checkpoint_write(struct index *index, struct pace *pace);
+
+/* Take the `index` file away, durably: before something happens to segments that it would not
+ * fit.  0 or -errno. */
+int index_disown(struct index *index);
+
+/* Join runs, if there are too many.  1: some were, and there may be more to do; 0: nothing to do;
+ * -errno. */
+int index_join(struct index *index, struct pace *pace);
+
+/* A run turned out to be damaged: the index should be built anew.  Any thread. */
+bool index_is_damaged(const struct index *index);
+
+/* Invariants, asserted.  log.lock. */
+void index_check(struct index *index);
+
+#endif
