@@ -81,6 +81,20 @@ void mapping_release(struct mapping *mapping)
 	*mapping = (struct mapping){0};
 }
 
+void mapping_at_random(const struct mapping *mapping)
+{
+	(void)madvise((void *)mapping->data, mapping->size, MADV_RANDOM); /* advice only */
+}
+
+void mapping_prefetch(const struct mapping *mapping, uint64_t offset, uint64_t size)
+{
+	if (offset >= mapping->size)
+		return;
+	if (size > mapping->size - offset)
+		size = mapping->size - offset;
+	(void)madvise((void *)(mapping->data + offset), size, MADV_WILLNEED); /* advice only */
+}
+
 void mapping_uncache(const struct mapping *mapping, uint64_t offset, uint64_t size)
 {
 	if (offset < mapping->size && size <= mapping->size - offset)

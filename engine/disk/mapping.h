@@ -25,6 +25,12 @@ struct mapping {
 int mapping_init(struct mapping *mapping, int fd, size_t size);
 void mapping_release(struct mapping *mapping);
 
+/* Tell the kernel that what lies around a page that is touched is mostly not needed soon. */
+void mapping_at_random(const struct mapping *mapping);
+
+/* Have the kernel begin to read these bytes, as far as they are mapped. */
+void mapping_prefetch(const struct mapping *mapping, uint64_t offset, uint64_t size);
+
 /* Unmap the pages that lie in these bytes until they are read again, so that the cache may let
  * go of them.  Beside readers. */
 void mapping_uncache(const struct mapping *mapping, uint64_t offset, uint64_t size);

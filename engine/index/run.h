@@ -14,7 +14,7 @@
 #define INDEX_RUN_H
 
 #include "base/buf.h"
-#include "codec/run.h"
+#include "codec/runblock.h"
 #include "disk/io.h"
 
 struct run;
@@ -65,13 +65,16 @@ int run_verify(struct run *run);
 
 /* Walks over the keys in order, tombstones included. */
 struct run_cursor {
-	struct run *run; /* referenced */
-	struct buf key;  /* the last key */
-	struct buf page; /* a copy of the block the cursor is in */
-	uint32_t chunk;  /* the rest is the cursor's own */
-	uint32_t block;
-	uint32_t offset;
-	uint32_t left;
+	struct run *run;        /* referenced */
+	struct buf key;         /* room for the last key: the prefix of the block, and the rest */
+	uint8_t *page;          /* owned: a copy of the block the cursor is in */
+	struct run_block block; /* the same, decoded */
+	uint32_t chunk;         /* the block's */
+	uint32_t fence;         /* the block's number in the chunk */
+	uint32_t offset;        /* of the next entry in the block */
+	uint32_t left;          /* entries from there on; 0: go on with the next block */
+	bool prefix_gone;       /* a long key took its place in `key` */
+	bool lost;              /* after an error: seek first */
 };
 
 /* Stands before the first key.  `{0}` is fine for run_cursor_release().  0 or -ENOMEM. */
@@ -83,8 +86,8 @@ void run_cursor_release(struct run_cursor *cursor);
 int run_cursor_seek(struct run_cursor *cursor, struct dw_bytes key);
 
 /* The next key and its place.  The key is valid until the next call for this cursor.  1; 0: there
- * are no more, outputs are untouched; -EBADMSG or -ENOMEM, and the cursor has to seek before it
- * goes on. */
+ * are no more, outputs are untouched; -EBADMSG or -ENOMEM; after an error each further call
+ * returns -EBADMSG until the cursor was moved. */
 int run_cursor_next(struct run_cursor *cursor, struct dw_bytes *key_ret,
 		    struct run_place *place_ret);
 

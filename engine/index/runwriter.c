@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * runwriter.c - see runwriter.h.
+ *
+ * A key goes into the block that is being made; a full block is written.  For the end of the
+ * chunk are kept: the hash of each key with its entry's place, the first key of each block, and
+ * the directories that are done.  Then the chunk's tables are written, and all that is forgotten.
+ * Nothing is ever written but behind what is there.
+ */
+#include "index/runwriter.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "codec/runblock.h"
+#include "codec/segname.h"
+#include "disk/atomicfile.h"
+#include "index/rundirs.h"
+
+enum {
+	OUT_PAGES = 256,  /* that are written at once */
+	KEYS_A_LINE = 11, /* of the 15 that have room: seldom is a line full */
+	DIRECTORIES_A_BUCKET = 100,
+	DIRECTORIES_MAX = 1 << 18, /* of a chunk; one key may bring some more */
+	LINES_GROW_MAX = 4,        /* times the lines are doubled if keys do not find room */
+};
+
+/* The hash of a key, and the place of its entry in the chunk. */
+struct hashed {
+	uint64_t hash;
+	uint32_t page, offset;
+};
+
+/* The first key of a block. */
+struct first {
+	uint32_t page; /* in the chunk */
+	uint32_t size;
+	size_t key_at; /* in first_keys */
+};
+
+struct runwriter {
+	struct atomicfile file;
+	struct run_header header;
+	uint32_t chunk_keys_max;
+	bool failed;  /* nothing more may be done */
+	uint8_t *out; /* owned; OUT_PAGES pages */
+	uint32_t out_count;
+	uint32_t pages; /* so far, those in `out` included */
+
+	struct run_block_builder block;
+	struct rundirs dirs;
+	struct buf last; /* the last key */
+
+	/* of the chunk */
+	uint32_t chunk_page, data_pages, chunk_keys;
+	struct hashed *hashes; /* owned; chunk_keys_max; those of the block have no page yet */
+	struct first *firsts;  /* owned; RUN_DATA_PAGES_MAX */
+	uint32_t first_count;
+	struct buf first_keys;
+	struct buf block_first; /* the first key of the block that is being made */
+
+	struct buf table;
+	struct run_end end;
+};
+
+/* --- pages --- */
+
+static int flush(struct runwriter *writer)
+{
+	size_t size = (size_t)writer->out_count * RUN_PAGE_SIZE;
+
+	writer->out_count = 0;
+	return size ? atomicfile_write(&writer->file, writer->out, size) : 0;
+}
+
+/* The next page of the file, zeroed, for the caller to fill and to seal.  NULL: `*rc_ret` says
+ * why. */
+static uint8_t *next_page(struct runwriter *writer, int *rc_ret)
+{
+	int rc = writer->out_count == OUT_PAGES ? flush(writer) : 0;
+
+	if (!rc && writer->pages >= UINT32_MAX / 2)
+		rc = -EFBIG;
+	if (rc < 0) {
+		*rc_ret = rc;
+		return NULL;
+	}
+	uint8_t *page = writer->out + (size_t)writer->out_count++ * RUN_PAGE_SIZE;
+	writer->pages++;
+	memset(page, 0, RUN_PAGE_SIZE);
+	return page;
+}
+
+static void seal(struct runwriter *writer, enum run_page_kind kind, uint8_t *page)
+{
+	run_page_seal(writer->header.stamp, writer->pages - 1, kind, page);
+}
+
+/* Bytes cut into pages. */
+static int write_bytes(struct runwriter *writer, enum run_page_kind kind, const uint8_t *data,
+		       size_t size)
+{
+	int rc = 0;
+
+	while (size) {
+		size_t n = size < RUN_PAYLOAD ? size : RUN_PAYLOAD;
+		uint8_t *page = next_page(writer, &rc);
+		if (!page)
+			return rc;
+		memcpy(page, data, n);
+		seal(writer, kind, page);
+		data += n;
+		size -= n;
+	}
+	return 0;
+}
+
+/* --- life --- */
+
+/* No two files have the same, so that a page that a crash left of another one is noticed. */
+static uint64_t make_stamp(void)
+{
+	struct {
+		struct timespec now;
+		uint64_t random;
+	} from = {0};
+
+	/* early at boot there may be none; the time does then */
+	(void)!getrandom(&from.random, sizeof from.random, GRND_NONBLOCK);
+	(void)clock_gettime(CLOCK_REALTIME, &from.now); /* cannot fail */
+	return XXH3_64bits(&from, sizeof from);
+}
+
+static int allocate(struct runwriter *writer)
+{
+	writer->out = malloc((size_t)OUT_PAGES * RUN_PAGE_SIZE);
+	writer->hashes = malloc(writer->chunk_keys_max * sizeof *writer->hashes);
+	writer->firsts = malloc(RUN_DATA_PAGES_MAX * sizeof *writer->firsts);
+	if (!writer->out || !writer->hashes || !writer->firsts)
+		return -ENOMEM;
+	return rundirs_init(&writer->dirs, writer->header.seed);
+}
+
+static int begin(struct runwriter *writer, struct io *io, int dirfd,
+		 const struct runwriter_options *options)
+{
+	char name[SEGNAME_SIZE], temporary[SEGNAME_SIZE];
+	int rc = allocate(writer);
+
+	if (rc < 0)
+		return rc;
+	segname_format_run(options->id, name);
+	segname_format_run_new(options->id, temporary);
+	rc = atomicfile_init(&writer->file, io, dirfd, name, temporary, OWNER_MODE_NEW);
+	if (rc < 0)
+		return rc;
+	if (options->owner)
+		owner_apply(options->owner, io, writer->file.fd);
+	uint8_t *page = next_page(writer, &rc);
+	if (page)
+		run_header_encode(&writer->header, page);
+	writer->chunk_page = writer->pages;
+	return rc;
+}
+
+int runwriter_open(struct io *io, int dirfd, const struct runwriter_options *options,
+		   struct runwriter **ret)
+{
+	struct runwriter *writer = calloc(1, sizeof *writer);
+	uint32_t keys = options->chunk_keys;
+
+	assert(options->id <= SEGMENT_ID_MAX);
+	if (!writer)
+		return -ENOMEM;
+	writer->file.fd = -1;
+	writer->header = (struct run_header){options->id, make_stamp(), options->seed};
+	writer->chunk_keys_max = keys && keys < RUN_CHUNK_KEYS_MAX ? keys : RUN_CHUNK_KEYS_MAX;
+	int rc = begin(writer, io, dirfd, options);
+	if (rc < 0) {
+		runwriter_free(writer);
+		return rc;
+	}
+	*ret = writer;
+	return 0;
+}
+
+void runwriter_free(struct runwriter *writer)
+{
+	if (!writer)
+		return;
+	atomicfile_release(&writer->file);
+	run_block_builder_release(&writer->block);
+	rundirs_release(&writer->dirs);
+	buf_release(&writer->last);
+	buf_release(&writer->first_keys);
+	buf_release(&writer->block_first);
+	buf_release(&writer->table);
+	free(writer->out);
+	free(writer->hashes);
+	free(writer->firsts);
+	free(writer);
+}
+
+uint64_t runwriter_size(const struct runwriter *writer)
+{
+	return (uint64_t)writer->pages * RUN_PAGE_SIZE;
+}
+
+/* --- the end of a block, of a chunk --- */
+
+/* Write the block that is being made, if there is one. */
+static int end_block(struct runwriter *writer)
+{
+	uint32_t count = writer->block.count;
+	int rc = 0;
+
+	if (!count)
+		return 0;
+	assert(writer->data_pages < RUN_DATA_PAGES_MAX);
+	assert(count <= writer->chunk_keys);
+	uint8_t *page = next_page(writer, &rc);
+	if (!page)
+		return rc;
+	run_block_builder_encode(&writer->block, page);
+	seal(writer, RUN_PAGE_BLOCK, page);
+	struct hashed *hashes = writer->hashes + writer->chunk_keys - count;
+	for (uint32_t i = 0; i < count; i++) {
+		hashes[i].page = writer->data_pages;
+		hashes[i].offset = writer->block.entries[i].offset;
+	}
+	writer->firsts[writer->first_count++] = (struct first){
+		.page = writer->data_pages++,
+		.size = (uint32_t)writer->block_first.size,
+		.key_at = writer->first_keys.size,
+	};
+	run_block_builder_clear(&writer->block);
+	return buf_add(&writer->first_keys, writer->block_first.data, writer->block_first.size);
+}
+
+/* Lines with all keys of the chunk; the caller frees them.  NULL: `*rc_ret`. */
+static uint8_t *fill_lines(const struct runwriter *writer, uint32_t *count_ret, int *rc_ret)
+{
+	uint32_t count = writer->chunk_keys / KEYS_A_LINE + 1;
+
+	for (int n = 0; n <= LINES_GROW_MAX; n++, count *= 2) {
+		uint8_t *lines = calloc(count, RUN_LINE_SIZE);
+		if (!lines) {
+			*rc_ret = -ENOMEM;
+			return NULL;
+		}
+		uint32_t i = 0;
+		for (; i < writer->chunk_keys; i++) {
+			const struct hashed *h = &writer->hashes[i];
+			if (!run_lines_add(lines, count, h->hash,
+					   run_slot(h->hash, h->page, h->offset)))
+				break;
+		}
+		if (i == writer->chunk_keys) {
+			*count_ret = count;
+			return lines;
+		}
+		free(lines);
+	}
+	*rc_ret = -EOVERFLOW; /* more keys with one hash than a chain holds */
+	return NULL;
+}
+
+static int write_hash(struct runwriter *writer, struct run_chunk *chunk)
+{
+	int rc = 0;
+	uint8_t *lines = fill_lines(writer, &chunk->lines, &rc);
+
+	if (!lines)
+		return rc;
+	for (uint32_t at = 0; at < chunk->lines && !rc; at += RUN_LINES_A_PAGE) {
+		uint32_t n = chunk->lines - at;
+		if (n > RUN_LINES_A_PAGE)
+			n = RUN_LINES_A_PAGE;
+		uint8_t *page = next_page(writer, &rc);
+		if (!page)
+			break;
+		memcpy(page, lines + (size_t)at * RUN_LINE_SIZE, (size_t)n * RUN_LINE_SIZE);
+		seal(writer, RUN_PAGE_HASH, page);
+	}
+	free(lines);
+	return rc;
+}
+
+static struct dw_bytes first_key(const struct runwriter *writer, uint32_t i)
+{
+	const struct first *first = &writer->firsts[i];
+
+	return (struct dw_bytes){writer->first_keys.data + first->key_at, first->size};
+}
+
+static int write_fences(struct runwriter *writer, const struct run_chunk *chunk)
+{
+	uint8_t *page = NULL;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < writer->first_count; i++) {
+		uint32_t at = i % RUN_FENCES_A_PAGE;
+		if (!at) {
+			if (page)
+				seal(writer, RUN_PAGE_FENCES, page);
+			page = next_page(writer, &rc);
+			if (!page)
+				return rc;
+		}
+		run_fence_put(page, at, run_fence(first_key(writer, i), chunk->prefix_size),
+			      writer->firsts[i].page);
+	}
+	assert(page); /* a chunk has a block */
+	seal(writer, RUN_PAGE_FENCES, page);
+	return 0;
+}
+
+static int compare_directories(const void *a, const void *b)
+{
+	return run_directory_compare(a, b);
+}
+
+/* Sorted by their hashes, each goes into the page of its bucket or, where that is full, into the
+ * next one with room. */
+static int write_directories(struct runwriter *writer, struct run_chunk *chunk)
+{
+	struct run_directory *all = writer->dirs.done;
+	uint32_t count = writer->dirs.done_count, at = 0, buckets = 0;
+	int rc = 0;
+
+	if (!count)
+		return 0;
+	qsort(all, count, sizeof *all, compare_directories);
+	buckets = count / DIRECTORIES_A_BUCKET + 1;
+	chunk->directory_buckets = buckets;
+	while (at < count || chunk->directory_pages < buckets) {
+		uint32_t n = 0;
+		while (at + n < count && n < RUN_DIRECTORIES_A_PAGE &&
+		       run_directory_bucket(all[at + n].high, buckets) <= chunk->directory_pages)
+			n++;
+		bool over = at + n < count && run_directory_bucket(all[at + n].high, buckets) <=
+						      chunk->directory_pages;
+		uint8_t *page = next_page(writer, &rc);
+		if (!page)
+			return rc;
+		run_directory_page_encode(all + at, n, over, page);
+		seal(writer, RUN_PAGE_DIRECTORIES, page);
+		chunk->directory_pages++;
+		at += n;
+	}
+	writer->dirs.done_count = 0;
+	return 0;
+}
+
+static size_t common_size(struct dw_bytes a, struct dw_bytes b)
+{
+	const uint8_t *p = a.data, *q = b.data;
+	size_t n = 0, max = a.size < b.size ? a.size : b.size;
+
+	while (n + 8 <= max && bytes_get64(p + n) == bytes_get64(q + n))
+		n += 8;
+	while (n < max && p[n] == q[n])
+		n++;
+	return n;
+}
+
+static struct dw_bytes last_key(const struct runwriter *writer)
+{
+	return (struct dw_bytes){writer->last.data, writer->last.size};
+}
+
+/* Write the chunk's tables, if there is a chunk, and start another. */
+static int end_chunk(struct runwriter *writer)
+{
+	if (!writer->chunk_keys)
+		return 0;
+	int rc = end_block(writer);
+	if (rc < 0)
+		return rc;
+	struct run_chunk chunk = {
+		.first_page = writer->chunk_page,
+		.data_pages = writer->data_pages,
+		.blocks = writer->first_count,
+		.keys = writer->chunk_keys,
+		.key = first_key(writer, 0),
+	};
+	chunk.prefix_size = (uint32_t)common_size(chunk.key, last_key(writer));
+	rc = write_hash(writer, &chunk);
+	if (!rc)
+		rc = write_fences(writer, &chunk);
+	if (!rc)
+		rc = write_directories(writer, &chunk);
+	if (!rc)
+		rc = run_chunk_add(&writer->table, &chunk);
+	if (rc < 0)
+		return rc;
+	assert(run_chunk_end_page(&chunk) == writer->pages);
+	writer->end.chunks++;
+	writer->chunk_page = writer->pages;
+	writer->data_pages = writer->chunk_keys = writer->first_count = 0;
+	writer->first_keys.size = 0;
+	return 0;
+}
+
+/* --- keys --- */
+
+/* Whether the chunk has no room left for a key that takes so many pages of its own. */
+static bool chunk_is_full(const struct runwriter *writer, uint32_t long_pages)
+{
+	/* the block that is being made, and one more that the key may begin */
+	return writer->chunk_keys == writer->chunk_keys_max ||
+	       writer->data_pages + long_pages + 2 > RUN_DATA_PAGES_MAX ||
+	       writer->dirs.done_count >= DIRECTORIES_MAX;
+}
+
+static int add_to_block(struct runwriter *writer, struct dw_bytes key, uint32_t long_page,
+			const struct run_place *place)
+{
+	int rc = run_block_builder_add(&writer->block, key, long_page, place);
+
+	if (!rc) {
+		rc = end_block(writer);
+		if (!rc)
+			rc = run_block_builder_add(&writer->block, key, long_page, place);
+		assert(rc); /* a block takes any key first */
+	}
+	if (rc < 0)
+		return rc;
+	writer->hashes[writer->chunk_keys++].hash = run_hash(writer->header.seed, key);
+	if (writer->block.count > 1)
+		return 0;
+	writer->block_first.size = 0;
+	return buf_add(&writer->block_first, key.data, key.size);
+}
+
+static int add_key(struct runwriter *writer, struct dw_bytes key, const struct run_place *place)
+{
+	uint32_t long_pages = key.size > RUN_KEY_INLINE_MAX ? run_long_pages(key.size) : 0;
+	int rc = rundirs_leave(&writer->dirs, common_size(last_key(writer), key));
+
+	if (!rc && chunk_is_full(writer, long_pages))
+		rc = end_chunk(writer);
+	if (!rc)
+		rc = rundirs_enter(&writer->dirs, key, place);
+	if (rc < 0)
+		return rc;
+	uint32_t long_page = writer->data_pages;
+	if (long_pages) {
+		rc = write_bytes(writer, RUN_PAGE_LONG, key.data, key.size);
+		if (rc < 0)
+			return rc;
+		writer->data_pages += long_pages;
+	}
+	rc = add_to_block(writer, key, long_page, place);
+	writer->last.size = 0;
+	return rc < 0 ? rc : buf_add(&writer->last, key.data, key.size);
+}
+
+static bool is_in_order(const struct runwriter *writer, struct dw_bytes key)
+{
+	size_t size = writer->last.size < key.size ? writer->last.size : key.size;
+	int order = size ? memcmp(writer->last.data, key.data, size) : 0;
+
+	return !writer->end.keys || order < 0 || (!order && writer->last.size < key.size);
+}
+
+int runwriter_add(struct runwriter *writer, struct dw_bytes key, const struct run_place *place)
+{
+	int rc = writer->failed ? -EINVAL : 0;
+
+	assert(!writer->end.pages); /* not finished */
+	if (!rc &&
+	    (key.size > DW_KEY_SIZE_MAX || !run_place_is_valid(place) || !is_in_order(writer, key)))
+		rc = -EINVAL;
+	if (!rc)
+		rc = add_key(writer, key, place);
+	if (rc < 0) {
+		writer->failed = true;
+		return rc;
+	}
+	writer->end.keys++;
+	writer->end.tombstones += place->tombstone;
+	writer->end.key_bytes += key.size;
+	writer->end.change += place->change;
+	return 0;
+}
+
+/* --- the end --- */
+
+static int write_end(struct runwriter *writer)
+{
+	const struct run_directory *root = &writer->dirs.open[0].sums;
+	int rc = write_bytes(writer, RUN_PAGE_CHUNKS, writer->table.data, writer->table.size);
+
+	if (rc < 0)
+		return rc;
+	uint8_t *page = next_page(writer, &rc);
+	if (!page)
+		return rc;
+	writer->end.pages = writer->pages;
+	writer->end.table_size = writer->table.size;
+	writer->end.below_change = root->change;
+	writer->end.below_newest = root->newest;
+	run_end_encode(writer->header.stamp, &writer->end, page);
+	return flush(writer);
+}
+
+int runwriter_finish(struct runwriter *writer, bool sync_directory)
+{
+	int rc = writer->failed ? -EINVAL : 0;
+
+	assert(!writer->end.pages); /* once */
+	if (!rc)
+		rc = rundirs_leave(&writer->dirs, 0);
+	if (!rc)
+		rc = end_chunk(writer);
+	if (!rc)
+		rc = write_end(writer);
+	if (!rc)
+		rc = atomicfile_sync(&writer->file);
+	writer->failed = rc < 0;
+	return rc < 0 ? rc : atomicfile_commit(&writer->file, sync_directory);
+}
