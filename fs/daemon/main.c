@@ -23,6 +23,9 @@
 #include "fs/daemon/logger.h"
 #include "fs/daemon/main.h"
 #include "fs/daemon/notify.h"
+#include "fs/fuse/features.h"
+#include "fs/fuse/forget.h"
+#include "fs/fuse/ops.h"
 #include "fs/fuse/serve.h"
 #include "fs/tree/heap.h"
 #include "fs/tree/spare.h"
@@ -224,7 +227,7 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 {
 	const struct generations_config generations = {
 		.open = settings->read_only ? store_reopen_volume : NULL,
-		.changed = ops_forget_volume,
+		.changed = forget_volume,
 		.open_context = (void *)settings,
 		.changed_context = mount,
 	};
@@ -320,8 +323,8 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 	struct mount mount = {.ready = on_ready, .context = &readiness, .ending = {.fd = -1}};
 	readiness.mount = &mount;
 
-	mount.session = fuse_session_new(args, ops_table_watched(),
-					 sizeof(struct fuse_lowlevel_ops), &mount);
+	mount.session =
+		fuse_session_new(args, ops_table(), sizeof(struct fuse_lowlevel_ops), &mount);
 	if (!mount.session)
 		return 2; /* libfuse said why */
 	set_limits();

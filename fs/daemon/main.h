@@ -5,7 +5,7 @@
 #ifndef FS_DAEMON_MAIN_H
 #define FS_DAEMON_MAIN_H
 
-#include "fs/fuse/ops.h"
+#include "fs/fuse/mount.h"
 
 /* --- options (daemon/options.c) --- */
 
@@ -93,12 +93,6 @@ int unmount_and_wait(const char *mountpoint, unsigned timeout_s);
 int remount(const struct settings *settings, const char *mountpoint);
 /* Note an option as one of these flags. */
 void remount_note(struct settings *settings, const char *option);
-
-/* --- what libfuse does not know (daemon/features.c) --- */
-
-/* Read and write in the place of libfuse, to offer the kernel more than it does.  Behind
- * fuse_session_mount(), before the first request.  0 or -errno. */
-int features_attach(struct mount *mount);
 
 /* --- signals (daemon/signals.c) --- */
 

@@ -17,6 +17,7 @@
 #include "fs/base/thread.h"
 #include "fs/daemon/logger.h"
 #include "fs/daemon/main.h"
+#include "fs/fuse/forget.h"
 #include "fs/mounted/figures.h"
 
 /* How often to ask whether the kernel forgot the last of an older volume. */
@@ -122,7 +123,7 @@ static void *wait_for_signals(void *arg)
 			(void)eventfd_read(fds[2].fd, &count); /* which is the same for any */
 		left = generations_collect(generations);
 		if (left)
-			ops_forget_left(signals->mount);
+			forget_left(signals->mount);
 	}
 	return NULL;
 }

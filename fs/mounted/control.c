@@ -173,8 +173,8 @@ static int prepare(struct control *control, struct control_file *file)
 	return 0;
 }
 
-int control_open(struct control *control, uint64_t id, int flags,
-		 const struct control_caller *caller, struct control_file **ret)
+int control_open(struct control *control, uint64_t id, int flags, const struct volume_cred *caller,
+		 struct control_file **ret)
 {
 	bool reads = (flags & O_ACCMODE) != O_WRONLY, writes = (flags & O_ACCMODE) != O_RDONLY;
 

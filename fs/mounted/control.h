@@ -69,15 +69,9 @@ int control_getattr(struct control *control, uint64_t id, struct stat *ret);
 /* Whether somebody may do what only root and the mount's owner may: 0 or -EACCES. */
 int control_admits(const struct control *control, uid_t uid);
 
-/* Who opens or writes. */
-struct control_caller {
-	uid_t uid;
-	gid_t gid;
-};
-
 /* -EACCES unless the caller is root or the mount's owner. */
-int control_open(struct control *control, uint64_t id, int flags,
-		 const struct control_caller *caller, struct control_file **ret);
+int control_open(struct control *control, uint64_t id, int flags, const struct volume_cred *caller,
+		 struct control_file **ret);
 /* Sequential for export.jsonl: -ESPIPE elsewhere. */
 ssize_t control_read(struct control *control, struct control_file *file, void *ret, size_t size,
 		     uint64_t offset);
@@ -85,14 +79,14 @@ ssize_t control_read(struct control *control, struct control_file *file, void *r
  * command's error is returned.  -EINVAL: no such command; -EPERM: the caller is another
  * than who opened the file (and handed it to a program that may do more). */
 ssize_t control_write(struct control *control, struct control_file *file,
-		      const struct control_caller *caller, const char *data, size_t size);
+		      const struct volume_cred *caller, const char *data, size_t size);
 void control_close(struct control *control, struct control_file *file);
 
 /* control_write() in a thread of its own, so that commands may lead back to the mount
  * itself; `done` is called once, here or there, with its result.  `data` is copied. */
 typedef void control_done_fn(void *context, ssize_t result);
 void control_start(struct control *control, struct control_file *file,
-		   const struct control_caller *caller, const char *data, size_t size,
+		   const struct volume_cred *caller, const char *data, size_t size,
 		   control_done_fn *done, void *context);
 
 #endif

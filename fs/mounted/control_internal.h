@@ -79,7 +79,7 @@ struct control {
 struct control_file {
 	struct control_file *prev, *next; /* of control.open */
 	uint64_t id;
-	struct control_caller opener;
+	struct volume_cred opener;
 	char *text; /* owned; what reading gives */
 	size_t text_size;
 	struct dw_export *export;

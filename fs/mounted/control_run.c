@@ -206,7 +206,7 @@ static int run_line(struct control *control, char *line)
 }
 
 ssize_t control_write(struct control *control, struct control_file *file,
-		      const struct control_caller *caller, const char *data, size_t size)
+		      const struct volume_cred *caller, const char *data, size_t size)
 {
 	char text[COMMANDS_SIZE], *rest = text, *line;
 	int rc = 0;
@@ -233,7 +233,7 @@ ssize_t control_write(struct control *control, struct control_file *file,
 struct command_run {
 	struct control *control;
 	struct control_file *file;
-	struct control_caller caller;
+	struct volume_cred caller;
 	control_done_fn *done;
 	void *context;
 	size_t size;
@@ -256,7 +256,7 @@ static void *run_command(void *arg)
 }
 
 void control_start(struct control *control, struct control_file *file,
-		   const struct control_caller *caller, const char *data, size_t size,
+		   const struct volume_cred *caller, const char *data, size_t size,
 		   control_done_fn *done, void *context)
 {
 	struct command_run *run = malloc(sizeof *run + size);

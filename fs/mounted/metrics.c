@@ -51,7 +51,6 @@ static const char *const op_names[METRIC_OPS] = {
 	[METRIC_SETXATTR] = "setxattr",   [METRIC_GETXATTR] = "getxattr",
 	[METRIC_LISTXATTR] = "listxattr", [METRIC_REMOVEXATTR] = "removexattr",
 	[METRIC_CREATE] = "create",       [METRIC_FALLOCATE] = "fallocate",
-	[METRIC_LSEEK] = "lseek",         [METRIC_COPY_FILE_RANGE] = "copy_file_range",
 };
 
 struct metrics *metrics_new(void)

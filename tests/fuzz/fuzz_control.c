@@ -72,7 +72,7 @@ static enum verdict judge_all(const uint8_t *data, size_t size, size_t *count_re
 
 static void check_answer(struct control *control, struct volume *volume, size_t lines)
 {
-	const struct control_caller root = {0, 0};
+	const struct volume_cred root = {0, 0};
 	struct control_file *file = NULL;
 	char text[4096];
 
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct naive_pair pairs[] = {{.key = {"a", 1}, .value = {"1", 1}},
 						  {.key = {"b/c", 3}, .value = {"22", 2}},
 						  {.key = {"a", 1}, .value = {"333", 3}}};
-	const struct control_caller root = {0, 0};
+	const struct volume_cred root = {0, 0};
 	struct memio *mem = memio_fresh();
 	struct naive_view view = {0};
 	struct dw_store *store = NULL;

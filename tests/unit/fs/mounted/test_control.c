@@ -42,7 +42,7 @@ struct world {
 	atomic_long result;
 };
 
-static const struct control_caller root = {0, 0};
+static const struct volume_cred root = {0, 0};
 
 /* 40 values that live and 40 that do not: 80 MiB, at least 8 s to read. */
 static void begin(struct world *w)

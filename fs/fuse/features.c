@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * features.c - what the kernel offers and this libfuse knows nothing of.
+ * features.c - see features.h.
  *
  * libfuse agrees with the kernel on features by the first request, INIT, of whose answer
  * it leaves out what came after it was written.  Here we read along, and add to the answer.
  */
+#include "fs/fuse/features.h"
+
 #include <errno.h>
 #include <linux/fuse.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include "fs/daemon/main.h"
 
 /* Since Linux 6.6: files that are opened past the kernel's pages may be mapped, and what is
  * written to them drops the pages that it changes. */
