@@ -39,8 +39,10 @@ run()
 	{
 		echo "== $1"
 		grep -E '^(ok|not ok|skip) ' "$out"
-		# what a failed test said
-		[ $rc = 0 ] || grep -vE '^(ok|skip) ' "$out" | tail -60
+		# what a failed test said: how it began and how it ended
+		[ $rc = 0 ] || grep -vE '^(ok|skip) ' "$out" |
+			awk '{ line[NR] = $0 }
+			     END { for (i = 1; i <= NR; i++) if (i <= 40 || i > NR - 20) print line[i] }'
 	} > "$out.short"
 	cat "$out.short"
 	rm -f "$out" "$out.short"
@@ -96,7 +98,11 @@ close()
 	failed=$(grep -c '^not ok ' $log)
 	skipped=$(grep -c '^skip ' $log)
 	echo
-	grep -E '^(not ok|skip) ' $log
+	grep -E '^skip ' $log
+	# of each failed test what it said first; of three of them, or these would hide the figures
+	awk '/^not ok / { print; left = ++failed <= 3 ? 15 : 0; next }
+	     !/^  / { left = 0 }
+	     left-- > 0' $log
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
 	exit

@@ -40,6 +40,20 @@ unmount_store()
 	wait_released
 }
 
+# is_mounted PLACE: without a look at the place itself, which would keep it in use for as long
+is_mounted()
+{
+	grep -q " $1 " /proc/self/mounts
+}
+
+# unmount_disk: "$W/disk", where "$S" is.  For after unmount_store: the lock is free by then, but
+# the daemon may live for a moment, or the kernel be about to let go of what it had open.  Nothing
+# is to be waited for after --unmount, nor after the end of a daemon in the foreground.
+unmount_disk()
+{
+	wait_until umount "$W/disk"
+}
+
 remount_store()
 {
 	unmount_store
@@ -88,6 +102,29 @@ clean_up()
 	rm -rf "$W"
 }
 
+# In the shell of a test: note the command that ends it.
+on_error()
+{
+	{ local command=$BASH_COMMAND && set +x; } 2> /dev/null
+	echo "failed, in ${FUNCNAME[1]}: $command" >> "$W/failed"
+}
+
+# The end first: whoever shows this may cut it after some lines.
+tell_failure()
+{
+	{
+		tail -n 2 "$W/failed" 2> /dev/null
+		grep -v '^++* on_error$' "$W/log" |
+			awk '{ line[NR] = $0 }
+			     END {
+				from = NR > 12 ? NR - 11 : 1
+				for (i = from; i <= NR; i++) print line[i]
+				if (from > 1) print "--- before that:"
+				for (i = from > 28 ? from - 28 : 1; i < from; i++) print line[i]
+			     }'
+	} | sed 's/^/  /'
+}
+
 run_one()
 {
 	local name=$1 rc=0
@@ -95,13 +132,14 @@ run_one()
 	S=$W/store M=$W/mnt
 	mkdir "$S" "$M"
 	export -f scaled mount_store daemon_pid wait_released unmount_store remount_store command_file \
-		wait_until fails skip "$name"
+		wait_until fails skip is_mounted unmount_disk on_error "$name"
 	export DATAWALFS TOP W S M
-	timeout -k 10 "$LIMIT" bash -exc "cd \"$W\"; set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?
+	timeout -k 10 "$LIMIT" bash -Eexc "cd \"$W\"; set -o pipefail; trap on_error ERR; $name" \
+		> "$W/log" 2>&1 || rc=$?
 	if [ $rc != 0 ]; then
 		echo "not ok $name"
 		[ $rc != 124 ] || echo "  took longer than $LIMIT s"
-		sed 's/^/  /' "$W/log" | tail -40
+		tell_failure
 	elif [ -e "$W/skip" ]; then
 		echo "skip $name: $(cat "$W/skip")"
 	else

@@ -269,7 +269,7 @@ test_control_compaction_of_a_full_disk()
 	wait_until is_smaller log_size 8000000
 	head -c 100000 /dev/urandom > "$M/f0"
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 export -f status_of is_compacted log_size attrs_size is_smaller

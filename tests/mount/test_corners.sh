@@ -69,7 +69,7 @@ test_corner_truncate_on_full_disk()
 	remount_store
 	cmp "$W/want" "$M/f"
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 # On a disk without a free block everything can be removed, and when space comes back
@@ -101,7 +101,7 @@ remove_on_full_disk() # SYNCS
 	remount_store
 	[ "$(ls "$M")" = again ]
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 test_corner_remove_on_full_disk() { remove_on_full_disk 0; }

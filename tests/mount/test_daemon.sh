@@ -220,7 +220,7 @@ test_daemon_unmount_waits()
 	fsfreeze -f "$W/disk"
 	"$DATAWALFS" --unmount "$M" &
 	local pid=$!
-	wait_until fails mountpoint -q "$M"
+	wait_until fails is_mounted "$M"
 	kill -0 $pid
 	fails flock -n "$S/.lock" true
 	fsfreeze -u "$W/disk"
@@ -229,7 +229,7 @@ test_daemon_unmount_waits()
 	mount_store
 	[ "$(cat "$M/b")" = value ]
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 # A service manager that does not wait, or ^C twice: what is left is committed all the same.
@@ -252,7 +252,7 @@ test_daemon_second_signal()
 	fsfreeze -f "$W/disk"
 	trap 'fsfreeze -u "$W/disk" 2> /dev/null || true' EXIT
 	kill -TERM $pid
-	wait_until fails mountpoint -q "$M"
+	wait_until fails is_mounted "$M"
 	# it waits for the disk now, with a thread that nothing but SIGKILL ends
 	wait_until grep -q 'State:.*D' "/proc/$pid/status"
 	kill -TERM $pid
@@ -265,7 +265,7 @@ test_daemon_second_signal()
 	mount_store
 	[ "$(cat "$M/open")" = value ]
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 # --- places ---
@@ -469,7 +469,7 @@ test_daemon_disk_that_is_read_only()
 	fails command_file "export out"
 	grep -q 'mount with -o export_dir=DIR' "$M/.datawal/control"
 	umount "$M"
-	wait_until umount "$W/disk" # the reader ends on its own
+	unmount_disk # the reader ends on its own
 }
 
 test_daemon_signals_without_a_log()

@@ -311,7 +311,7 @@ test_mount_full_disk()
 	[ "$(stat -c '%s %Y %a' "$M/keep")" = "4 $(date -d 2001-01-01 +%s) 640" ]
 	[ "$(cat "$M/fresh")" = again ]
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 export -f list_and seek_in lost_values lost_after
@@ -463,7 +463,7 @@ test_mount_little_room()
 	[ "$(figure puts)" = 1 ]
 	exec 4>&-
 	unmount_store
-	umount "$W/disk"
+	unmount_disk
 }
 
 run_tests "$@"

@@ -75,7 +75,7 @@ deleted()
 		rm "$M/again"
 		unmount_store
 	done
-	umount "$W/disk"
+	unmount_disk
 }
 
 test_full_ext4() { deleted ext4 8M; }
@@ -100,7 +100,7 @@ test_full_alive()
 	grep "nothing freed: make [0-9.]* .*B of room, or .*'datawal compact $S TARGET'" "$W/stderr"
 	"$DATAWAL" compact "$S" "$W/target"
 	"$DATAWAL" verify "$W/target"
-	umount "$W/disk"
+	unmount_disk
 }
 
 export -f disk fill sizes deleted

@@ -27,7 +27,7 @@ cut_power()
 {
 	xfs_io -x -c shutdown "$W/disk"
 	umount "$M" || umount -l "$M"
-	wait_until umount "$W/disk"
+	unmount_disk
 	mount -o loop "$W/image" "$W/disk"
 	mount_store
 }
@@ -50,7 +50,7 @@ cut_behind()
 	[ "$(stat -c %a "$M/private")" = 700 ]
 	[ "$(cat "$M/d/secret")" = secret ]
 	umount "$M"
-	wait_until umount "$W/disk" # until the daemon is gone
+	unmount_disk
 }
 
 test_powercut_rotate()
@@ -83,7 +83,7 @@ test_powercut_full()
 	[ "$(ls "$M" | wc -l)" -ge 20 ]
 	[ "$(find "$M" -type f ! -perm 600 | grep -v "^$M/.datawal" | wc -l)" = 0 ]
 	umount "$M"
-	wait_until umount "$W/disk" # until the daemon is gone
+	unmount_disk
 }
 
 export -f make_disk cut_power cut_behind
