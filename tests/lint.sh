@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# lint.sh - layout, static analysis, and the other compiler.  Silent when all is well.
+# lint.sh - layout, static analysis, the other compiler, and the order of folders.  Silent when
+# all is well.
 set -u
 cd "$(dirname "$0")/.." || exit
 bad=0
@@ -24,17 +25,6 @@ fault() { echo "lint: $*"; bad=1; }
 		grep -E 'warning:|error:' && fault "clang-tidy complains"
 }
 
-# The layers: nobody includes a later one.
-layer() # FILES FORBIDDEN
-{
-	# shellcheck disable=SC2086 # a list of names
-	grep -nE "#include \"($2)/" $1 && fault "an include goes up the layers"
-}
-layer "$(git ls-files 'engine/base/*')" 'codec|disk|store|fs|tools|tests'
-layer "$(git ls-files 'engine/codec/*')" 'disk|store|fs|tools|tests'
-layer "$(git ls-files 'engine/disk/*')" 'store|fs|tools|tests'
-layer "$(git ls-files 'engine/store/*')" 'fs|tools|tests'
-layer "$(git ls-files 'fs/*')" 'base|codec|disk|store|tools|tests'
-grep -nE 'fuse' $(git ls-files 'fs/volume*' 'engine/*' | grep '\.[ch]$') | grep -iE '#include' &&
-	fault "FUSE outside of fs/fuse and fs/daemon"
+# the order of folders, circles and lengths, by the objects that were just built
+tests/support/check-layers.pl || bad=1
 exit $bad
