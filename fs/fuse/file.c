@@ -49,7 +49,7 @@ static void push_pages(const struct request *request, fuse_ino_t ino, struct nod
 {
 	struct known_file file = {request->mount->session, ino};
 
-	volume_give(request->volume, node, PUSHED_MAX, store_pages, &file);
+	volume_push(request->volume, node, PUSHED_MAX, store_pages, &file);
 }
 
 static void op_open(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info *fi)

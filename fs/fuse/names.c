@@ -176,9 +176,9 @@ static void op_link(fuse_req_t handle, fuse_ino_t ino, fuse_ino_t parent, const 
 		return;
 	struct node *to = request_node(&request, parent);
 	/* only the first one's volume is held, and the other cannot be written to */
-	int rc = volume_is_frozen(to) ? -EROFS
-				      : volume_link(request.volume, request_node(&request, ino), to,
-						    name, &entry);
+	int rc = volume_is_snapshot(to) ? -EROFS
+					: volume_link(request.volume, request_node(&request, ino),
+						      to, name, &entry);
 	reply_entry(&request, rc, &entry);
 }
 
@@ -220,7 +220,7 @@ static void op_rename(fuse_req_t handle, fuse_ino_t parent, const char *name, fu
 		return;
 	struct node *to = request_node(&request, new_parent);
 	/* only the first one's volume is held, and the other cannot be written to */
-	int rc = volume_is_frozen(to)
+	int rc = volume_is_snapshot(to)
 			 ? -EROFS
 			 : volume_rename(request.volume, request_node(&request, parent), name, to,
 					 new_name, flags);

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 
 struct generation *generation_new(struct volume *volume, struct generation *older)
 {
@@ -95,7 +95,7 @@ static const struct node *root_of(const struct node *node)
 
 struct generation *generations_hold(struct generations *generations, const struct node *node)
 {
-	if (!generations_may_change(generations) && !(node && node->frozen))
+	if (!generations_may_change(generations) && !(node && node->in_snapshot))
 		return generations->newest;
 	const struct node *root = node ? root_of(node) : NULL;
 	(void)pthread_mutex_lock(&generations->lock);

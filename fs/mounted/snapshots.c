@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "fs/mounted/generation_internal.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 
 _Static_assert(sizeof((struct snapshot_entry *)0)->name == NAME_SIZE_MAX + 1, "any file name");
 
@@ -32,7 +32,7 @@ static int take(struct generations *generations, const char *name, struct volume
 	if (generation)
 		generation->name = strdup(name);
 	if (generation && generation->name)
-		rc = volume_freeze(generations->newest->volume, name, &generation->volume);
+		rc = volume_snapshot(generations->newest->volume, name, &generation->volume);
 	if (rc < 0) {
 		if (generation)
 			free(generation->name);

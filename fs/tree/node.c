@@ -32,7 +32,7 @@ struct node *node_ref_if_used(struct node *node)
 void node_free(struct node *node)
 {
 	assert(!node_is_linked(node));
-	assert(node_is_dir(node) || !node->content);
+	assert(node_is_dir(node) || !node->cached);
 	if (node_is_dir(node))
 		free(node->children);
 	if (node->flags & NODE_EXTERNAL)
@@ -237,7 +237,7 @@ int tree_link(struct tree *tree, struct node *parent, struct node *node, uint64_
 	if (rc < 0)
 		return rc;
 	node->key->parent = parent;
-	node->frozen = parent->frozen;
+	node->in_snapshot = parent->in_snapshot;
 	rc = nodetable_add(&tree->table, node);
 	if (rc < 0) {
 		children_remove(parent->children, node);

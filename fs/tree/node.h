@@ -27,7 +27,7 @@
 #include "fs/tree/ino.h"
 #include "fs/tree/nodetable.h"
 
-struct content;
+struct cached;
 struct children;
 
 enum node_flag {
@@ -48,14 +48,14 @@ struct node_key {
 };
 
 struct node {
-	atomic_uint_fast64_t refs; /* kernel lookups, opens, dirty content, the tree */
+	atomic_uint_fast64_t refs; /* kernel lookups, opens, a dirty value, the tree */
 	uint64_t ino;              /* st_ino: a hash of the key and the tree's secret */
 	uint64_t cookie;           /* place in the parent's listing */
 	_Atomic int64_t mtime_ns;  /* of the value; of a directory, the last change of its names */
 	struct attrs *attrs;       /* NULL: nothing was set.  Lock: the volume's for the node */
 	union {
 		struct children *children; /* of a directory; NULL: none yet */
-		struct content *content;   /* of a file; NULL: as in the log.  Lock: the node's */
+		struct cached *cached;     /* of a file; NULL: as in the log.  Lock: the node's */
 	};
 	struct node_key *key;
 	atomic_uint size;        /* bytes of a file's value */
@@ -64,16 +64,16 @@ struct node {
 	uint32_t generation;     /* no other node of this address has it; never changes */
 	uint16_t inline_size;    /* bytes behind the node */
 	uint8_t name_size;
-	uint8_t flags;      /* enum node_flag */
-	bool is_dir : 1;    /* never changes: any thread may ask */
-	bool frozen : 1;    /* of a snapshot, where nothing moves; likewise */
-	atomic_bool given;  /* the kernel was given the value since it changed.  Any lock */
-	bool direct : 1;    /* all who have it open go past the kernel's pages, see
-			       volume_paging().  Lock: the volume's for the node */
-	bool suspect : 1;   /* pages that the kernel keeps may be old; likewise */
-	bool renewed : 1;   /* since it was suspect, each opening dropped them; likewise */
-	bool lost : 1;      /* of a file that was never committed and is gone; likewise */
-	atomic_bool logged; /* a file: its key is in the log.  Any lock */
+	uint8_t flags;        /* enum node_flag */
+	bool is_dir : 1;      /* never changes: any thread may ask */
+	bool in_snapshot : 1; /* of a snapshot, where nothing moves; likewise */
+	atomic_bool pushed;   /* the kernel was given the value since it changed.  Any lock */
+	bool direct : 1;      /* all who have it open go past the kernel's pages, see
+				 volume_paging().  Lock: the volume's for the node */
+	bool suspect : 1;     /* pages that the kernel keeps may be old; likewise */
+	bool renewed : 1;     /* since it was suspect, each opening dropped them; likewise */
+	bool lost : 1;        /* of a file that was never committed and is gone; likewise */
+	atomic_bool logged;   /* a file: its key is in the log.  Any lock */
 };
 _Static_assert(sizeof(struct node) <= 80, "there is one for each key");
 _Static_assert(NAME_SIZE_MAX <= UINT8_MAX, "name_size holds it");
@@ -104,7 +104,7 @@ static inline bool node_is_linked(const struct node *node)
 	return node->flags & NODE_LINKED;
 }
 
-/* Count.  Any thread, no lock.  The last reference frees; `content` must be gone by then. */
+/* Count.  Any thread, no lock.  The last reference frees; `cached` must be gone by then. */
 struct node *node_ref(struct node *node);
 void node_unref(struct node *node, uint64_t count);
 /* Count unless nobody does, and the node is about to be freed; then NULL. */

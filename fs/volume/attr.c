@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * attr.c - telling and setting attributes, extended ones among them.
+ * attr.c - telling and setting attributes.
  *
  * Who may is the kernel's to say (default_permissions).
  */
@@ -9,65 +9,26 @@
 #include <string.h>
 
 #include "fs/base/clock.h"
-#include "fs/volume/internal.h"
-
-enum { BLOCK_SIZE = 4096 };
-
-static void lock_node(struct volume *volume, const struct node *node)
-{
-	(void)pthread_rwlock_rdlock(&volume->names);
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
-}
-
-static void unlock_node(struct volume *volume, const struct node *node)
-{
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-	(void)pthread_rwlock_unlock(&volume->names);
-}
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/evict.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/stat.h"
+#include "fs/volume/xattrmem.h"
 
 /* --- telling --- */
 
-static mode_t type_of(const struct node *node)
-{
-	if (node_is_dir(node))
-		return S_IFDIR;
-	return node->attrs && node->attrs->set & ATTR_SYMLINK ? S_IFLNK : S_IFREG;
-}
-
-void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret)
-{
-	uint32_t size = node_is_dir(node) ? 0 : atomic_load(&node->size);
-
-	*ret = (struct stat){
-		.st_ino = node->ino,
-		.st_mode = type_of(node),
-		.st_nlink = node_is_linked(node) ? 1 : 0,
-		.st_size = size,
-		.st_blksize = BLOCK_SIZE,
-		.st_blocks = ((blkcnt_t)size + 511) / 512,
-	};
-	volume_check_times(volume, node);
-	attr_fill(&volume->defaults, node->attrs, atomic_load(&node->mtime_ns), ret);
-}
-
 int volume_getattr(struct volume *volume, struct node *node, struct stat *ret)
 {
-	lock_node(volume, node);
+	file_lock(volume, node);
 	int rc = node->lost ? -ESTALE : 0; /* the caller looks the name up again */
 	if (!rc)
 		volume_fill_stat(volume, node, ret);
-	unlock_node(volume, node);
+	file_unlock(volume, node);
 	return rc;
 }
 
 /* --- setting --- */
-
-struct attrs *volume_own_attrs(struct node *node)
-{
-	if (!node->attrs)
-		node->attrs = calloc(1, sizeof *node->attrs);
-	return node->attrs;
-}
 
 static int64_t requested_ns(struct timespec t, bool now)
 {
@@ -117,7 +78,7 @@ static int set_attrs(struct volume *volume, struct node *node, const struct stat
 	int64_t mtime_ns = atomic_load(&node->mtime_ns);
 	int rc = 0;
 
-	volume_check_times(volume, node);
+	journal_check_times(volume, node);
 	const struct attrs old = *attrs;
 	apply(attrs, st, which, node_is_dir(node));
 	/* bytes not yet in the log take the time with them, for whoever else reads it */
@@ -129,7 +90,7 @@ static int set_attrs(struct volume *volume, struct node *node, const struct stat
 		attrs->times_unsaved = true;
 	/* times alone can wait for the value that they are for */
 	if (!rc && !(dirty && !(which & (ATTR_MODE | ATTR_UID | ATTR_GID))))
-		rc = volume_keep(volume, node);
+		rc = journal_node(volume, node);
 	if (rc < 0) {
 		*attrs = old;
 		atomic_store(&node->mtime_ns, mtime_ns);
@@ -139,7 +100,7 @@ static int set_attrs(struct volume *volume, struct node *node, const struct stat
 
 static bool is_dirty(const struct node *node)
 {
-	return !node_is_dir(node) && node->content && node->content->dirty;
+	return !node_is_dir(node) && node->cached && node->cached->dirty;
 }
 
 /* Attributes of its own for a node, to be changed. */
@@ -177,9 +138,9 @@ static int lock_for_size(struct volume *volume, struct node *node, const struct 
 			 unsigned which, size_t *taken_ret)
 {
 	if (which & ATTR_SIZE && st->st_size && !node_is_dir(node))
-		return volume_lock_for(volume, node, (uint64_t)st->st_size, taken_ret);
+		return file_lock_for(volume, node, (uint64_t)st->st_size, taken_ret);
 	*taken_ret = 0;
-	lock_node(volume, node);
+	file_lock(volume, node);
 	return 0;
 }
 
@@ -197,10 +158,10 @@ int volume_setattr(struct volume *volume, struct node *node, const struct stat *
 	rc = node->lost ? -ESTALE : setattr_locked(volume, node, st, which, open);
 	volume_let_xattrs_go(node);
 	if (!node_is_dir(node))
-		volume_drop_content(volume, node);
+		volume_drop_cached(volume, node);
 	if (!rc)
 		volume_fill_stat(volume, node, ret);
-	volume_unlock_for(volume, node, taken);
+	file_unlock_for(volume, node, taken);
 	return rc;
 }
 

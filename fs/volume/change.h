@@ -5,7 +5,7 @@
 #ifndef FS_VOLUME_CHANGE_H
 #define FS_VOLUME_CHANGE_H
 
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 
 enum { CHANGE_OPS_MAX = 4 };
 

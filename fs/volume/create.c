@@ -5,6 +5,8 @@
  * A file is in the tree at once and in the log with its first value; whatever is not
  * left open has its own by the time the call returns.
  */
+#include "fs/volume/create.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,27 +14,24 @@
 #include <string.h>
 
 #include "fs/base/clock.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/detach.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/names.h"
+#include "fs/volume/opens.h"
+#include "fs/volume/stat.h"
 
-static void lock_names(struct volume *volume)
-{
-	(void)pthread_rwlock_wrlock(&volume->names);
-}
-
-static void unlock_names(struct volume *volume)
-{
-	(void)pthread_rwlock_unlock(&volume->names);
-}
-
-static void lock_node(struct volume *volume, const struct node *node)
-{
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
-}
-
-static void unlock_node(struct volume *volume, const struct node *node)
-{
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-}
+/* What is to be made. */
+struct new_file {
+	const struct volume_cred *cred;
+	struct node *parent;
+	const char *name;
+	mode_t mode;
+	int flags;          /* open(2)'s */
+	const char *target; /* of a symbolic link; NULL: it is none */
+	bool is_dir;
+};
 
 /* --- a node --- */
 
@@ -81,24 +80,24 @@ int volume_set_initial_attrs(struct volume *volume, const struct volume_cred *cr
 			     const struct node *parent, mode_t mode, struct node *node)
 {
 	/* the parent's attributes are read under its lock */
-	lock_node(volume, parent);
+	node_lock(volume, parent);
 	int rc = set_attrs(volume, cred, parent, mode, node);
-	unlock_node(volume, parent);
+	node_unlock(volume, parent);
 	return rc;
 }
 
 /* A node for a new name, in the tree, with one reference.  `names` is held. */
-static int link_new(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-		    const char *name, const struct name *component, mode_t mode, bool is_dir,
-		    struct node **ret)
+static int link_new(struct volume *volume, const struct new_file *file,
+		    const struct name *component, struct node **ret)
 {
 	const struct dw_bytes bytes = {component->text, component->size};
-	struct node *node = node_new(name, strlen(name), &bytes, is_dir);
+	struct node *parent = file->parent;
+	struct node *node = node_new(file->name, strlen(file->name), &bytes, file->is_dir);
 
 	if (!node)
 		return -ENOMEM;
 	atomic_store(&node->mtime_ns, clock_realtime_ns());
-	int rc = volume_set_initial_attrs(volume, cred, parent, mode, node);
+	int rc = volume_set_initial_attrs(volume, file->cred, parent, file->mode, node);
 	if (!rc)
 		rc = tree_link(&volume->tree, parent, node, 0);
 	if (!rc && node_key_size(node) > DW_KEY_SIZE_MAX) {
@@ -117,7 +116,7 @@ static int link_new(struct volume *volume, const struct volume_cred *cred, struc
 /* --- creating --- */
 
 /* What a link leads to, as the value of a file that was just created. */
-static int set_target(struct volume *volume, struct node *node, struct content *content,
+static int set_target(struct volume *volume, struct node *node, struct cached *cached,
 		      const char *target)
 {
 	size_t size = strlen(target);
@@ -125,78 +124,74 @@ static int set_target(struct volume *volume, struct node *node, struct content *
 	int rc = attrs ? attrstore_usable(volume->attrs) : -ENOMEM;
 
 	if (!rc)
-		rc = content_reserve(content, size);
+		rc = cached_reserve(cached, size);
 	if (rc < 0)
 		return rc;
-	memcpy(content->data, target, size);
+	memcpy(cached->data, target, size);
 	atomic_store(&node->size, (uint32_t)size);
 	return 0;
 }
 
 /* A file in the tree whose value, empty or the target of a link, is to be committed. */
-static int create_locked(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-			 const char *name, mode_t mode, int flags, const char *target,
-			 struct node **ret)
+static int create_locked(struct volume *volume, const struct new_file *file, struct node **ret)
 {
-	struct content *content;
+	struct cached *cached;
 	struct name component;
 	struct node *node;
 	bool beside;
-	int rc = volume_new_component(volume, parent, name, false, &component, &beside);
+	int rc = volume_new_component(volume, file->parent, file->name, false, &component, &beside);
 
 	if (rc)
 		return rc;
 	/* a file of that key may be shown under another name */
-	if (volume_key_is_taken(volume, parent, &component))
+	if (volume_key_is_taken(volume, file->parent, &component))
 		return -EEXIST;
-	rc = link_new(volume, cred, parent, name, &component, mode, false, &node);
+	rc = link_new(volume, file, &component, &node);
 	if (rc < 0)
 		return rc;
 	if (beside)
 		node->flags |= NODE_BESIDE;
-	rc = volume_get_content(volume, node, &content);
-	if (!rc && target)
-		rc = set_target(volume, node, content, target);
+	rc = volume_get_cached(volume, node, &cached);
+	if (!rc && file->target)
+		rc = set_target(volume, node, cached, file->target);
 	if (rc < 0) {
-		volume_free_content(volume, node);
+		volume_free_cached(volume, node);
 		tree_unlink(&volume->tree, node);
 		node_unref(node, 1);
 		return rc;
 	}
-	content->loaded = content->fresh = true;
-	volume_note_open(volume, node, flags);
-	volume_mark_dirty(volume, content);
+	cached->loaded = cached->fresh = true;
+	volume_note_open(volume, node, file->flags);
+	volume_mark_dirty(volume, cached);
 	*ret = node;
 	return 0;
 }
 
-static int try_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-		      const char *name, mode_t mode, int flags, const char *target,
-		      struct volume_entry *ret)
+static int try_create(struct volume *volume, const struct new_file *file, struct volume_entry *ret)
 {
 	int rc = 0;
 
-	lock_names(volume);
-	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
+	names_lock_write(volume);
+	struct node *node = tree_find(&volume->tree, file->parent, file->name, strlen(file->name));
 	if (!node) {
-		rc = create_locked(volume, cred, parent, name, mode, flags, target, &node);
+		rc = create_locked(volume, file, &node);
 		if (!rc)
 			volume_fill_entry(volume, node,
 					  ret); /* and the one reference is the opener's */
-		unlock_names(volume);
+		names_unlock(volume);
 		return rc;
 	}
-	if (flags & O_EXCL) {
-		unlock_names(volume);
+	if (file->flags & O_EXCL) {
+		names_unlock(volume);
 		return -EEXIST;
 	}
 	volume_fill_entry(volume, node, ret);
-	unlock_names(volume);
+	names_unlock(volume);
 	/* somebody was faster: open what is there */
-	rc = volume_open_file(volume, ret->node, flags);
+	rc = volume_open_file(volume, ret->node, file->flags);
 	if (rc < 0)
 		volume_unref(volume, ret->node, 1);
-	else if (flags & O_TRUNC)
+	else if (file->flags & O_TRUNC)
 		rc = volume_getattr(volume, ret->node, &ret->st);
 	return rc;
 }
@@ -204,10 +199,12 @@ static int try_create(struct volume *volume, const struct volume_cred *cred, str
 int volume_create(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		  const char *name, mode_t mode, int flags, struct volume_entry *ret)
 {
+	const struct new_file file = {
+		.cred = cred, .parent = parent, .name = name, .mode = mode, .flags = flags};
 	int rc;
 
 	do /* stale: what was there went before it could be opened */
-		rc = try_create(volume, cred, parent, name, mode, flags, NULL, ret);
+		rc = try_create(volume, &file, ret);
 	while (rc == -ESTALE);
 	return rc;
 }
@@ -215,25 +212,25 @@ int volume_create(struct volume *volume, const struct volume_cred *cred, struct 
 /* Take back a file that was created but could not be committed. */
 static void abandon(struct volume *volume, struct node *node)
 {
-	lock_names(volume);
-	lock_node(volume, node);
+	names_lock_write(volume);
+	node_lock(volume, node);
 	if (node_is_linked(node) && !atomic_load(&node->logged)) {
 		struct key key;
 		if (!key_of_node(node, &key))
-			volume_keep_drop(volume, false, key_bytes(&key));
+			journal_drop(volume, false, key_bytes(&key));
 		key_release(&key);
 		volume_detach(volume, node);
 	}
-	unlock_node(volume, node);
-	unlock_names(volume);
+	node_unlock(volume, node);
+	names_unlock(volume);
 }
 
 /* Create, commit, and not leave it open. */
-static int create_closed(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-			 const char *name, mode_t mode, const char *target,
+static int create_closed(struct volume *volume, const struct new_file *file,
 			 struct volume_entry *ret)
 {
-	int rc = try_create(volume, cred, parent, name, mode, O_EXCL, target, ret);
+	int rc = try_create(volume, file, ret);
+
 	if (rc < 0)
 		return rc;
 	rc = volume_commit(volume, ret->node);
@@ -250,7 +247,9 @@ int volume_mknod(struct volume *volume, const struct volume_cred *cred, struct n
 {
 	if (!S_ISREG(mode) && mode & S_IFMT)
 		return volume->options.read_only ? -EROFS : -EPERM;
-	return create_closed(volume, cred, parent, name, mode, NULL, ret);
+	const struct new_file file = {
+		.cred = cred, .parent = parent, .name = name, .mode = mode, .flags = O_EXCL};
+	return create_closed(volume, &file, ret);
 }
 
 int volume_symlink(struct volume *volume, const struct volume_cred *cred, struct node *parent,
@@ -261,8 +260,13 @@ int volume_symlink(struct volume *volume, const struct volume_cred *cred, struct
 	if (strlen(target) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	/* a mode that is not kept: that of a link means nothing */
-	mode_t mode = 0666 & ~volume->options.umask;
-	return create_closed(volume, cred, parent, name, mode, target, ret);
+	const struct new_file file = {.cred = cred,
+				      .parent = parent,
+				      .name = name,
+				      .mode = 0666 & ~volume->options.umask,
+				      .flags = O_EXCL,
+				      .target = target};
+	return create_closed(volume, &file, ret);
 }
 
 /* The marker of a new directory, and its attributes before it. */
@@ -272,30 +276,30 @@ static int put_marker(struct volume *volume, struct node *dir)
 	int rc = key_of_node(dir, &key);
 
 	if (!rc && (dir->attrs || attrstore_store(volume->attrs)))
-		rc = volume_keep_as(volume, true, key_bytes(&key), dir->attrs);
+		rc = journal_write(volume, true, key_bytes(&key), dir->attrs);
 	if (!rc) {
 		rc = dw_put(volume->store, key_bytes(&key), (struct dw_bytes){"", 0});
 		if (rc < 0 && dir->attrs)
-			volume_keep_drop(volume, true, key_bytes(&key));
+			journal_drop(volume, true, key_bytes(&key));
 	}
 	key_release(&key);
 	return rc;
 }
 
-static int mkdir_locked(struct volume *volume, const struct volume_cred *cred, struct node *parent,
-			const char *name, mode_t mode, struct volume_entry *ret)
+static int mkdir_locked(struct volume *volume, const struct new_file *file,
+			struct volume_entry *ret)
 {
 	struct name component;
 	struct node *node;
 	bool beside;
 
-	if (tree_find(&volume->tree, parent, name, strlen(name)))
+	if (tree_find(&volume->tree, file->parent, file->name, strlen(file->name)))
 		return -EEXIST;
 	if (volume->options.flat && !volume->options.read_only)
 		return -EPERM;
-	int rc = volume_new_component(volume, parent, name, true, &component, &beside);
+	int rc = volume_new_component(volume, file->parent, file->name, true, &component, &beside);
 	if (!rc)
-		rc = link_new(volume, cred, parent, name, &component, mode, true, &node);
+		rc = link_new(volume, file, &component, &node);
 	if (rc)
 		return rc;
 	rc = put_marker(volume, node);
@@ -313,8 +317,11 @@ static int mkdir_locked(struct volume *volume, const struct volume_cred *cred, s
 int volume_mkdir(struct volume *volume, const struct volume_cred *cred, struct node *parent,
 		 const char *name, mode_t mode, struct volume_entry *ret)
 {
-	lock_names(volume);
-	int rc = mkdir_locked(volume, cred, parent, name, mode, ret);
-	unlock_names(volume);
+	const struct new_file file = {
+		.cred = cred, .parent = parent, .name = name, .mode = mode, .is_dir = true};
+
+	names_lock_write(volume);
+	int rc = mkdir_locked(volume, &file, ret);
+	names_unlock(volume);
 	return rc;
 }

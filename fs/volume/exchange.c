@@ -6,13 +6,19 @@
  * So one of the values, the smaller, is put under a third key first, and that key's
  * tombstone ends the append: wherever the log ends, both are there.
  */
+#include "fs/volume/exchange.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/volume/change.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/names.h"
+#include "fs/volume/stat.h"
 
 /* The record that puts the value of `node` where `place` is. */
 static int put_at(struct volume *volume, struct node *node, const struct node *place,
@@ -57,23 +63,23 @@ static int append_with_attrs(struct volume *volume, struct change *change, struc
 {
 	const struct dw_bytes aside = key_bytes(&keys[0]), of_small = key_bytes(&keys[1]),
 			      of_large = key_bytes(&keys[2]);
-	int rc = volume_keep_before_move(volume, small, NULL, aside);
+	int rc = journal_before_move(volume, small, NULL, aside);
 
 	if (!rc)
-		rc = volume_keep_before_move(volume, large, small, of_small);
+		rc = journal_before_move(volume, large, small, of_small);
 	if (!rc)
-		rc = volume_keep_before_move(volume, small, large, of_large);
+		rc = journal_before_move(volume, small, large, of_large);
 	if (!rc)
 		rc = change_append(change, volume, large->key->parent);
 	if (rc < 0) {
-		volume_keep_undo_move(volume, large, small, of_small);
-		volume_keep_undo_move(volume, small, large, of_large);
+		journal_undo_move(volume, large, small, of_small);
+		journal_undo_move(volume, small, large, of_large);
 	} else {
-		volume_keep_moved(volume, large, of_small);
-		volume_keep_moved(volume, small, of_large);
+		journal_moved(volume, large, of_small);
+		journal_moved(volume, small, of_large);
 	}
 	if (small->attrs)
-		volume_keep_drop(volume, false, aside);
+		journal_drop(volume, false, aside);
 	return rc;
 }
 
@@ -112,14 +118,14 @@ int volume_exchange(struct volume *volume, struct node *a, struct node *b)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < 2; i++) {
-		if (both[i]->content)
-			volume_mark_clean(volume, both[i]->content);
+		if (both[i]->cached)
+			volume_mark_clean(volume, both[i]->cached);
 		atomic_store(&both[i]->mtime_ns, volume_current_mtime(volume, both[i]));
 		node_set_logged(both[i], true);
 		volume_touch_dir(volume, both[i]->key->parent);
 	}
 	tree_exchange(&volume->tree, a, b);
-	volume_drop_content(volume, a);
-	volume_drop_content(volume, b);
+	volume_drop_cached(volume, a);
+	volume_drop_cached(volume, b);
 	return 0;
 }

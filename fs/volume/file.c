@@ -6,6 +6,8 @@
  * write takes the value into memory, where all openers see it; close, fsync and
  * the committer put it into the log whole.
  */
+#include "fs/volume/file.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +18,11 @@
 #include <utlist.h>
 
 #include "fs/base/clock.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/evict.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/opens.h"
 
 /* Values up to this size are read and checked with one call at every read; larger
  * ones are pinned and checked once while their file is open. */
@@ -29,259 +35,26 @@ enum { SPENT_FACTOR = 3, SPENT_FREE = 64 << 10, RECORD_OVERHEAD = 28 };
  * that it failed. */
 enum { ROOM_MIN = 16 << 20 };
 
-/* --- contents --- */
-
-int volume_get_content(struct volume *volume, struct node *node, struct content **ret)
-{
-	if (!node->content) {
-		node->content = content_new(node, &volume->room);
-		if (!node->content)
-			return -ENOMEM;
-		(void)pthread_mutex_lock(&volume->dirty_lock);
-		DL_APPEND2(volume->contents, node->content, prev_all, next_all);
-		(void)pthread_mutex_unlock(&volume->dirty_lock);
-	}
-	*ret = node->content;
-	return 0;
-}
-
-void volume_free_content(struct volume *volume, struct node *node)
-{
-	struct content *content = node->content;
-
-	if (!content)
-		return;
-	volume_note_busy(volume, content);
-	(void)pthread_mutex_lock(&volume->dirty_lock);
-	DL_DELETE2(volume->contents, content, prev_all, next_all);
-	(void)pthread_mutex_unlock(&volume->dirty_lock);
-	if (content_free(content, volume->store)) {
-		(void)pthread_mutex_lock(&volume->dirty_lock);
-		(void)pthread_cond_signal(&volume->wake);
-		(void)pthread_mutex_unlock(&volume->dirty_lock);
-	}
-	node->content = NULL;
-}
-
-/* Of a node out of the tree it is all that there is, as long as anybody knows the node. */
-void volume_drop_content(struct volume *volume, struct node *node)
-{
-	struct content *content = node->content;
-
-	if (!content || content->dirty || !node_is_linked(node))
-		return;
-	if (!node->opens)
-		volume_free_content(volume, node);
-	else if (content->loaded)
-		volume_note_idle(volume, content);
-}
-
-void volume_unref(struct volume *volume, struct node *node, uint64_t count)
-{
-	if (!node_release(node, count))
-		return;
-	if (!node_is_dir(node))
-		volume_free_content(volume, node);
-	volume_drop_nameless_xattrs(volume, node);
-	node_free(node);
-}
-
-int volume_load_content(struct volume *volume, struct node *node, struct content **ret)
-{
-	struct key key;
-	int rc = volume_get_content(volume, node, ret);
-
-	if (rc < 0 || (*ret)->loaded)
-		return rc;
-	rc = key_of_node(node, &key);
-	if (!rc)
-		rc = content_load(*ret, volume->store, key_bytes(&key));
-	key_release(&key);
-	return rc;
-}
-
-bool volume_is_marker_name(const struct volume *volume, const struct node *node)
-{
-	return !volume->options.flat && node_is_linked(node) && !node_component(node).size &&
-	       node->key->parent != volume->tree.root;
-}
-
-static void touch(struct volume *volume, struct node *node, struct content *content)
-{
-	content->told_error = 0;
-	content->fresh = false;
-	atomic_store(&node->given, false);
-	atomic_store(&node->mtime_ns, clock_realtime_ns());
-	if (node->attrs)
-		attr_new_value(node->attrs);
-	if (node_is_linked(node))
-		volume_mark_dirty(volume, content);
-}
-
-int volume_resize_locked(struct volume *volume, struct node *node, uint64_t size)
-{
-	struct content *content;
-	int rc = 0;
-
-	if (size > DW_VALUE_SIZE_MAX)
-		return -EFBIG;
-	if (!size && volume_is_marker_name(volume, node))
-		return -EINVAL;
-	if (size)
-		rc = volume_load_content(volume, node, &content);
-	else if (!(rc = volume_get_content(volume, node, &content)))
-		content->loaded = true; /* whatever was there counts no more */
-	if (!rc && size > atomic_load(&node->size))
-		rc = content_reserve(content, (size_t)size);
-	if (rc < 0)
-		return rc;
-	atomic_store(&node->size, (uint32_t)size);
-	touch(volume, node, content);
-	return 0;
-}
-
-/* Put a value, with the attributes that are for it before and behind. */
-static int put_value(struct volume *volume, struct node *node, struct dw_bytes value,
-		     int64_t mtime_ns)
-{
-	struct dw_op op = {.type = DW_PUT, .value = value, .mtime_set = true, .mtime_ns = mtime_ns};
-	char quoted[QUOTED_SIZE];
-	struct key key;
-	int rc = key_of_node(node, &key);
-
-	op.key = key_bytes(&key);
-	if (!rc)
-		rc = volume_keep_before_put(volume, node, op.key);
-	if (!rc)
-		rc = dw_batch(volume->store, &op, 1);
-	if (!rc) {
-		node_set_logged(node, true);
-		int kept = volume_keep_after_put(volume, node, op.key);
-		/* the value is there: only its times may be lost with the next mount */
-		if (kept < 0)
-			volume_log(volume, LOG_WARNING, "times of '%s' could not be kept: %s",
-				   volume_quote(node, quoted), strerror(-kept));
-	}
-	if (node->content && !rc)
-		node->content->committed_ms = clock_monotonic_ms();
-	key_release(&key);
-	atomic_store(&volume->failing, rc < 0);
-	if (rc < 0)
-		volume_note_failed(volume, node, rc);
-	return rc;
-}
-
-int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t size)
-{
-	struct content *content;
-	int64_t now = clock_realtime_ns();
-
-	if (!size && volume_is_marker_name(volume, node))
-		return -EINVAL;
-	if (!node_is_linked(node))
-		return volume_resize_locked(volume, node, size);
-	int rc = volume_need_xattrs(volume, node);
-	if (rc < 0)
-		return rc;
-	rc = size ? volume_load_content(volume, node, &content)
-		  : volume_get_content(volume, node, &content);
-	if (!rc && size > atomic_load(&node->size))
-		rc = content_reserve(content, (size_t)size);
-	if (rc < 0)
-		return rc;
-	const struct attrs old = node->attrs ? *node->attrs : (struct attrs){.set = 0};
-	if (node->attrs)
-		attr_new_value(node->attrs);
-	rc = put_value(volume, node, (struct dw_bytes){content->data, (size_t)size}, now);
-	if (rc < 0) {
-		/* nothing was changed; but privileges that went first stay away */
-		if (node->attrs)
-			attr_restore(node->attrs, &old);
-		return rc;
-	}
-	content->loaded = true;
-	atomic_store(&node->given, false);
-	atomic_store(&node->size, (uint32_t)size);
-	atomic_store(&node->mtime_ns, now);
-	volume_mark_clean(volume, content);
-	return 0;
-}
-
-int volume_commit_locked(struct volume *volume, struct node *node)
-{
-	struct content *content = node->content;
-
-	if (!content || !content->dirty)
-		return 0;
-	assert(node_is_linked(node) && content->loaded);
-	const struct dw_bytes value = {content->data, atomic_load(&node->size)};
-	int rc = 0;
-	if (node->attrs && (node->attrs->unsaved || node->attrs->times_unsaved))
-		rc = volume_need_xattrs(volume, node);
-	if (!rc)
-		rc = put_value(volume, node, value, atomic_load(&node->mtime_ns));
-	if (!rc)
-		volume_mark_clean(volume, content);
-	volume_let_xattrs_go(node);
-	return rc;
-}
-
-/* --- leaving the tree --- */
-
-int volume_preserve(struct volume *volume, struct node *node)
-{
-	struct content *content;
-	struct key key;
-
-	/* the tree and the caller count on it; whoever else does may open it yet */
-	if (atomic_load(&node->refs) <= 2)
-		return 0;
-	(void)volume_need_xattrs(volume, node); /* removing goes on without them */
-	if (node->content && node->content->loaded)
-		return 0;
-	int rc = volume_get_content(volume, node, &content);
-	if (rc < 0)
-		return rc;
-	rc = key_of_node(node, &key);
-	if (!rc)
-		rc = content_pin(content, volume->store, key_bytes(&key));
-	key_release(&key);
-	return rc;
-}
-
-void volume_detach(struct volume *volume, struct node *node)
-{
-	volume_keep_nameless_xattrs(volume, node);
-	tree_unlink(&volume->tree, node);
-	/* its key may be another file's soon: whoever compares numbers must see two */
-	tree_forget_ino(&volume->tree, node);
-	atomic_store(&node->logged, false);
-	if (node->content) {
-		volume_mark_clean(volume, node->content);
-		volume_note_busy(volume, node->content); /* it is in no log now */
-	}
-}
-
 /* --- reading --- */
 
-static ssize_t copy_out(const struct content *content, size_t have, void *ret, size_t size,
+static ssize_t copy_out(const struct cached *cached, size_t have, void *ret, size_t size,
 			uint64_t offset)
 {
 	if (offset >= have)
 		return 0;
 	if (size > have - offset)
 		size = (size_t)(have - offset);
-	memcpy(ret, content->data + offset, size);
+	memcpy(ret, cached->data + offset, size);
 	return (ssize_t)size;
 }
 
-/* From the record that the content pins; the node's lock is held. */
-static ssize_t read_pinned(struct volume *volume, struct content *content, void *ret, size_t size,
+/* From the record that the cached value pins; the node's lock is held. */
+static ssize_t read_pinned(struct volume *volume, struct cached *cached, void *ret, size_t size,
 			   uint64_t offset)
 {
-	struct dw_bytes key = {content->ref_key, content->ref_key_size};
+	struct dw_bytes key = {cached->ref_key, cached->ref_key_size};
 
-	return dw_ref_read(volume->store, &content->ref, key, ret, size, offset);
+	return dw_ref_read(volume->store, &cached->ref, key, ret, size, offset);
 }
 
 /* A small value: one call to the store, with no lock held. */
@@ -295,15 +68,15 @@ static ssize_t read_small(struct volume *volume, struct dw_ref *ref, const struc
 }
 
 /* Find what a file's bytes are to be read from, while its key cannot change: nothing
- * when they are in memory, a pin that `*content_ret` keeps, or one of the caller's. */
+ * when they are in memory, a pin that `*cached_ret` keeps, or one of the caller's. */
 static int find_value(struct volume *volume, struct node *node, struct key *key,
-		      struct content **content_ret, struct dw_ref *ref_ret)
+		      struct cached **cached_ret, struct dw_ref *ref_ret)
 {
-	struct content *content = node->content;
+	struct cached *cached = node->cached;
 	int rc = 0;
 
-	*content_ret = content;
-	if (content && (content->loaded || content->ref.segment))
+	*cached_ret = cached;
+	if (cached && (cached->loaded || cached->ref.segment))
 		return 0;
 	if (!node_is_linked(node))
 		return -ESTALE;
@@ -311,32 +84,32 @@ static int find_value(struct volume *volume, struct node *node, struct key *key,
 	if (rc < 0)
 		return rc;
 	if (atomic_load(&node->size) <= SMALL_VALUE) {
-		*content_ret = NULL;
+		*cached_ret = NULL;
 		return dw_ref_get(volume->store, key_bytes(key), ref_ret);
 	}
-	rc = volume_get_content(volume, node, content_ret);
-	return rc ? rc : content_pin(*content_ret, volume->store, key_bytes(key));
+	rc = volume_get_cached(volume, node, cached_ret);
+	return rc ? rc : cached_pin(*cached_ret, volume->store, key_bytes(key));
 }
 
 ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
 		    uint64_t offset)
 {
 	struct key key = {.data = key.small};
-	struct content *content;
+	struct cached *cached;
 	struct dw_ref ref;
 
 	if (node_is_dir(node))
 		return -EISDIR;
-	volume_lock_file(volume, node);
-	ssize_t n = find_value(volume, node, &key, &content, &ref);
+	file_lock(volume, node);
+	ssize_t n = find_value(volume, node, &key, &cached, &ref);
 	/* the node's lock is enough from here on: no name waits for the disk */
-	(void)pthread_rwlock_unlock(&volume->names);
-	bool small = !n && !content;
-	if (!n && content && content->loaded)
-		n = copy_out(content, atomic_load(&node->size), ret, size, offset);
-	else if (!n && content)
-		n = read_pinned(volume, content, ret, size, offset);
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+	names_unlock(volume);
+	bool small = !n && !cached;
+	if (!n && cached && cached->loaded)
+		n = copy_out(cached, atomic_load(&node->size), ret, size, offset);
+	else if (!n && cached)
+		n = read_pinned(volume, cached, ret, size, offset);
+	node_unlock(volume, node);
 	if (small)
 		n = read_small(volume, &ref, &key, ret, size, offset);
 	key_release(&key);
@@ -367,19 +140,19 @@ int volume_readlink(struct volume *volume, struct node *node, char **ret)
 static int write_locked(struct volume *volume, struct node *node, const void *data, size_t size,
 			uint64_t offset)
 {
-	struct content *content;
+	struct cached *cached;
 	size_t end = (size_t)offset + size;
-	int rc = volume_load_content(volume, node, &content);
+	int rc = volume_load_cached(volume, node, &cached);
 
 	if (!rc && end > atomic_load(&node->size))
-		rc = content_reserve_from(content, (size_t)offset, end);
+		rc = cached_reserve_from(cached, (size_t)offset, end);
 	if (rc < 0)
 		return rc;
 	if (size)
-		memcpy(content->data + offset, data, size);
+		memcpy(cached->data + offset, data, size);
 	if (end > atomic_load(&node->size))
 		atomic_store(&node->size, (uint32_t)end);
-	touch(volume, node, content);
+	volume_touch(volume, node, cached);
 	return 0;
 }
 
@@ -398,11 +171,11 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 		return -EFBIG;
 	if (size > DW_VALUE_SIZE_MAX - offset)
 		size = (size_t)(DW_VALUE_SIZE_MAX - offset);
-	int rc = volume_lock_for(volume, node, offset + size, &taken);
+	int rc = file_lock_for(volume, node, offset + size, &taken);
 	if (!rc) {
 		rc = write_locked(volume, node, data, size, offset);
-		volume_drop_content(volume, node);
-		volume_unlock_for(volume, node, taken);
+		volume_drop_cached(volume, node);
+		file_unlock_for(volume, node, taken);
 	}
 	if (rc < 0) /* what came from a mapping stays in the kernel's pages */
 		volume_suspect_pages(volume, node);
@@ -411,16 +184,16 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 
 static int zero_range(struct volume *volume, struct node *node, uint64_t offset, uint64_t size)
 {
-	struct content *content;
+	struct cached *cached;
 	uint64_t have = atomic_load(&node->size);
 
 	if (offset >= have)
 		return 0;
-	int rc = volume_load_content(volume, node, &content);
+	int rc = volume_load_cached(volume, node, &cached);
 	if (rc < 0)
 		return rc;
-	memset(content->data + offset, 0, (size_t)(size < have - offset ? size : have - offset));
-	touch(volume, node, content);
+	memset(cached->data + offset, 0, (size_t)(size < have - offset ? size : have - offset));
+	volume_touch(volume, node, cached);
 	return 0;
 }
 
@@ -437,7 +210,7 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 		return -EROFS;
 	if (offset > DW_VALUE_SIZE_MAX || size > DW_VALUE_SIZE_MAX - offset)
 		return -EFBIG;
-	int rc = volume_lock_for(volume, node, keeps ? 0 : offset + size, &taken);
+	int rc = file_lock_for(volume, node, keeps ? 0 : offset + size, &taken);
 	if (rc < 0)
 		return rc;
 	/* growing first: on failure nothing was zeroed either */
@@ -445,8 +218,8 @@ int volume_fallocate(struct volume *volume, struct node *node, int mode, uint64_
 		rc = volume_resize_locked(volume, node, offset + size);
 	if (!rc && zeroes)
 		rc = zero_range(volume, node, offset, size);
-	volume_drop_content(volume, node);
-	volume_unlock_for(volume, node, taken);
+	volume_drop_cached(volume, node);
+	file_unlock_for(volume, node, taken);
 	return rc;
 }
 
@@ -463,26 +236,26 @@ static bool is_roomy(struct volume *volume, uint64_t size)
 /* Whether the commit may be left to the last close, a sync or the timer. */
 static bool may_wait(struct volume *volume, struct node *node)
 {
-	const struct content *content = node->content;
+	const struct cached *cached = node->cached;
 	uint64_t size = atomic_load(&node->size);
 
-	if (!content || !content->dirty)
+	if (!cached || !cached->dirty)
 		return true;
-	bool cheap = content->spent + size <= SPENT_FACTOR * size + SPENT_FREE ||
-		     clock_monotonic_ms() - content->committed_ms >= volume->options.commit_ms;
-	return (content->fresh || !cheap) && is_roomy(volume, size);
+	bool cheap = cached->spent + size <= SPENT_FACTOR * size + SPENT_FREE ||
+		     clock_monotonic_ms() - cached->committed_ms >= volume->options.commit_ms;
+	return (cached->fresh || !cheap) && is_roomy(volume, size);
 }
 
 int volume_commit_close(struct volume *volume, struct node *node)
 {
-	struct content *content = node->content;
+	struct cached *cached = node->cached;
 
 	if (may_wait(volume, node))
 		return 0;
 	int rc = volume_commit_locked(volume, node);
 	/* syncs are asked for, and must not put off the only close of a descriptor */
 	if (!rc)
-		content->spent += node_key_size(node) + atomic_load(&node->size) + RECORD_OVERHEAD;
+		cached->spent += node_key_size(node) + atomic_load(&node->size) + RECORD_OVERHEAD;
 	return rc;
 }
 
@@ -490,12 +263,12 @@ static int commit(struct volume *volume, struct node *node, bool closes)
 {
 	if (node_is_dir(node) || volume->options.read_only)
 		return 0;
-	volume_lock_file(volume, node);
+	file_lock(volume, node);
 	int rc = closes ? volume_commit_close(volume, node) : volume_commit_locked(volume, node);
 	if (rc < 0)
-		node->content->told_error = rc;
-	volume_drop_content(volume, node);
-	volume_unlock_file(volume, node);
+		node->cached->told_error = rc;
+	volume_drop_cached(volume, node);
+	file_unlock(volume, node);
 	return rc;
 }
 
@@ -518,5 +291,5 @@ int volume_fsync(struct volume *volume, struct node *node)
 
 int volume_sync(struct volume *volume)
 {
-	return volume_settle(volume);
+	return journal_make_durable(volume);
 }

@@ -5,6 +5,8 @@
  * A key that is also a directory can only be told when all keys were seen: such
  * files are put aside and get their %= at the end.
  */
+#include "fs/volume/load.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -13,7 +15,6 @@
 #include <syslog.h>
 
 #include "fs/tree/heap.h"
-#include "fs/volume/internal.h"
 
 struct conflict {
 	struct node *dir;  /* the directory that has the name */
@@ -323,5 +324,24 @@ int volume_load(struct volume *volume)
 		attr_table_free(load.attrs);
 	else
 		attr_table_finish(load.attrs);
+	return rc;
+}
+
+int volume_load_late(struct volume *volume)
+{
+	struct node *root = volume->tree.root;
+	int rc = 0;
+
+	names_lock_write(volume);
+	if (!atomic_load(&volume->loaded)) {
+		int64_t mtime_ns = atomic_load(&root->mtime_ns);
+		rc = volume_load(volume);
+		atomic_store(&root->mtime_ns, mtime_ns);
+		if (!rc)
+			atomic_store(&volume->loaded, true);
+		else
+			tree_clear(&volume->tree); /* nobody was told of a node in it */
+	}
+	names_unlock(volume);
 	return rc;
 }

@@ -22,7 +22,10 @@
 #include "fs/attr/attrrecord.h"
 #include "fs/attr/xattr.h"
 #include "fs/base/seed.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/load.h"
+#include "fs/volume/recorded.h"
+#include "fs/volume/xattrmem.h"
 
 enum { RECORD_MAX = 4 << 20 };
 
@@ -111,23 +114,6 @@ static int add_entry(struct attr_table *table, struct dw_bytes key, struct attrs
 	return 0;
 }
 
-/* Which of two records counts: `*record` becomes the one before, if the value is older
- * than the newer one.  True: that is settled now, and can be written so. */
-static bool choose(struct attr_table *table, struct dw_bytes key, struct attr_record *record)
-{
-	const struct dw_bytes before = record->before;
-	uint64_t txid;
-
-	if (!record->since)
-		return false;
-	/* a key that is gone is dropped, whatever its record says */
-	int rc = dw_txid(table->volume->store, key, &txid);
-	if (!rc && txid < record->since)
-		(void)attr_record_decode(before, record); /* was checked with the whole */
-	record->since = 0;
-	return !rc;
-}
-
 /* A crash may have taken the value that times were set on, and its txid will be given
  * to another one. */
 static bool forget_lost(const struct attr_table *table, struct attr_record *record)
@@ -143,26 +129,10 @@ static bool forget_lost(const struct attr_table *table, struct attr_record *reco
 static int write_settled(struct attr_table *table, bool is_dir, struct dw_bytes key,
 			 const struct attrs *attrs)
 {
-	int rc = table->changed ? 0 : volume_settle(table->volume);
+	int rc = table->changed ? 0 : journal_make_durable(table->volume);
 
 	table->changed = true;
-	return rc ? rc : volume_keep_alone(table->volume, is_dir, key, attrs);
-}
-
-static int attrs_of_record(const struct attr_record *record, bool is_dir, struct attrs **ret)
-{
-	struct attrs *attrs = malloc(sizeof *attrs);
-
-	if (!attrs)
-		return -ENOMEM;
-	*attrs = record->attrs;
-	attrs->unchecked = !is_dir && attrs->set & (ATTR_MTIME | ATTR_ATIME);
-	int rc = xattrs_new(record->xattrs, &attrs->xattrs);
-	if (rc < 0)
-		free(attrs);
-	else
-		*ret = attrs;
-	return rc;
+	return rc ? rc : journal_write_alone(table->volume, is_dir, key, attrs);
 }
 
 static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_bytes bytes)
@@ -175,10 +145,10 @@ static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_
 		table->unreadable++;
 		return 0;
 	}
-	bool settled = choose(table, plain, &record);
+	bool settled = recorded_choose(table->volume, plain, &record);
 	bool lost = forget_lost(table, &record);
 	struct attrs *attrs = NULL;
-	int rc = attrs_of_record(&record, is_dir, &attrs);
+	int rc = recorded_attrs(&record, is_dir, &attrs);
 	if (rc < 0)
 		return rc;
 	if ((settled || lost) && !attrstore_usable(table->volume->attrs))
@@ -188,63 +158,6 @@ static int take_record(struct attr_table *table, struct dw_bytes key, struct dw_
 		rc = add_entry(table, key, attrs);
 	if (rc < 0)
 		attrs_free(attrs);
-	return rc;
-}
-
-/* The record that counts for the value in the log, in memory of the caller's.  -ENOENT: there is
- * none; -EBADMSG: it cannot be read. */
-static int read_record(struct volume *volume, bool is_dir, struct dw_bytes key,
-		       struct dw_value *value_ret, struct attr_record *ret)
-{
-	struct dw_store *store = attrstore_store(volume->attrs);
-	struct attr_table table = {.volume = volume};
-	struct key lettered;
-	int rc = key_reserve(&lettered, key.size + 1);
-
-	if (rc < 0)
-		return rc;
-	lettered.data[0] = is_dir ? 'd' : 'f';
-	if (key.size)
-		memcpy(lettered.data + 1, key.data, key.size);
-	rc = store ? dw_get(store, key_bytes(&lettered), value_ret) : -ENOENT;
-	key_release(&lettered);
-	if (rc < 0)
-		return rc;
-	if (!attr_record_decode((struct dw_bytes){value_ret->data, value_ret->size}, ret)) {
-		free(value_ret->data);
-		return -EBADMSG;
-	}
-	(void)choose(&table, key, ret); /* nothing is settled here */
-	return 0;
-}
-
-int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret)
-{
-	struct attr_record record;
-	struct dw_value value;
-
-	if (attrstore_usable(volume->attrs) < 0)
-		return -EBADMSG;
-	int rc = read_record(volume, false, key, &value, &record);
-	if (rc == -ENOENT)
-		*ret = NULL;
-	if (rc < 0)
-		return rc == -ENOENT ? 0 : rc;
-	rc = attrs_of_record(&record, false, ret);
-	free(value.data);
-	return rc;
-}
-
-int attr_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key, struct xattrs **ret)
-{
-	struct attr_record record;
-	struct dw_value value;
-	int rc = read_record(volume, is_dir, key, &value, &record);
-
-	if (rc < 0)
-		return rc == -ENOENT ? -EBADMSG : rc;
-	rc = xattrs_new(record.xattrs, ret);
-	free(value.data);
 	return rc;
 }
 
@@ -343,7 +256,7 @@ static void drop_vanished(struct attr_table *table, const struct entry *entries)
 {
 	for (const struct entry *entry = entries; entry; entry = entry->hh.next)
 		if (is_vanished(table, entry))
-			volume_keep_drop(table->volume, entry->key[0] == 'd', plain_key(entry));
+			journal_drop(table->volume, entry->key[0] == 'd', plain_key(entry));
 }
 
 void attr_table_finish(struct attr_table *table)

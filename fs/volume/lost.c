@@ -7,62 +7,21 @@
  * have.  So the file becomes what the log says, the log of the daemon names it, and
  * closing the volume returns the error.
  */
+#include "fs/volume/lost.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/detach.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/opens.h"
+#include "fs/volume/recorded.h"
+#include "fs/volume/xattrmem.h"
 
 /* --- telling --- */
-
-const char *volume_quote(const struct node *node, char ret[QUOTED_SIZE])
-{
-	static const char more[] = "...";
-	struct key key = {.data = key.small};
-	size_t used = 0;
-
-	if (!node_is_linked(node) || key_of_node(node, &key) < 0)
-		key.size = 0; /* a message without a name is better than none */
-	for (size_t i = 0; i < key.size; i++) {
-		unsigned char c = (unsigned char)key.data[i];
-		bool plain = c >= ' ' && c < 0x7f && c != '\'' && c != '\\';
-		if (used + 4 + sizeof more > QUOTED_SIZE) {
-			memcpy(ret + used, more, sizeof more - 1);
-			used += sizeof more - 1;
-			break;
-		}
-		used += (size_t)snprintf(ret + used, 5, plain ? "%c" : "\\x%02x", c);
-	}
-	ret[used] = '\0';
-	key_release(&key);
-	return ret;
-}
-
-void volume_note_failed(struct volume *volume, struct node *node, int rc)
-{
-	char quoted[QUOTED_SIZE];
-	struct content *content = node->content;
-
-	(void)atomic_fetch_add(&volume->commits_failed, 1);
-	if (content && content->logged_error == rc)
-		return;
-	volume_log(volume, LOG_ERR, "'%s' could not be committed: %s", volume_quote(node, quoted),
-		   strerror(-rc));
-	if (content)
-		content->logged_error = rc;
-}
-
-void volume_note_lost(struct volume *volume, struct node *node, int rc, const char *after)
-{
-	char quoted[QUOTED_SIZE];
-	int none = 0;
-
-	(void)atomic_fetch_add(&volume->values_lost, 1);
-	(void)atomic_compare_exchange_strong(&volume->loss, &none, rc); /* else there is one */
-	volume_log(volume, LOG_CRIT, "'%s': the value written last, %u bytes, is lost (%s); %s",
-		   volume_quote(node, quoted), (unsigned)atomic_load(&node->size), strerror(-rc),
-		   after);
-}
 
 void volume_get_figures(struct volume *volume, struct volume_figures *ret)
 {
@@ -102,8 +61,8 @@ static void restore_attrs(struct volume *volume, struct node *node, struct dw_by
 static void restore(struct volume *volume, struct node *node, const struct dw_stat *stat,
 		    struct dw_bytes key)
 {
-	volume_mark_clean(volume, node->content);
-	volume_free_content(volume, node);
+	volume_mark_clean(volume, node->cached);
+	volume_free_cached(volume, node);
 	atomic_store(&node->size, stat->size);
 	atomic_store(&node->mtime_ns, stat->mtime_ns);
 	restore_attrs(volume, node, key);
@@ -113,9 +72,9 @@ static void restore(struct volume *volume, struct node *node, const struct dw_st
 /* The log never had the file. */
 static void remove_lost(struct volume *volume, struct node *node, struct dw_bytes key)
 {
-	volume_keep_drop(volume, false, key);
+	journal_drop(volume, false, key);
 	volume_detach(volume, node);
-	volume_free_content(volume, node);
+	volume_free_cached(volume, node);
 	node->lost = true;
 }
 
@@ -140,12 +99,12 @@ bool volume_close_failed(struct volume *volume, struct node *node, int rc)
 {
 	struct key key;
 
-	(void)pthread_rwlock_wrlock(&volume->names);
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
+	names_lock_write(volume);
+	node_lock(volume, node);
 	/* meanwhile somebody may have opened or renamed it, or the committer succeeded */
-	bool lost = node->opens == 1 && node->content && node->content->dirty;
+	bool lost = node->opens == 1 && node->cached && node->cached->dirty;
 	/* or it was written to, and closed by who was told of no failure */
-	if (lost && !node->content->told_error) {
+	if (lost && !node->cached->told_error) {
 		rc = volume_commit_locked(volume, node);
 		lost = rc < 0;
 	}
@@ -158,10 +117,10 @@ bool volume_close_failed(struct volume *volume, struct node *node, int rc)
 	volume_note_close(node);
 	if (lost) {
 		node->suspect = true; /* the kernel may have pages of what was lost */
-		atomic_store(&node->given, false);
+		atomic_store(&node->pushed, false);
 	}
-	volume_drop_content(volume, node);
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-	(void)pthread_rwlock_unlock(&volume->names);
+	volume_drop_cached(volume, node);
+	node_unlock(volume, node);
+	names_unlock(volume);
 	return lost;
 }

@@ -12,35 +12,13 @@
 
 #include "fs/base/clock.h"
 #include "fs/volume/change.h"
-#include "fs/volume/internal.h"
-
-static void lock_names(struct volume *volume)
-{
-	(void)pthread_rwlock_wrlock(&volume->names);
-}
-
-static void unlock_names(struct volume *volume)
-{
-	(void)pthread_rwlock_unlock(&volume->names);
-}
-
-static void lock_node(struct volume *volume, const struct node *node)
-{
-	(void)pthread_mutex_lock(volume_node_lock(volume, node));
-}
-
-static void unlock_node(struct volume *volume, const struct node *node)
-{
-	(void)pthread_mutex_unlock(volume_node_lock(volume, node));
-}
-
-void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret)
-{
-	lock_node(volume, node);
-	volume_fill_stat(volume, node, &ret->st);
-	unlock_node(volume, node);
-	ret->node = node_ref(node);
-}
+#include "fs/volume/detach.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/load.h"
+#include "fs/volume/names.h"
+#include "fs/volume/stat.h"
+#include "fs/volume/xattrmem.h"
 
 int volume_lookup(struct volume *volume, struct node *parent, const char *name,
 		  struct volume_entry *ret)
@@ -53,26 +31,26 @@ int volume_lookup(struct volume *volume, struct node *parent, const char *name,
 	if (rc < 0)
 		return rc;
 	rc = -ENOENT;
-	(void)pthread_rwlock_rdlock(&volume->names);
+	names_lock_read(volume);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	if (node) {
 		volume_fill_entry(volume, node, ret);
 		rc = 0;
 	}
-	unlock_names(volume);
+	names_unlock(volume);
 	return rc;
 }
 
 void volume_enter(struct volume *volume, struct volume_entry *ret)
 {
-	(void)pthread_rwlock_rdlock(&volume->names);
+	names_lock_read(volume);
 	volume_fill_entry(volume, volume->tree.root, ret);
-	unlock_names(volume);
+	names_unlock(volume);
 }
 
 void volume_forget(struct volume *volume, struct node *node, uint64_t count)
 {
-	atomic_store(&node->given, false); /* its pages go as well */
+	atomic_store(&node->pushed, false); /* its pages go as well */
 	volume_unref(volume, node, count);
 }
 
@@ -158,7 +136,7 @@ void volume_touch_dir(struct volume *volume, struct node *dir)
 	int rc = volume_need_xattrs(volume, dir);
 	dir->attrs->set &= ~(unsigned)ATTR_TIMES;
 	if (!rc)
-		rc = volume_keep(volume, dir);
+		rc = journal_node(volume, dir);
 	volume_let_xattrs_go(dir);
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
@@ -181,7 +159,7 @@ static int unlink_locked(struct volume *volume, struct node *parent, struct node
 	if (!rc)
 		rc = change_append(&change, volume, parent);
 	if (!rc) {
-		volume_keep_drop(volume, false, key_bytes(&key));
+		journal_drop(volume, false, key_bytes(&key));
 		volume_detach(volume, node);
 		volume_touch_dir(volume, parent);
 	}
@@ -196,18 +174,18 @@ int volume_unlink(struct volume *volume, struct node *parent, const char *name)
 
 	if (volume->options.read_only)
 		return -EROFS;
-	lock_names(volume);
+	names_lock_write(volume);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	if (!node || node_is_dir(node)) {
-		unlock_names(volume);
+		names_unlock(volume);
 		return node ? -EISDIR : -ENOENT;
 	}
 	node_ref(node); /* its lock is let go after it left the tree */
-	lock_node(volume, node);
+	node_lock(volume, node);
 	rc = unlink_locked(volume, parent, node);
-	unlock_node(volume, node);
+	node_unlock(volume, node);
 	volume_unref(volume, node, 1);
-	unlock_names(volume);
+	names_unlock(volume);
 	return rc;
 }
 
@@ -228,7 +206,7 @@ static int rmdir_locked(struct volume *volume, struct node *parent, struct node 
 	if (!rc)
 		rc = change_append(&change, volume, parent);
 	if (!rc) {
-		volume_keep_drop(volume, true, key_bytes(&key));
+		journal_drop(volume, true, key_bytes(&key));
 		node_ref(node);
 		volume_keep_nameless_xattrs(volume, node);
 		tree_unlink(&volume->tree, node);
@@ -244,10 +222,10 @@ int volume_rmdir(struct volume *volume, struct node *parent, const char *name)
 {
 	if (volume->options.read_only)
 		return -EROFS;
-	lock_names(volume);
+	names_lock_write(volume);
 	struct node *node = tree_find(&volume->tree, parent, name, strlen(name));
 	int rc = node ? rmdir_locked(volume, parent, node) : -ENOENT;
-	unlock_names(volume);
+	names_unlock(volume);
 	return rc;
 }
 
@@ -261,15 +239,15 @@ static int visit_dots(struct volume *volume, struct node *dir, uint64_t offset,
 	int rc = 0;
 
 	if (offset < COOKIE_SELF) {
-		lock_node(volume, dir);
+		node_lock(volume, dir);
 		volume_fill_stat(volume, dir, &st);
-		unlock_node(volume, dir);
+		node_unlock(volume, dir);
 		rc = visit(context, ".", NULL, &st, COOKIE_SELF);
 	}
 	if (!rc && offset < COOKIE_PARENT) {
-		lock_node(volume, parent);
+		node_lock(volume, parent);
 		volume_fill_stat(volume, parent, &st);
-		unlock_node(volume, parent);
+		node_unlock(volume, parent);
 		rc = visit(context, "..", NULL, &st, COOKIE_PARENT);
 	}
 	return rc;
@@ -282,9 +260,9 @@ int volume_listing_end(struct volume *volume, struct node *dir, uint64_t *ret)
 	int rc = volume_need_names(volume);
 	if (rc < 0)
 		return rc;
-	(void)pthread_rwlock_rdlock(&volume->names);
+	names_lock_read(volume);
 	*ret = node_last_cookie(dir);
-	unlock_names(volume);
+	names_unlock(volume);
 	return 0;
 }
 
@@ -299,7 +277,7 @@ int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, uin
 	int rc = volume_need_names(volume);
 	if (rc < 0)
 		return rc;
-	(void)pthread_rwlock_rdlock(&volume->names);
+	names_lock_read(volume);
 	rc = visit_dots(volume, dir, offset, visit, context);
 	if (offset < COOKIE_PARENT)
 		offset = COOKIE_PARENT;
@@ -309,13 +287,13 @@ int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, uin
 			break;
 		memcpy(name, node->key->name, node->name_size);
 		name[node->name_size] = '\0';
-		lock_node(volume, node);
+		node_lock(volume, node);
 		volume_fill_stat(volume, node, &st);
-		unlock_node(volume, node);
+		node_unlock(volume, node);
 		rc = visit(context, name, node, &st, node->cookie);
 		if (!rc && counted)
 			node_ref(node);
 	}
-	unlock_names(volume);
+	names_unlock(volume);
 	return 0;
 }

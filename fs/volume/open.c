@@ -14,38 +14,11 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "fs/volume/internal.h"
-
-void volume_note_open(struct volume *volume, struct node *node, int flags)
-{
-	bool only_writes = (flags & O_ACCMODE) == O_WRONLY;
-
-	if (!node->opens++) {
-		node->direct = only_writes && atomic_load(&volume->direct);
-		node->renewed = node->suspect && !node->direct;
-	} else if (node->direct && !only_writes) {
-		node->suspect =
-			true; /* by mmap or splice it may get a page that is being written */
-	}
-}
-
-void volume_suspect_pages(struct volume *volume, struct node *node)
-{
-	pthread_mutex_t *lock = volume_node_lock(volume, node);
-
-	(void)pthread_mutex_lock(lock);
-	node->suspect = true;
-	node->renewed = false;
-	(void)pthread_mutex_unlock(lock);
-}
-
-void volume_note_close(struct node *node)
-{
-	assert(node->opens);
-	/* the last of those whose opening dropped the pages of before */
-	if (!--node->opens && node->renewed)
-		node->suspect = node->renewed = false;
-}
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/file.h"
+#include "fs/volume/lost.h"
+#include "fs/volume/opens.h"
 
 void volume_allow_direct(struct volume *volume)
 {
@@ -73,56 +46,56 @@ int volume_open_file(struct volume *volume, struct node *node, int flags)
 		return -EISDIR;
 	if (volume->options.read_only && (writes || flags & O_TRUNC))
 		return -EROFS;
-	volume_lock_file(volume, node);
-	if (!node_is_linked(node) && !node->content) {
+	file_lock(volume, node);
+	if (!node_is_linked(node) && !node->cached) {
 		/* it went between the caller's lookup and now; the kernel looks again */
-		volume_unlock_file(volume, node);
+		file_unlock(volume, node);
 		return -ESTALE;
 	}
 	volume_note_open(volume, node, flags);
 	if (flags & O_TRUNC)
 		rc = volume_resize_locked(volume, node, 0);
-	if (flags & O_TRUNC && !rc && node->content->dirty)
-		node->content->fresh = true; /* the log goes from the old value to the new one */
+	if (flags & O_TRUNC && !rc && node->cached->dirty)
+		node->cached->fresh = true; /* the log goes from the old value to the new one */
 	if (rc < 0) {
 		node->opens--; /* the kernel dropped no pages for it */
-		volume_drop_content(volume, node);
+		volume_drop_cached(volume, node);
 	} else {
 		node_ref(node);
 	}
-	volume_unlock_file(volume, node);
+	file_unlock(volume, node);
 	return rc;
 }
 
 int volume_release(struct volume *volume, struct node *node)
 {
-	volume_lock_file(volume, node);
-	struct content *content = node->content;
+	file_lock(volume, node);
+	struct cached *cached = node->cached;
 	/* a close that was told of the failure is not followed by a late success */
-	bool told = content && content->dirty && content->told_error && node->opens == 1;
+	bool told = cached && cached->dirty && cached->told_error && node->opens == 1;
 	/* pages written through a mapping arrive after the last flush */
-	int rc = told              ? content->told_error
+	int rc = told              ? cached->told_error
 		 : node->opens > 1 ? volume_commit_close(volume, node)
 				   : volume_commit_locked(volume, node);
 	bool failed = rc < 0 && node->opens == 1;
 	if (failed) {
-		assert(content); /* else there was nothing to commit */
-		content->told_error = rc;
+		assert(cached); /* else there was nothing to commit */
+		cached->told_error = rc;
 	}
 	if (!failed) {
 		volume_note_close(node);
-		volume_drop_content(volume, node);
+		volume_drop_cached(volume, node);
 	}
-	volume_unlock_file(volume, node);
+	file_unlock(volume, node);
 	bool lost = failed && volume_close_failed(volume, node, rc);
 	volume_unref(volume, node, 1);
 	return lost ? rc : 0;
 }
 
-/* --- giving pages --- */
+/* --- pushing pages into the page cache --- */
 
-/* The value in `data`, and a call of `give`; both locks are held. */
-static void give_locked(struct volume *volume, struct node *node, void *data, volume_give_fn *give,
+/* The value in `data`, and a call of `push`; both locks are held. */
+static void push_locked(struct volume *volume, struct node *node, void *data, volume_push_fn *push,
 			void *context)
 {
 	struct key key = {.data = key.small};
@@ -134,15 +107,15 @@ static void give_locked(struct volume *volume, struct node *node, void *data, vo
 	if (!dw_ref_get(volume->store, key_bytes(&key), &ref)) {
 		ssize_t n = dw_ref_read(volume->store, &ref, key_bytes(&key), data, size, 0);
 		if (n == (ssize_t)size) {
-			give(context, data, size);
-			atomic_store(&node->given, true);
+			push(context, data, size);
+			atomic_store(&node->pushed, true);
 		}
 		dw_ref_put(volume->store, &ref);
 	}
 	key_release(&key);
 }
 
-void volume_give(struct volume *volume, struct node *node, size_t size_max, volume_give_fn *give,
+void volume_push(struct volume *volume, struct node *node, size_t size_max, volume_push_fn *push,
 		 void *context)
 {
 	size_t size = atomic_load(&node->size);
@@ -150,10 +123,10 @@ void volume_give(struct volume *volume, struct node *node, size_t size_max, volu
 
 	if (!data)
 		return;
-	volume_lock_file(volume, node);
-	if (node->opens == 1 && !node->direct && !node->suspect && !atomic_load(&node->given) &&
-	    !node->content && node_is_linked(node) && atomic_load(&node->size) == size)
-		give_locked(volume, node, data, give, context);
-	volume_unlock_file(volume, node);
+	file_lock(volume, node);
+	if (node->opens == 1 && !node->direct && !node->suspect && !atomic_load(&node->pushed) &&
+	    !node->cached && node_is_linked(node) && atomic_load(&node->size) == size)
+		push_locked(volume, node, data, push, context);
+	file_unlock(volume, node);
 	free(data);
 }

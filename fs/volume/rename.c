@@ -15,7 +15,14 @@
 
 #include "fs/tree/below.h"
 #include "fs/volume/change.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/detach.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/exchange.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/names.h"
+#include "fs/volume/stat.h"
+#include "fs/volume/xattrmem.h"
 
 /* What a rename is about.  `names` is held for writing throughout. */
 struct renaming {
@@ -102,32 +109,6 @@ static int move_in_tree(struct renaming *r)
 
 /* --- files --- */
 
-int volume_current_value(struct volume *volume, struct node *node, struct dw_value *owned,
-			 struct dw_bytes *ret)
-{
-	struct key key;
-
-	if (node->content && node->content->loaded) {
-		*ret = (struct dw_bytes){node->content->data, atomic_load(&node->size)};
-		return 0;
-	}
-	int rc = key_of_node(node, &key);
-	if (!rc)
-		rc = dw_get(volume->store, key_bytes(&key), owned);
-	key_release(&key);
-	if (!rc)
-		*ret = (struct dw_bytes){owned->data, owned->size};
-	return rc;
-}
-
-int64_t volume_current_mtime(struct volume *volume, struct node *node)
-{
-	volume_check_times(volume, node);
-	if (node->attrs && node->attrs->set & ATTR_MTIME)
-		return node->attrs->mtime_ns;
-	return atomic_load(&node->mtime_ns);
-}
-
 /* The new value and the old tombstone, in one append; attributes before and behind. */
 static int append_move(struct renaming *r, const struct dw_op *put)
 {
@@ -139,13 +120,13 @@ static int append_move(struct renaming *r, const struct dw_op *put)
 	if (!rc)
 		rc = change_remove(&change, r->node, r->new_parent == r->parent);
 	if (!rc)
-		rc = volume_keep_before_move(r->volume, r->node, r->target, put->key);
+		rc = journal_before_move(r->volume, r->node, r->target, put->key);
 	if (!rc) {
 		rc = change_append(&change, r->volume, r->parent);
 		if (rc < 0)
-			volume_keep_undo_move(r->volume, r->node, r->target, put->key);
+			journal_undo_move(r->volume, r->node, r->target, put->key);
 		else
-			volume_keep_after_move(r->volume, r->node, key_bytes(&old), put->key);
+			journal_after_move(r->volume, r->node, key_bytes(&old), put->key);
 	}
 	change_release(&change);
 	key_release(&old);
@@ -174,12 +155,12 @@ static int rename_file(struct renaming *r)
 	free(owned.data);
 	if (rc < 0)
 		return rc;
-	if (r->node->content)
-		volume_mark_clean(r->volume, r->node->content);
+	if (r->node->cached)
+		volume_mark_clean(r->volume, r->node->cached);
 	node_set_logged(r->node, true);
 	atomic_store(&r->node->mtime_ns, put.mtime_ns);
 	rc = move_in_tree(r);
-	volume_drop_content(r->volume, r->node);
+	volume_drop_cached(r->volume, r->node);
 	return rc;
 }
 
@@ -196,13 +177,13 @@ static void update_inos(struct tree *tree, struct node *top)
 void volume_visit_below(struct volume *volume, struct node *parent, const char *name,
 			volume_node_fn *visit, void *context)
 {
-	(void)pthread_rwlock_rdlock(&volume->names);
+	names_lock_read(volume);
 	struct node *top = tree_find(&volume->tree, parent, name, strlen(name));
 	for (struct node *node = top ? below_next(top, top) : NULL; node;
 	     node = below_next(top, node))
 		if (atomic_load(&node->refs) > 1) /* the tree's is one */
 			visit(context, node);
-	(void)pthread_rwlock_unlock(&volume->names);
+	names_unlock(volume);
 }
 
 static bool is_logged(const struct node *node)
@@ -236,7 +217,7 @@ static void keep_moved(struct volume *volume, struct node *node, struct dw_bytes
 	struct attrs *attrs = node->attrs;
 	unsigned waiting = attrs && attrs->times_unsaved ? attrs->set & ATTR_TIMES : 0;
 
-	volume_keep_moved(volume, node, moved);
+	journal_moved(volume, node, moved);
 	if (!waiting)
 		return;
 	attrs->set |= waiting;
@@ -267,7 +248,7 @@ static int move_key(struct renaming *r, const struct below *below, enum step ste
 
 	switch (step) {
 	case STEP_COPY:
-		rc = volume_keep_before_move(volume, node, target, moved);
+		rc = journal_before_move(volume, node, target, moved);
 		if (!rc && logged)
 			rc = copy_value(r, below);
 		break;
@@ -280,21 +261,21 @@ static int move_key(struct renaming *r, const struct below *below, enum step ste
 		if (logged)
 			rc = dw_delete(volume->store, old);
 		if (!is_dir && !rc)
-			volume_keep_drop(volume, false, old);
+			journal_drop(volume, false, old);
 		break;
 	case STEP_FORGET:
 		if (is_dir)
-			volume_keep_after_move(volume, node, old, moved);
+			journal_after_move(volume, node, old, moved);
 		break;
 	case STEP_UNDO:
 		if (logged && !target)
 			rc = dw_delete(volume->store, moved);
 		if (!is_dir)
-			volume_keep_undo_move(volume, node, NULL, moved);
+			journal_undo_move(volume, node, NULL, moved);
 		break;
 	case STEP_UNDO_FORGET:
 		if (is_dir)
-			volume_keep_undo_move(volume, node, target, moved);
+			journal_undo_move(volume, node, target, moved);
 		break;
 	}
 	return rc;
@@ -504,7 +485,7 @@ int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		return -EINVAL;
 	if (!node_is_dir(parent) || !node_is_dir(new_parent))
 		return -ENOTDIR;
-	(void)pthread_rwlock_wrlock(&volume->names);
+	names_lock_write(volume);
 	r.node = tree_find(&volume->tree, parent, name, strlen(name));
 	r.target = tree_find(&volume->tree, new_parent, new_name, strlen(new_name));
 	if (r.node) {
@@ -520,6 +501,6 @@ int volume_rename(struct volume *volume, struct node *parent, const char *name,
 		if (target)
 			volume_unref(volume, target, 1);
 	}
-	(void)pthread_rwlock_unlock(&volume->names);
+	names_unlock(volume);
 	return rc;
 }

@@ -10,12 +10,20 @@
 #include <string.h>
 
 #include "fs/base/clock.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/create.h"
+#include "fs/volume/detach.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/names.h"
+#include "fs/volume/opens.h"
+#include "fs/volume/stat.h"
+#include "fs/volume/xattrmem.h"
 
 static int make_locked(struct volume *volume, const struct volume_cred *cred, struct node *dir,
 		       mode_t mode, int flags, struct node **ret)
 {
-	struct content *content;
+	struct cached *cached;
 	struct node *node = node_new("", 0, NULL, false);
 
 	if (!node)
@@ -25,12 +33,12 @@ static int make_locked(struct volume *volume, const struct volume_cred *cred, st
 	atomic_store(&node->mtime_ns, clock_realtime_ns());
 	int rc = volume_set_initial_attrs(volume, cred, dir, mode, node);
 	if (!rc)
-		rc = volume_get_content(volume, node, &content);
+		rc = volume_get_cached(volume, node, &cached);
 	if (rc) {
 		node_unref(node, 1);
 		return rc;
 	}
-	content->loaded = true;
+	cached->loaded = true;
 	volume_note_open(volume, node, flags);
 	*ret = node;
 	return 0;
@@ -46,14 +54,14 @@ int volume_tmpfile(struct volume *volume, const struct volume_cred *cred, struct
 		return -EROFS;
 	if (!node_is_dir(dir))
 		return -ENOTDIR;
-	(void)pthread_rwlock_wrlock(&volume->names);
+	names_lock_write(volume);
 	if (!node_is_linked(dir))
 		rc = -ENOENT;
 	if (!rc)
 		rc = make_locked(volume, cred, dir, mode, flags, &node);
 	if (!rc)
 		volume_fill_entry(volume, node, ret); /* the one reference is the opener's */
-	(void)pthread_rwlock_unlock(&volume->names);
+	names_unlock(volume);
 	return rc;
 }
 
@@ -69,15 +77,15 @@ static int commit_named(struct volume *volume, struct node *node)
 	volume_uncount_xattrs(volume, node);
 	if (node->attrs)
 		node->attrs->unsaved = true;
-	volume_mark_dirty(volume, node->content);
+	volume_mark_dirty(volume, node->cached);
 	int rc = volume_commit_locked(volume, node);
 	if (!rc) {
 		node->flags &= (uint8_t)~NODE_LINKABLE;
-		volume_drop_content(volume, node);
+		volume_drop_cached(volume, node);
 		return 0;
 	}
 	if (!key_of_node(node, &key))
-		volume_keep_drop(volume, false, key_bytes(&key));
+		journal_drop(volume, false, key_bytes(&key));
 	key_release(&key);
 	volume_detach(volume, node);
 	return rc;
@@ -123,7 +131,7 @@ int volume_link(struct volume *volume, struct node *node, struct node *parent, c
 		return -EROFS;
 	if (!node_is_dir(parent))
 		return -ENOTDIR;
-	(void)pthread_rwlock_wrlock(&volume->names);
+	names_lock_write(volume);
 	(void)pthread_mutex_lock(lock);
 	/* else it has a name or had one; a key has one name */
 	bool linkable = !node_is_dir(node) && node->flags & NODE_LINKABLE;
@@ -131,6 +139,6 @@ int volume_link(struct volume *volume, struct node *node, struct node *parent, c
 	(void)pthread_mutex_unlock(lock);
 	if (!rc)
 		volume_fill_entry(volume, node, ret);
-	(void)pthread_rwlock_unlock(&volume->names);
+	names_unlock(volume);
 	return rc;
 }

@@ -70,7 +70,7 @@ int volume_close(struct volume *volume);
  * not on how much there is, for its names are read when somebody first looks for one.
  * Its st_ino follow from `name`, and are not those of `volume`, before which it is closed.
  * -EROFS: `volume` is read only. */
-int volume_freeze(struct volume *volume, const char *name, struct volume **ret);
+int volume_snapshot(struct volume *volume, const char *name, struct volume **ret);
 
 /* Call `visit` for each name below which somebody counts on a node, in a volume where nothing
  * moves.  No lock is held meanwhile. */
@@ -78,7 +78,7 @@ typedef void volume_known_fn(void *context, struct node *parent, const char *nam
 void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context);
 
 /* Whether a node is one of a snapshot. */
-bool volume_is_frozen(const struct node *node);
+bool volume_is_snapshot(const struct node *node);
 /* What tells a node from those that had its address before. */
 uint32_t volume_generation(const struct node *node);
 /* Whether it is a root; any node of a volume where nothing moves. */
@@ -206,10 +206,10 @@ void volume_allow_direct(struct volume *volume);
 enum volume_paging volume_paging(struct volume *volume, struct node *node);
 
 /* If the caller alone has the file open, for reading, if its value has at most `size_max` bytes,
- * is not empty, and was not given since it changed: call `give` with it.  No call of the volume
+ * is not empty, and was not pushed since it changed: call `push` with it.  No call of the volume
  * from there; the file does not change meanwhile.  Whatever fails, nothing is lost. */
-typedef void volume_give_fn(void *context, const void *data, size_t size);
-void volume_give(struct volume *volume, struct node *node, size_t size_max, volume_give_fn *give,
+typedef void volume_push_fn(void *context, const void *data, size_t size);
+void volume_push(struct volume *volume, struct node *node, size_t size_max, volume_push_fn *push,
 		 void *context);
 /* The last one commits what no flush did.  What cannot be committed then, or could not be
  * by the flush before, is lost: the file is what the log says again, or gone (-ESTALE for

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * xattr.c - extended attributes, which are in memory only while they are few bytes or
- * are needed.
+ * xattr.c - the calls on extended attributes.
  *
- * There may be 1 MiB of them a file.  So larger ones stay in the store of attributes, and whoever
- * looks at them, or writes a record in which they stand, reads them first
- * (volume_need_xattrs()) and lets them go when it is done.  What that store does not have yet
- * stays in memory; so does what a file without a name has, as far as there is room.
+ * Large ones are in memory only during a call: fs/volume/xattrmem.h.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,107 +12,11 @@
 
 #include "fs/attr/xattr.h"
 #include "fs/base/clock.h"
-#include "fs/volume/internal.h"
-
-/* --- in memory or not --- */
-
-static bool is_large(const struct xattrs *xattrs)
-{
-	return xattrs && xattrs->size > XATTRS_KEPT_MAX;
-}
-
-void volume_xattrs_leave(struct attrs *attrs)
-{
-	if (!is_large(attrs->xattrs))
-		return;
-	free(attrs->xattrs);
-	attrs->xattrs = NULL;
-	attrs->outside = true;
-}
-
-int volume_need_xattrs(struct volume *volume, struct node *node)
-{
-	struct attrs *attrs = node->attrs;
-	char quoted[QUOTED_SIZE];
-	struct key key;
-
-	if (!attrs || !attrs->outside)
-		return 0;
-	int rc = node_is_linked(node) ? key_of_node(node, &key) : -ENODATA;
-	if (!rc) {
-		rc = attr_read_xattrs(volume, node_is_dir(node), key_bytes(&key), &attrs->xattrs);
-		key_release(&key);
-	}
-	if (rc == -EBADMSG) {
-		/* as at the next mount: they are gone, and hide nothing else */
-		volume_log(volume, LOG_ERR,
-			   "extended attributes of '%s' in '.attr' cannot be read; it has none "
-			   "until they are set again",
-			   volume_quote(node, quoted));
-		rc = 0;
-	}
-	if (!rc || rc == -ENODATA)
-		attrs->outside = false;
-	return rc == -ENODATA ? 0 : rc;
-}
-
-void volume_let_xattrs_go(struct node *node)
-{
-	struct attrs *attrs = node->attrs;
-	bool is_dir = node_is_dir(node);
-
-	if (!attrs || attrs->unsaved || attrs->times_unsaved || !node_is_linked(node))
-		return;
-	if (is_dir || (atomic_load(&node->logged) && !(node->content && node->content->dirty)))
-		volume_xattrs_leave(attrs);
-}
-
-/* --- of files without a name --- */
-
-/* Room was taken for them. */
-static void count_xattrs(struct room *room, struct attrs *attrs)
-{
-	room_count(room, 0, attrs->xattrs->size);
-	room_give(room, attrs->xattrs->size);
-	attrs->counted = true;
-}
-
-void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
-{
-	struct attrs *attrs = node->attrs;
-	struct room *room = &volume->room;
-
-	if (!attrs || attrs->counted)
-		return;
-	attrs->outside = false; /* nobody asked for them to be kept */
-	if (!is_large(attrs->xattrs))
-		return;
-	if (room_take(room, attrs->xattrs->size, NULL)) {
-		count_xattrs(room, attrs);
-	} else {
-		free(attrs->xattrs);
-		attrs->xattrs = NULL;
-	}
-}
-
-void volume_uncount_xattrs(struct volume *volume, struct node *node)
-{
-	struct attrs *attrs = node->attrs;
-
-	if (!attrs || !attrs->counted)
-		return;
-	room_count(&volume->room, attrs->xattrs->size, 0);
-	attrs->counted = false;
-}
-
-void volume_drop_nameless_xattrs(struct volume *volume, struct node *node)
-{
-	if (!node->attrs || !node->attrs->counted)
-		return;
-	volume_uncount_xattrs(volume, node);
-	free(node->attrs->xattrs);
-	node->attrs->xattrs = NULL;
-}
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/journal.h"
+#include "fs/volume/stat.h"
+#include "fs/volume/xattrmem.h"
 
 /* --- the calls --- */
 
@@ -129,9 +29,10 @@ static int check_name(const char *name)
 /* What has no value in the log yet has no record either: many such files would hold much. */
 static int save(struct volume *volume, struct node *node)
 {
-	int rc = volume_keep(volume, node);
+	int rc = journal_node(volume, node);
 
-	if (!rc && node->attrs->unsaved && is_large(node->attrs->xattrs) && !node_is_dir(node))
+	if (!rc && node->attrs->unsaved && volume_xattrs_are_large(node->attrs->xattrs) &&
+	    !node_is_dir(node))
 		rc = volume_commit_locked(volume, node);
 	return rc;
 }
@@ -148,7 +49,7 @@ static int set_xattr_locked(struct volume *volume, struct node *node, const char
 		rc = volume_need_xattrs(volume, node);
 	if (!rc)
 		rc = xattrs_with(node->attrs->xattrs, name, value, size, flags, &made);
-	bool counts = !rc && !node_is_linked(node) && is_large(made);
+	bool counts = !rc && !node_is_linked(node) && volume_xattrs_are_large(made);
 	if (counts && !room_take(&volume->room, made->size, NULL))
 		rc = -ENOSPC;
 	if (rc < 0) {
@@ -160,7 +61,7 @@ static int set_xattr_locked(struct volume *volume, struct node *node, const char
 	const struct attrs old = *attrs;
 	attrs->xattrs = made;
 	if (counts)
-		count_xattrs(&volume->room, attrs);
+		volume_count_xattrs(&volume->room, attrs);
 	attrs->ctime_ns = clock_realtime_ns();
 	attrs->set |= ATTR_CTIME;
 	rc = save(volume, node);
@@ -181,11 +82,11 @@ static int set_xattr(struct volume *volume, struct node *node, const char *name,
 
 	if (rc < 0)
 		return rc;
-	volume_lock_file(volume, node);
+	file_lock(volume, node);
 	rc = node->lost ? -ESTALE : set_xattr_locked(volume, node, name, value, size, flags);
 	if (!node_is_dir(node))
-		volume_drop_content(volume, node);
-	volume_unlock_file(volume, node);
+		volume_drop_cached(volume, node);
+	file_unlock(volume, node);
 	return rc;
 }
 
@@ -209,22 +110,22 @@ ssize_t volume_getxattr(struct volume *volume, struct node *node, const char *na
 
 	if (n < 0)
 		return n;
-	volume_lock_file(volume, node);
+	file_lock(volume, node);
 	n = node->lost ? -ESTALE : volume_need_xattrs(volume, node);
 	if (!n)
 		n = xattrs_get(node->attrs ? node->attrs->xattrs : NULL, name, ret, size);
 	volume_let_xattrs_go(node);
-	volume_unlock_file(volume, node);
+	file_unlock(volume, node);
 	return n;
 }
 
 ssize_t volume_listxattr(struct volume *volume, struct node *node, char *ret, size_t size)
 {
-	volume_lock_file(volume, node);
+	file_lock(volume, node);
 	ssize_t n = node->lost ? -ESTALE : volume_need_xattrs(volume, node);
 	if (!n)
 		n = xattrs_list(node->attrs ? node->attrs->xattrs : NULL, ret, size);
 	volume_let_xattrs_go(node);
-	volume_unlock_file(volume, node);
+	file_unlock(volume, node);
 	return n;
 }

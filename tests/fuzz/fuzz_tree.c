@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 #include "store/store.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memio.h"

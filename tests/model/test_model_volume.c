@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
+#include "fs/volume/evict.h"
 #include "tests/support/world.h"
 
 enum { OPS = 40000 };

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "fs/tree/spare.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 #include "tests/support/volumes.h"
 
 enum { MIB = 1 << 20 };

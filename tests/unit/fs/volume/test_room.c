@@ -13,7 +13,7 @@
 #include <sys/sysinfo.h>
 
 #include "fs/tree/memory.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/spaceio.h"

@@ -370,7 +370,7 @@ static void expect_given(struct volume *v, struct node *f, const char *text)
 	struct given given = {.count = 0};
 
 	CHECK_EQ(volume_open_file(v, f, O_RDONLY), 0);
-	volume_give(v, f, 20, note_given, &given);
+	volume_push(v, f, 20, note_given, &given);
 	CHECK_EQ(given.count, text != NULL);
 	CHECK(!text || (given.size == strlen(text) && !memcmp(given.data, text, given.size)));
 	volumes_done(v, f);
@@ -663,7 +663,7 @@ int main(int argc, char **argv)
 		{"volume_unlinked_large", test_unlinked_large},
 		{"volume_shared", test_shared},
 		{"volume_paging", test_paging},
-		{"volume_give", test_give},
+		{"volume_push", test_give},
 		{"volume_one_put", test_one_put},
 		{"volume_opened_only", test_opened_only},
 		{"volume_growth", test_growth},

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 #include "tests/support/volumes.h"
 
 enum { KEYS = 20, COMPONENTS = 32700 };

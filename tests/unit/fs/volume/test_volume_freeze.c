@@ -11,7 +11,7 @@ static struct volume *freeze(struct volume *volume, const char *name)
 {
 	struct volume *frozen = NULL;
 
-	CHECK_EQ(volume_freeze(volume, name, &frozen), 0);
+	CHECK_EQ(volume_snapshot(volume, name, &frozen), 0);
 	return frozen;
 }
 
@@ -57,7 +57,7 @@ static void test_stays(void)
 	CHECK_EQ(mode_of(volume, "e/f"), 0777);
 	CHECK_EQ(volumes_create(first, "x"), -EROFS);
 	CHECK_EQ(volumes_unlink(first, "gone"), -EROFS);
-	CHECK_EQ(volume_freeze(first, "of it", &(struct volume *){NULL}), -EROFS);
+	CHECK_EQ(volume_snapshot(first, "of it", &(struct volume *){NULL}), -EROFS);
 	volumes_unmount(first);
 	volumes_expect(second, "d/f", "new");
 	volumes_unmount(second);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/lost.h"
 #include "store/store.h"
 #include "tests/support/faultio.h"
 #include "tests/support/spaceio.h"

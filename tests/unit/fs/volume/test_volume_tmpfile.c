@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 #include "store/store.h"
 #include "tests/support/spaceio.h"
 #include "tests/support/volumes.h"
@@ -137,7 +137,7 @@ static void test_refused(void)
 	memset(name, 'n', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
 	CHECK_EQ(volume_link(v, f, volume_root(v), name, &entry), -ENAMETOOLONG);
-	CHECK_EQ(volume_freeze(v, "moment", &frozen), 0);
+	CHECK_EQ(volume_snapshot(v, "moment", &frozen), 0);
 	CHECK_EQ(volume_tmpfile(frozen, &volumes_cred, volume_root(frozen), 0600, O_RDWR, &entry),
 		 -EROFS);
 	volumes_unmount(frozen);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "fs/attr/xattr.h"
-#include "fs/volume/internal.h"
+#include "fs/volume/core.h"
 #include "tests/support/files.h"
 #include "tests/support/volumes.h"
 
@@ -255,7 +255,7 @@ static void test_snapshot(void)
 	volumes_write(v, "f", "value");
 	set(v, "f", 'f', LARGE);
 	set(v, "", 'r', LARGE);
-	CHECK_EQ(volume_freeze(v, "moment", &frozen), 0);
+	CHECK_EQ(volume_snapshot(v, "moment", &frozen), 0);
 	set(v, "f", 'x', LARGE);
 	set(v, "", 'x', LARGE);
 	expect(frozen, "", 'r', LARGE); /* before its names are read */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * freeze.c - a volume of one moment of another, which goes on.
+ * snapshot.c - a volume of one moment of another, which goes on.
  *
  * Every change of a value, a name or an attribute is made with `names` held, so whoever
  * holds it for writing finds both stores between two changes.  Under it what is not yet
@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volume/internal.h"
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
+#include "fs/volume/load.h"
+#include "fs/volume/stat.h"
 
 /* Commit what came since volume_commit_all(); `names` is held for writing. */
 static int commit_rest(struct volume *volume)
@@ -22,10 +25,10 @@ static int commit_rest(struct volume *volume)
 	while (!rc && volume->dirty) {
 		/* nobody who is kept out by `names` could change the list */
 		struct node *node = node_ref(volume->dirty->node);
-		(void)pthread_mutex_lock(volume_node_lock(volume, node));
+		node_lock(volume, node);
 		rc = volume_commit_locked(volume, node);
-		volume_drop_content(volume, node);
-		(void)pthread_mutex_unlock(volume_node_lock(volume, node));
+		volume_drop_cached(volume, node);
+		node_unlock(volume, node);
 		volume_unref(volume, node, 1);
 	}
 	return rc;
@@ -46,7 +49,7 @@ static int copy_root(const struct node *from, struct node *to)
 	return 0;
 }
 
-static int freeze_locked(struct volume *volume, struct volume *frozen)
+static int snapshot_locked(struct volume *volume, struct volume *frozen)
 {
 	int rc = commit_rest(volume);
 
@@ -59,7 +62,7 @@ static int freeze_locked(struct volume *volume, struct volume *frozen)
 	return rc;
 }
 
-int volume_freeze(struct volume *volume, const char *name, struct volume **ret)
+int volume_snapshot(struct volume *volume, const char *name, struct volume **ret)
 {
 	struct volume_options options = volume->options;
 	struct volume *frozen = NULL;
@@ -71,13 +74,13 @@ int volume_freeze(struct volume *volume, const char *name, struct volume **ret)
 	if (rc < 0)
 		return rc;
 	tree_set_ino(&frozen->tree, name);
-	frozen->tree.root->frozen = true;
+	frozen->tree.root->in_snapshot = true;
 	/* most of it while others go on */
 	rc = volume_commit_all(volume);
 	if (!rc) {
-		(void)pthread_rwlock_wrlock(&volume->names);
-		rc = freeze_locked(volume, frozen);
-		(void)pthread_rwlock_unlock(&volume->names);
+		names_lock_write(volume);
+		rc = snapshot_locked(volume, frozen);
+		names_unlock(volume);
 	}
 	if (rc < 0)
 		volume_free(frozen);
@@ -104,31 +107,12 @@ void volume_for_known(struct volume *volume, volume_known_fn *visit, void *conte
 	}
 }
 
-bool volume_is_frozen(const struct node *node)
+bool volume_is_snapshot(const struct node *node)
 {
-	return node->frozen;
+	return node->in_snapshot;
 }
 
 bool volume_is_root(const struct node *node)
 {
 	return !node->key->parent;
-}
-
-int volume_load_late(struct volume *volume)
-{
-	struct node *root = volume->tree.root;
-	int rc = 0;
-
-	(void)pthread_rwlock_wrlock(&volume->names);
-	if (!atomic_load(&volume->loaded)) {
-		int64_t mtime_ns = atomic_load(&root->mtime_ns);
-		rc = volume_load(volume);
-		atomic_store(&root->mtime_ns, mtime_ns);
-		if (!rc)
-			atomic_store(&volume->loaded, true);
-		else
-			tree_clear(&volume->tree); /* nobody was told of a node in it */
-	}
-	(void)pthread_rwlock_unlock(&volume->names);
-	return rc;
 }

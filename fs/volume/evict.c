@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * room.c - memory for values, up to the mount's limit.
+ * evict.c - memory for values, up to the mount's limit.
  *
  * While there is room, the value of a file that was written stays in memory as long as it is
  * open.  Then values leave: first those that the log has, those that were committed longest ago
@@ -8,44 +8,25 @@
  * the thread that wants memory: so writers wait for the disk when they are faster.  What has no
  * name is in no log, and stays; it may take all there is, and then writing is -ENOSPC.
  */
+#include "fs/volume/evict.h"
+
 #include <errno.h>
 #include <utlist.h>
 
-#include "fs/volume/internal.h"
-
-/* --- values that could leave --- */
-
-void volume_note_idle(struct volume *volume, struct content *content)
-{
-	if (content->idle || !content->capacity)
-		return;
-	content->idle = true;
-	(void)pthread_mutex_lock(&volume->dirty_lock);
-	DL_APPEND2(volume->idle, content, prev_idle, next_idle);
-	(void)pthread_mutex_unlock(&volume->dirty_lock);
-}
-
-void volume_note_busy(struct volume *volume, struct content *content)
-{
-	if (!content->idle)
-		return;
-	content->idle = false;
-	(void)pthread_mutex_lock(&volume->dirty_lock);
-	DL_DELETE2(volume->idle, content, prev_idle, next_idle);
-	(void)pthread_mutex_unlock(&volume->dirty_lock);
-}
+#include "fs/volume/commit.h"
+#include "fs/volume/dirty.h"
 
 /* One whose value is in the log, counted; NULL: none. */
 static struct node *take_idle(struct volume *volume)
 {
-	struct content *content = NULL;
+	struct cached *cached = NULL;
 	struct node *node = NULL;
 
 	(void)pthread_mutex_lock(&volume->dirty_lock);
-	DL_FOREACH2(volume->idle, content, next_idle)
+	DL_FOREACH2(volume->idle, cached, next_idle)
 	{
 		/* nobody counts on the node of one that is just going */
-		node = node_ref_if_used(content->node);
+		node = node_ref_if_used(cached->node);
 		if (node)
 			break;
 	}
@@ -56,14 +37,14 @@ static struct node *take_idle(struct volume *volume)
 /* Take the value out of memory, if the log has it. */
 static void let_go(struct volume *volume, struct node *node)
 {
-	volume_lock_file(volume, node);
-	struct content *content = node->content;
-	if (content && content->idle) {
-		volume_note_busy(volume, content);
-		content_unload(content, volume->store);
+	file_lock(volume, node);
+	struct cached *cached = node->cached;
+	if (cached && cached->idle) {
+		volume_note_busy(volume, cached);
+		cached_unload(cached, volume->store);
 	}
-	volume_drop_content(volume, node);
-	volume_unlock_file(volume, node);
+	volume_drop_cached(volume, node);
+	file_unlock(volume, node);
 	volume_unref(volume, node, 1);
 }
 
@@ -87,11 +68,11 @@ static int shrink(struct volume *volume)
  * neither list; no request is at any with `names` held for writing. */
 static bool could_shrink(struct volume *volume)
 {
-	(void)pthread_rwlock_wrlock(&volume->names);
+	names_lock_write(volume);
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	bool could = volume->idle || volume->dirty;
 	(void)pthread_mutex_unlock(&volume->dirty_lock);
-	(void)pthread_rwlock_unlock(&volume->names);
+	names_unlock(volume);
 	return could;
 }
 
@@ -117,19 +98,19 @@ int volume_take_room(struct volume *volume, size_t size)
 
 /* --- before a change --- */
 
-int volume_lock_for(struct volume *volume, struct node *node, uint64_t end, size_t *taken_ret)
+int file_lock_for(struct volume *volume, struct node *node, uint64_t end, size_t *taken_ret)
 {
 	struct room *room = &volume->room;
 	size_t taken = 0;
 
 	for (;;) {
-		volume_lock_file(volume, node);
-		size_t needed = content_need(node, (size_t)end);
+		file_lock(volume, node);
+		size_t needed = cached_need(node, (size_t)end);
 		if (needed <= taken || room_take(room, needed - taken, NULL)) {
 			*taken_ret = needed > taken ? needed : taken;
 			return 0;
 		}
-		volume_unlock_file(volume, node);
+		file_unlock(volume, node);
 		/* with locks held others could not let go; with room taken they would wait */
 		room_give(room, taken);
 		int rc = volume_take_room(volume, needed);
@@ -139,8 +120,8 @@ int volume_lock_for(struct volume *volume, struct node *node, uint64_t end, size
 	}
 }
 
-void volume_unlock_for(struct volume *volume, struct node *node, size_t taken)
+void file_unlock_for(struct volume *volume, struct node *node, size_t taken)
 {
-	volume_unlock_file(volume, node);
+	file_unlock(volume, node);
 	room_give(&volume->room, taken);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * keep.c - when attributes are written, so that no crash gives a value those of
+ * journal.c - when attributes are written, so that no crash gives a value those of
  * another.
  *
  * Values and attributes stand in two logs.  Owner and mode come before the Put that they
@@ -10,6 +10,8 @@
  * goes on doing so until the new value is on disk: a power cut may bring the old one
  * back.  For the same reason a record outlives its key until the tombstone is on disk.
  */
+#include "fs/volume/journal.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +20,6 @@
 
 #include "fs/attr/attrrecord.h"
 #include "fs/attr/xattr.h"
-#include "fs/volume/internal.h"
 
 enum { PENDING_MAX = 1 << 20 /* bytes */ };
 
@@ -79,15 +80,15 @@ static struct attr_record record_of(const struct attrs *attrs, bool is_dir, bool
 /* --- what was before --- */
 
 /* Whether a value that an older record counts for may still come back. */
-static bool is_unsettled(struct volume *volume, const struct attr_record *record)
+static bool may_come_back(struct volume *volume, const struct attr_record *record)
 {
-	return record->since && record->since >= atomic_load(&volume->settled_txid);
+	return record->since && record->since >= atomic_load(&volume->durable_txid);
 }
 
 /* What is kept under a key by now, in memory of the caller's; -ENOENT also for what
  * cannot be read. */
-static int read_kept(struct volume *volume, struct dw_bytes key, struct attr_record *ret,
-		     struct dw_value *value_ret)
+static int read_journal(struct volume *volume, struct dw_bytes key, struct attr_record *ret,
+			struct dw_value *value_ret)
 {
 	struct dw_store *store = attrstore_store(volume->attrs);
 
@@ -121,20 +122,20 @@ static int add_before(struct volume *volume, struct dw_bytes plain_key, struct d
 	struct attr_record kept;
 	struct dw_value value;
 	struct dw_stats stats;
-	bool there = !read_kept(volume, key, &kept, &value);
+	bool there = !read_journal(volume, key, &kept, &value);
 	bool removed = there && !dw_contains(volume->store, plain_key);
 	int rc = 0;
 
 	if (!there && !replaced)
 		return 0;
-	if (there && is_unsettled(volume, &kept) && !replaced && !removed) {
+	if (there && may_come_back(volume, &kept) && !replaced && !removed) {
 		struct attr_record before;
 		(void)attr_record_decode(kept.before, &before); /* was checked with the whole */
 		rc = encode_before(record, &before, kept.since, owned_ret);
 	} else if (replaced || removed) {
 		/* a record has room for one before it */
-		if (there && is_unsettled(volume, &kept))
-			rc = volume_settle(volume);
+		if (there && may_come_back(volume, &kept))
+			rc = journal_make_durable(volume);
 		dw_get_stats(volume->store, &stats);
 		if (!rc)
 			rc = encode_before(record, replaced ? replaced : &kept, stats.next_txid,
@@ -220,16 +221,16 @@ static int keep(struct volume *volume, bool is_dir, struct dw_bytes key,
 	return rc;
 }
 
-int volume_keep_as(struct volume *volume, bool is_dir, struct dw_bytes key,
-		   const struct attrs *attrs)
+int journal_write(struct volume *volume, bool is_dir, struct dw_bytes key,
+		  const struct attrs *attrs)
 {
 	const struct attr_record record = record_of(attrs, is_dir, true);
 
 	return keep(volume, is_dir, key, &record, NULL, false);
 }
 
-int volume_keep_alone(struct volume *volume, bool is_dir, struct dw_bytes key,
-		      const struct attrs *attrs)
+int journal_write_alone(struct volume *volume, bool is_dir, struct dw_bytes key,
+			const struct attrs *attrs)
 {
 	const struct attr_record record = record_of(attrs, is_dir, true);
 
@@ -241,7 +242,7 @@ static bool nothing_kept(struct volume *volume, const struct attrs *attrs)
 	return attrs_is_empty(attrs) && !attrstore_store(volume->attrs);
 }
 
-int volume_keep(struct volume *volume, struct node *node)
+int journal_node(struct volume *volume, struct node *node)
 {
 	struct key key;
 
@@ -254,14 +255,14 @@ int volume_keep(struct volume *volume, struct node *node)
 	}
 	int rc = key_of_node(node, &key);
 	if (!rc)
-		rc = volume_keep_as(volume, node_is_dir(node), key_bytes(&key), node->attrs);
+		rc = journal_write(volume, node_is_dir(node), key_bytes(&key), node->attrs);
 	key_release(&key);
 	if (!rc && node->attrs)
 		node->attrs->unsaved = false;
 	return rc;
 }
 
-int volume_settle(struct volume *volume)
+int journal_make_durable(struct volume *volume)
 {
 	struct dw_stats stats;
 
@@ -272,14 +273,14 @@ int volume_settle(struct volume *volume)
 	int rc = dw_sync(volume->store);
 	if (rc < 0)
 		return rc;
-	uint64_t known = atomic_load(&volume->settled_txid);
+	uint64_t known = atomic_load(&volume->durable_txid);
 	while (known < stats.next_txid &&
-	       !atomic_compare_exchange_weak(&volume->settled_txid, &known, stats.next_txid))
+	       !atomic_compare_exchange_weak(&volume->durable_txid, &known, stats.next_txid))
 		; /* another one was faster; `known` is what it said */
 	return attrstore_usable(volume->attrs) ? 0 : attrstore_settle(volume->attrs, mark);
 }
 
-void volume_keep_drop(struct volume *volume, bool is_dir, struct dw_bytes key)
+void journal_drop(struct volume *volume, bool is_dir, struct dw_bytes key)
 {
 	struct key with_letter;
 
@@ -291,7 +292,7 @@ void volume_keep_drop(struct volume *volume, bool is_dir, struct dw_bytes key)
 	key_release(&with_letter);
 	/* each of them is in memory */
 	if (!rc && attrstore_pending(volume->attrs) > PENDING_MAX)
-		rc = volume_settle(volume);
+		rc = journal_make_durable(volume);
 	/* whoever creates the key anew tries again, and so does the next mount */
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
@@ -301,20 +302,20 @@ void volume_keep_drop(struct volume *volume, bool is_dir, struct dw_bytes key)
 
 /* --- around a Put --- */
 
-int volume_keep_before_put(struct volume *volume, struct node *node, struct dw_bytes key)
+int journal_before_put(struct volume *volume, struct node *node, struct dw_bytes key)
 {
 	struct attrs *attrs = node->attrs;
 
 	/* without attributes something stale may be there, of the key's last life */
 	if (attrs ? !attrs->unsaved : nothing_kept(volume, attrs))
 		return 0;
-	int rc = volume_keep_as(volume, false, key, attrs);
+	int rc = journal_write(volume, false, key, attrs);
 	if (!rc && attrs)
 		attrs->unsaved = false;
 	return rc;
 }
 
-int volume_keep_after_put(struct volume *volume, struct node *node, struct dw_bytes key)
+int journal_after_put(struct volume *volume, struct node *node, struct dw_bytes key)
 {
 	struct attrs *attrs = node->attrs;
 	int rc = 0;
@@ -322,7 +323,7 @@ int volume_keep_after_put(struct volume *volume, struct node *node, struct dw_by
 	if (!attrs)
 		return 0;
 	if (attrs_is_empty(attrs)) {
-		volume_keep_drop(volume, false, key);
+		journal_drop(volume, false, key);
 		attrs_free(attrs);
 		node->attrs = NULL;
 		return 0;
@@ -332,7 +333,7 @@ int volume_keep_after_put(struct volume *volume, struct node *node, struct dw_by
 	if (attrs->set & (ATTR_MTIME | ATTR_ATIME))
 		rc = dw_txid(volume->store, key, &attrs->txid);
 	if (!rc)
-		rc = volume_keep_as(volume, false, key, attrs);
+		rc = journal_write(volume, false, key, attrs);
 	if (!rc)
 		attrs->times_unsaved = false;
 	return rc;
@@ -340,8 +341,8 @@ int volume_keep_after_put(struct volume *volume, struct node *node, struct dw_by
 
 /* --- around a rename --- */
 
-int volume_keep_before_move(struct volume *volume, const struct node *node,
-			    const struct node *target, struct dw_bytes new_key)
+int journal_before_move(struct volume *volume, const struct node *node, const struct node *target,
+			struct dw_bytes new_key)
 {
 	bool is_dir = node_is_dir(node);
 	bool replaces = target && !is_dir && atomic_load(&target->logged);
@@ -357,8 +358,8 @@ int volume_keep_before_move(struct volume *volume, const struct node *node,
 	return keep(volume, is_dir, new_key, &record, replaces ? &before : NULL, false);
 }
 
-void volume_keep_undo_move(struct volume *volume, const struct node *node, struct node *target,
-			   struct dw_bytes new_key)
+void journal_undo_move(struct volume *volume, const struct node *node, struct node *target,
+		       struct dw_bytes new_key)
 {
 	bool is_dir = node_is_dir(node);
 	const struct attrs *old = target ? target->attrs : NULL;
@@ -366,11 +367,11 @@ void volume_keep_undo_move(struct volume *volume, const struct node *node, struc
 	if (nothing_kept(volume, node->attrs) && attrs_is_empty(old))
 		return;
 	if (!target) {
-		volume_keep_drop(volume, is_dir, new_key);
+		journal_drop(volume, is_dir, new_key);
 		return;
 	}
 	/* a file's record keeps both, and its next value tries again */
-	if (volume_keep_as(volume, is_dir, new_key, old) < 0 && old)
+	if (journal_write(volume, is_dir, new_key, old) < 0 && old)
 		target->attrs->unsaved = true;
 }
 
@@ -386,16 +387,16 @@ static void move_times(struct volume *volume, struct node *node, struct dw_bytes
 		attrs->set &= ~(unsigned)ATTR_TIMES; /* a damaged header: reading will tell */
 }
 
-void volume_keep_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
-			    struct dw_bytes new_key)
+void journal_after_move(struct volume *volume, struct node *node, struct dw_bytes old_key,
+			struct dw_bytes new_key)
 {
 	if (nothing_kept(volume, node->attrs))
 		return;
-	volume_keep_moved(volume, node, new_key);
-	volume_keep_drop(volume, node_is_dir(node), old_key);
+	journal_moved(volume, node, new_key);
+	journal_drop(volume, node_is_dir(node), old_key);
 }
 
-void volume_keep_moved(struct volume *volume, struct node *node, struct dw_bytes new_key)
+void journal_moved(struct volume *volume, struct node *node, struct dw_bytes new_key)
 {
 	bool is_dir = node_is_dir(node);
 
@@ -403,7 +404,7 @@ void volume_keep_moved(struct volume *volume, struct node *node, struct dw_bytes
 		return;
 	if (node->attrs && !is_dir)
 		move_times(volume, node, new_key);
-	int rc = volume_keep_as(volume, is_dir, new_key, node->attrs);
+	int rc = journal_write(volume, is_dir, new_key, node->attrs);
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
 			   "attributes of a renamed file could not be brought up to date: %s",
@@ -414,7 +415,7 @@ void volume_keep_moved(struct volume *volume, struct node *node, struct dw_bytes
 
 /* --- times --- */
 
-void volume_check_times(struct volume *volume, struct node *node)
+void journal_check_times(struct volume *volume, struct node *node)
 {
 	struct attrs *attrs = node->attrs;
 	uint64_t txid = 0;

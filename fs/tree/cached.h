@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * content.h - the value of a file that is being written, or that only open files keep.
+ * cached.h - the value of a file that is being written, or that only open files keep.
  *
  * A file has one while it has bytes that are not in the log yet, while it is open
  * and was written (so that a small write does not read the value again), and when
  * it is open but gone from the tree.  All openers share it.  It holds either the
  * bytes or a pin on a record in the log.  The volume's lock for the node covers it.
  */
-#ifndef FS_TREE_CONTENT_H
-#define FS_TREE_CONTENT_H
+#ifndef FS_TREE_CACHED_H
+#define FS_TREE_CACHED_H
 
 #include "fs/tree/node.h"
 #include "fs/tree/room.h"
 
-struct content {
+struct cached {
 	struct node *node; /* not counted, but while `dirty` */
 	struct room *room; /* that `data` counts in, and whose spare it comes from; borrowed */
 	uint8_t *data;     /* owned; the first node->size bytes count */
@@ -31,34 +31,34 @@ struct content {
 	char *ref_key;        /* the key that `ref` was pinned under; owned */
 	size_t ref_key_size;
 	/* Lock of these: the volume's for the list */
-	int64_t due_ms;              /* CLOCK_MONOTONIC: when to commit at the latest */
-	struct content *prev, *next; /* of the dirty ones */
-	struct content *prev_all, *next_all;
-	struct content *prev_idle, *next_idle;
+	int64_t due_ms;             /* CLOCK_MONOTONIC: when to commit at the latest */
+	struct cached *prev, *next; /* of the dirty ones */
+	struct cached *prev_all, *next_all;
+	struct cached *prev_idle, *next_idle;
 };
 
 /* Nothing loaded, nothing pinned.  NULL: no memory. */
-struct content *content_new(struct node *node, struct room *room);
+struct cached *cached_new(struct node *node, struct room *room);
 
 /* Give back what it holds.  True: spare_expire() should hear of it. */
-bool content_free(struct content *content, struct dw_store *store);
+bool cached_free(struct cached *cached, struct dw_store *store);
 
 /* Have room for `size` bytes, those beyond node->size zero.  0 or -ENOMEM. */
-int content_reserve(struct content *content, size_t size);
+int cached_reserve(struct cached *cached, size_t size);
 /* The same, but what is behind `offset` the caller writes. */
-int content_reserve_from(struct content *content, size_t offset, size_t size);
+int cached_reserve_from(struct cached *cached, size_t offset, size_t size);
 
 /* How many bytes more a file's value takes in memory once it was read, if it is to be changed, and
  * has `end` bytes or more (0: what it has).  The node's lock is held. */
-size_t content_need(const struct node *node, size_t end);
+size_t cached_need(const struct node *node, size_t end);
 /* The bytes leave memory; from now on the value is in the log. */
-void content_unload(struct content *content, struct dw_store *store);
+void cached_unload(struct cached *cached, struct dw_store *store);
 
 /* Pin the newest record of `key`, unless one is pinned.  0 or -errno. */
-int content_pin(struct content *content, struct dw_store *store, struct dw_bytes key);
+int cached_pin(struct cached *cached, struct dw_store *store, struct dw_bytes key);
 
 /* Have the bytes in memory: those of the pinned record, or of `key`'s newest one.
  * 0 or -errno (nothing changed). */
-int content_load(struct content *content, struct dw_store *store, struct dw_bytes key);
+int cached_load(struct cached *cached, struct dw_store *store, struct dw_bytes key);
 
 #endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * detach.h - a file leaves the tree, and whoever knows it keeps its value.
+ */
+#ifndef FS_VOLUME_DETACH_H
+#define FS_VOLUME_DETACH_H
+
+#include "fs/volume/core.h"
+
+/* Keep the value of a file that is about to leave the tree for those who know it. */
+int volume_preserve(struct volume *volume, struct node *node);
+/* Take a file out of the tree; the caller counts on it.  Bytes not yet committed are
+ * nobody's but its openers'.  `names` is held for writing. */
+void volume_detach(struct volume *volume, struct node *node);
+
+#endif

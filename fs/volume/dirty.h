@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * dirty.h - cached values and the lists that they are in: dirty ones, those that may leave
+ * memory.
+ *
+ * Of a file; `names` (at least for reading) and the node's lock are held.
+ */
+#ifndef FS_VOLUME_DIRTY_H
+#define FS_VOLUME_DIRTY_H
+
+#include "fs/volume/core.h"
+
+int volume_get_cached(struct volume *volume, struct node *node, struct cached **ret);
+void volume_mark_dirty(struct volume *volume, struct cached *cached);
+void volume_mark_clean(struct volume *volume, struct cached *cached);
+void volume_free_cached(struct volume *volume, struct node *node);
+/* Let the cached value go if nobody needs it.  Of a node out of the tree it is all that there is,
+ * as long as anybody knows the node. */
+void volume_drop_cached(struct volume *volume, struct node *node);
+
+/* Its value could leave memory; it could not. */
+void volume_note_idle(struct volume *volume, struct cached *cached);
+void volume_note_busy(struct volume *volume, struct cached *cached);
+
+/* node_unref() for whoever may be the last to know a file.  No lock is needed. */
+void volume_unref(struct volume *volume, struct node *node, uint64_t count);
+
+#endif
