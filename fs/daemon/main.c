@@ -173,7 +173,7 @@ static int run_session(struct fuse_session *session, const struct fuse_cmdline_o
 {
 	if (opts->singlethread)
 		return fuse_session_loop(session);
-	return serve_session(session, max_threads);
+	return serve_session(session, &(struct serve_options){.max_threads = max_threads});
 }
 
 /* Threads of our own, and then the kernel's requests until it has no more. */

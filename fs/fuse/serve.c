@@ -6,7 +6,11 @@
  * the leader answers a request: it makes it so, and even again behind the answer,
  * by compare and exchange.  Who wants to take the lead from a leader that is long at
  * work does the same first; so exactly one of the two succeeds, and a leader that finds
- * the beat changed leads no more.
+ * the beat changed leads no more.  What only the leader uses goes with the lead: whoever
+ * takes it has held `lock` since.
+ *
+ * Helpers come and go beside the lead.  One that has not found the lead free leaves after
+ * its last request and finds it then, so requests never wait for somebody to come back.
  */
 #include "fs/fuse/serve.h"
 
@@ -14,61 +18,82 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "fs/base/thread.h"
 
 enum {
 	TICK_NS = 500 * 1000, /* a request that lasts from one tick to the next is long */
 	QUIET_TICKS = 40,     /* without a request: the watcher sleeps */
 };
 
+struct worker {
+	pthread_t thread;
+	struct server *server;
+	struct fuse_buf buf; /* here, since a thread that is cancelled frees nothing */
+};
+
 struct server {
 	struct fuse_session *session;
-	unsigned max_threads;
-	sem_t ended_sem; /* somebody found the session ended, or a signal came */
+	struct source source;
+	struct serve_options options;
+	struct adapt adapt; /* the leader's */
+	sem_t ended_sem;    /* somebody found the session ended, or a signal came */
 
 	atomic_uint_fast64_t beat;
-	atomic_bool watched; /* the watcher ticks */
+	atomic_bool watched;         /* the watcher ticks */
+	atomic_bool crowded;         /* helpers are in the way of others */
+	atomic_uint helpers;         /* asked for, or there; changed under `lock` */
+	atomic_uint_fast64_t helped; /* requests that they answered */
 
 	pthread_mutex_t lock;
-	pthread_cond_t turn;  /* `led` became false */
+	pthread_cond_t turn;  /* `led` became false, or `calls` more */
 	pthread_cond_t watch; /* there is something to watch */
 	/* under `lock`: */
-	pthread_t threads[SERVE_THREADS_MAX];
-	unsigned count, idle; /* threads, and those among them that wait for their turn */
+	struct worker workers[SERVE_THREADS_MAX];
+	unsigned count, idle; /* of workers, and those among them that wait for their turn */
+	unsigned calls;       /* helpers that are asked for and not there yet */
 	bool led, ended;
 	int rc;
 };
 
+/* The thread that leads, while it does. */
+struct leader {
+	struct server *server;
+	struct fuse_buf *buf;
+	struct spent spent;   /* at its last look */
+	uint_fast64_t helped; /* likewise */
+};
+
 static void *work(void *arg);
 
-/* Blocks signals in it: they are for the thread that waits for the end.  Not SIGBUS: a page of
- * a segment that cannot be read raises it in the thread that reads, and blocked it would end
- * the process. */
-static int start_thread(pthread_t *ret, void *(*run)(void *), struct server *server)
+static int start_worker_locked(struct server *server)
 {
-	sigset_t all, old;
+	struct worker *worker = &server->workers[server->count];
 
-	(void)sigfillset(&all);
-	(void)sigdelset(&all, SIGBUS);
-	(void)pthread_sigmask(SIG_BLOCK, &all, &old);
-	int rc = -pthread_create(ret, NULL, run, server);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	worker->server = server;
+	int rc = thread_start(&worker->thread, work, worker);
+	server->count += !rc;
 	return rc;
 }
 
-/* Nobody leads any more: let somebody.  Without a thread for it the next that is ready does. */
+/* There is something to do for one thread more.  Without one the next that is ready does it. */
+static void rouse_locked(struct server *server)
+{
+	if (server->idle)
+		(void)pthread_cond_signal(&server->turn);
+	else if (server->count < server->options.max_threads && !server->ended)
+		(void)start_worker_locked(server);
+}
+
+/* Nobody leads any more: let somebody. */
 static void give_lead_locked(struct server *server)
 {
 	server->led = false;
-	if (server->idle)
-		(void)pthread_cond_signal(&server->turn);
-	else if (server->count < server->max_threads && !server->ended &&
-		 !start_thread(&server->threads[server->count], work, server))
-		server->count++;
+	rouse_locked(server);
 }
 
 /* --- the leader --- */
@@ -113,16 +138,46 @@ static bool answer(struct server *server, const struct fuse_buf *buf)
 	return atomic_compare_exchange_strong(&server->beat, &busy, busy + 1);
 }
 
-static int receive(struct server *server, struct fuse_buf *buf)
+static void call_helper(struct server *server)
 {
-	int state, n;
+	(void)pthread_mutex_lock(&server->lock);
+	server->calls++;
+	atomic_fetch_add(&server->helpers, 1);
+	rouse_locked(server);
+	(void)pthread_mutex_unlock(&server->lock);
+}
 
-	/* where the end finds us: anywhere else we hold something */
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-	do
-		n = fuse_session_receive_buf(server->session, buf);
-	while (n == -EINTR);
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+/* With a request received: the client that waits for its answer wants no processor. */
+static void look(struct leader *leader)
+{
+	struct server *server = leader->server;
+	const uint_fast64_t helped = atomic_load(&server->helped);
+	struct sight sight = {.helped = helped - leader->helped};
+
+	server->options.look(&server->source, &leader->spent, &sight);
+	leader->helped = helped;
+	adapt_look(&server->adapt, &sight);
+	atomic_store(&server->crowded, server->adapt.crowded);
+	unsigned leaders = 1 + atomic_load(&server->helpers);
+	if (leaders >= server->options.max_threads || !adapt_wants_helper(&server->adapt, leaders))
+		return;
+	/* before the helper reads: it must not sleep there */
+	source_set_at_once(&server->source, true);
+	if (server->source.at_once)
+		call_helper(server);
+}
+
+static int receive(struct leader *leader)
+{
+	struct server *server = leader->server;
+	bool polls = adapt_polls(&server->adapt);
+	enum arrival arrival;
+
+	source_set_at_once(&server->source, polls || atomic_load(&server->helpers));
+	int n = source_receive(&server->source, leader->buf, polls ? WAIT_POLL : WAIT_SLEEP,
+			       &arrival);
+	if (n > 0 && adapt_note(&server->adapt, arrival))
+		look(leader);
 	return n;
 }
 
@@ -136,48 +191,89 @@ static void end(struct server *server, int rc)
 	(void)sem_post(&server->ended_sem); /* overflows never: once a thread */
 }
 
-static void lead(struct server *server, struct fuse_buf *buf)
+/* Whether a request was received; if not, all is over. */
+static bool check_received(struct server *server, int n)
 {
-	int n;
-
-	do {
-		n = receive(server, buf);
-		if (n <= 0 || fuse_session_exited(server->session)) {
-			fuse_session_exit(server->session);
-			end(server, n);
-			return;
-		}
-	} while (answer(server, buf));
+	if (n > 0 && !fuse_session_exited(server->session))
+		return true;
+	fuse_session_exit(server->session);
+	end(server, n < 0 ? n : 0);
+	return false;
 }
 
-static void free_buf(void *arg)
+static void lead(struct server *server, struct fuse_buf *buf)
 {
-	free(((struct fuse_buf *)arg)->mem);
+	struct leader leader = {server, buf, spent_now(), atomic_load(&server->helped)};
+
+	adapt_change_leader(&server->adapt);
+	while (check_received(server, receive(&leader)) && answer(server, buf))
+		;
+}
+
+/* --- a helper --- */
+
+static void leave_help(struct server *server)
+{
+	(void)pthread_mutex_lock(&server->lock);
+	atomic_fetch_sub(&server->helpers, 1);
+	(void)pthread_mutex_unlock(&server->lock);
+}
+
+/* Whether to go on. */
+static bool help_once(struct server *server, struct fuse_buf *buf)
+{
+	enum arrival arrival;
+	int n = source_receive(&server->source, buf, WAIT_HELP, &arrival);
+
+	if (n == -EAGAIN || !check_received(server, n)) {
+		leave_help(server);
+		return false;
+	}
+	atomic_fetch_add_explicit(&server->helped, 1, memory_order_relaxed);
+	bool goes_on = !is_long(buf) && !atomic_load(&server->crowded);
+	if (!goes_on)
+		leave_help(server);
+	fuse_session_process_buf(server->session, buf);
+	return goes_on;
+}
+
+static void help(struct server *server, struct fuse_buf *buf)
+{
+	while (help_once(server, buf))
+		;
+}
+
+/* What there is to do, `lock` taken and held again behind it. */
+static void take_turn_locked(struct server *server, struct fuse_buf *buf)
+{
+	if (!server->led) {
+		server->led = true;
+		(void)pthread_mutex_unlock(&server->lock);
+		lead(server, buf);
+	} else if (server->calls) {
+		server->calls--;
+		(void)pthread_mutex_unlock(&server->lock);
+		help(server, buf);
+	} else {
+		server->idle++;
+		(void)pthread_cond_wait(&server->turn, &server->lock);
+		server->idle--;
+		return;
+	}
+	(void)pthread_mutex_lock(&server->lock);
 }
 
 static void *work(void *arg)
 {
-	struct server *server = arg;
-	struct fuse_buf buf = {.mem = NULL};
+	struct worker *worker = arg;
+	struct server *server = worker->server;
 	int state;
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	pthread_cleanup_push(free_buf, &buf);
 	(void)pthread_mutex_lock(&server->lock);
-	while (!server->ended) {
-		if (server->led) {
-			server->idle++;
-			(void)pthread_cond_wait(&server->turn, &server->lock);
-			server->idle--;
-			continue;
-		}
-		server->led = true;
-		(void)pthread_mutex_unlock(&server->lock);
-		lead(server, &buf);
-		(void)pthread_mutex_lock(&server->lock);
-	}
+	while (!server->ended)
+		take_turn_locked(server, &worker->buf);
 	(void)pthread_mutex_unlock(&server->lock);
-	pthread_cleanup_pop(1);
 	return NULL;
 }
 
@@ -235,23 +331,24 @@ static void stop(struct server *server, pthread_t watcher)
 	(void)pthread_cond_signal(&server->watch);
 	/* none is started any more; a leader that waits for requests leaves by this */
 	for (unsigned i = 0; i < server->count; i++)
-		(void)pthread_cancel(server->threads[i]);
+		(void)pthread_cancel(server->workers[i].thread);
 	(void)pthread_mutex_unlock(&server->lock);
-	for (unsigned i = 0; i < server->count; i++)
-		(void)pthread_join(server->threads[i], NULL);
+	for (unsigned i = 0; i < server->count; i++) {
+		(void)pthread_join(server->workers[i].thread, NULL);
+		free(server->workers[i].buf.mem);
+	}
 	(void)pthread_join(watcher, NULL);
 }
 
 static int run(struct server *server)
 {
 	pthread_t watcher;
-	int rc = start_thread(&watcher, watch, server);
+	int rc = thread_start(&watcher, watch, server);
 
 	if (rc < 0)
 		return rc;
 	(void)pthread_mutex_lock(&server->lock);
-	rc = start_thread(&server->threads[0], work, server);
-	server->count = !rc;
+	rc = start_worker_locked(server);
 	(void)pthread_mutex_unlock(&server->lock);
 	/* a signal's handler ends the session and this wait */
 	while (!rc && !fuse_session_exited(server->session))
@@ -260,13 +357,19 @@ static int run(struct server *server)
 	return rc ? rc : server->rc;
 }
 
-int serve_session(struct fuse_session *session, unsigned max_threads)
+static unsigned limit_threads(unsigned threads)
+{
+	if (threads < 1)
+		return 1;
+	return threads < SERVE_THREADS_MAX ? threads : SERVE_THREADS_MAX;
+}
+
+int serve_session(struct fuse_session *session, const struct serve_options *options)
 {
 	struct server server = {
 		.session = session,
-		.max_threads = max_threads < 1                   ? 1
-			       : max_threads > SERVE_THREADS_MAX ? SERVE_THREADS_MAX
-								 : max_threads,
+		.options = {.max_threads = limit_threads(options->max_threads),
+			    .look = options->look ? options->look : source_look},
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.turn = PTHREAD_COND_INITIALIZER,
 		.watch = PTHREAD_COND_INITIALIZER,
@@ -274,7 +377,10 @@ int serve_session(struct fuse_session *session, unsigned max_threads)
 
 	if (sem_init(&server.ended_sem, 0, 0) < 0)
 		return -errno;
+	source_init(&server.source, session);
+	adapt_init(&server.adapt);
 	int rc = run(&server);
+	source_release(&server.source);
 	(void)sem_destroy(&server.ended_sem); /* nobody waits any more */
 	fuse_session_reset(session);
 	return rc == -ENODEV ? 0 : rc; /* unmounted: the usual end */

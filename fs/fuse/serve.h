@@ -7,15 +7,26 @@
  * one processor.  (libfuse's loop has all idle threads wait, and the kernel wakes them in
  * turn, across processors.)  For a request that waits for the disk the leader first
  * hands the lead to another thread; if one takes long unexpectedly, a watcher does.
+ *
+ * The leader asks again for a moment before it sleeps, where that pays, and brings in helpers
+ * if it cannot keep up and there are processors for them; serve_adapt.h decides both.  A helper
+ * answers requests while there are any, and leaves: it never sleeps for one, so the kernel
+ * wakes nobody but the leader.
  */
 #ifndef FS_FUSE_SERVE_H
 #define FS_FUSE_SERVE_H
 
-#include "fs/fuse/ops.h"
+#include "fs/fuse/serve_wait.h"
 
 enum { SERVE_THREADS_MAX = 64 };
 
-/* Answer requests with up to `max_threads` threads until the session ends.  0 or -errno. */
-int serve_session(struct fuse_session *session, unsigned max_threads);
+struct serve_options {
+	unsigned max_threads;
+	/* instead of source_look(), for tests */
+	void (*look)(const struct source *source, struct spent *since, struct sight *sight);
+};
+
+/* Answer requests until the session ends.  0 or -errno. */
+int serve_session(struct fuse_session *session, const struct serve_options *options);
 
 #endif

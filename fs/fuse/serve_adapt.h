@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * serve_adapt.h - how the leader of serve.h waits for requests, and whether it needs help.
+ *
+ * Decides only: it must never ask the system for anything, nor the clock.  The leader tells it
+ * how each request came, and now and then what a look at the system showed.
+ *
+ * The idea: a thread that sleeps until the next request is woken on a processor that sleeps as
+ * well, which takes a virtual machine 0.1 ms and more.  If the leader asks again for a moment
+ * first (it polls), the next request of the same client mostly comes within that moment.  That
+ * pays only while a processor would be idle otherwise: beside busy neighbours the leader would
+ * take their time, and the scheduler would take it back just when a request comes.
+ *
+ * - Crowded: as many threads want a processor as there are processors while the leader has just
+ *   received a request, so the client that waits for the answer has none to run on.
+ *   Two such looks in a row are enough; it takes six others to forget them.
+ * - Polling has credit.  A request that came meanwhile earns some, a sleep costs some.  Without
+ *   credit the leader sleeps at once for so many requests, each time twice as many, then tries
+ * again.
+ * - The leader is saturated if nearly all requests are there before it asks.  It asks for
+ *   a helper if that lasts, and less readily if the last helper found little to do.
+ */
+#ifndef FS_FUSE_SERVE_ADAPT_H
+#define FS_FUSE_SERVE_ADAPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	ADAPT_LOOK_POLLING = 32, /* requests from one look at the system to the next */
+	ADAPT_LOOK_SLEEPING = 64,
+	ADAPT_PAUSE_MIN = 16, /* requests without polling when it did not pay */
+	ADAPT_PAUSE_MAX = 4096,
+	ADAPT_PATIENCE_MIN = 2, /* saturated looks in a row before a helper is asked for */
+	ADAPT_PATIENCE_MAX = 256,
+};
+
+/* How a request came. */
+enum arrival {
+	ARRIVAL_UNTOLD, /* the leader slept, or found it there: the system knows */
+	ARRIVAL_READY,  /* it was there */
+	ARRIVAL_POLLED, /* it came while the leader polled */
+	ARRIVAL_SLEPT,  /* it woke the leader */
+};
+
+/* What a look at the system shows. */
+struct sight {
+	unsigned processors; /* those that the leader may run on */
+	unsigned runnable;   /* threads that run or want to, the leader too; 0: unknown */
+	uint64_t slept;      /* how often the leader slept since the last look, whatever for */
+	uint64_t preempted;  /* how often it lost its processor to others since */
+	uint64_t helped;     /* requests that helpers answered since */
+};
+
+/* The leader's only. */
+struct adapt {
+	unsigned requests; /* since the last look */
+	unsigned polled;   /* of them, how many came while it polled */
+	unsigned processors;
+	bool mixed; /* since the last look another thread led as well */
+	int crowd;  /* high: others want the processors */
+	bool crowded;
+	int credit;           /* of polling; none: it pauses */
+	unsigned pause, left; /* requests: the length of this pause, what is left of it */
+	unsigned saturated;   /* looks in a row */
+	unsigned patience;
+};
+
+void adapt_init(struct adapt *adapt);
+
+/* Another thread leads: what sights tell of it covers not all requests. */
+void adapt_change_leader(struct adapt *adapt);
+
+/* Whether the leader polls before it sleeps. */
+bool adapt_polls(const struct adapt *adapt);
+
+/* A request came.  Whether it is time for a look. */
+bool adapt_note(struct adapt *adapt, enum arrival arrival);
+
+void adapt_look(struct adapt *adapt, const struct sight *sight);
+
+/* Whether to bring in one more thread, when `leaders` of them receive requests already.  Behind
+ * a look; says yes once. */
+bool adapt_wants_helper(struct adapt *adapt, unsigned leaders);
+
+#endif
