@@ -104,6 +104,8 @@ static int try_slot(struct get *get, const struct run_chunk *chunk, uint32_t slo
 	const uint8_t *page = run_page(get->run, chunk->first_page + at);
 	if (!page)
 		return -EBADMSG;
+	/* the entry is fetched while the block's header is */
+	__builtin_prefetch(page + run_slot_offset(slot));
 	if (!run_block_decode(page, &block) ||
 	    !run_block_entry(&block, run_slot_offset(slot), &entry))
 		return run_damage(get->run);
