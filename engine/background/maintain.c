@@ -2,169 +2,149 @@
  *
  * maintain.c - see maintain.h.
  *
- * Never takes a lock of the store with the bell's held: appends ring it with
- * log.lock held.
+ * Never takes a lock of the store with that of the wakeup held: appends wake the background
+ * with log.lock held.
  */
 #include "background/maintain.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/thread.h"
 #include "compact/compact.h"
 #include "whole/verify.h"
 
 /* A failure is tried again after so many times look_ms, and each time after twice as many. */
 enum { RETRY_LOOKS = 60, RETRY_DOUBLED_MAX = 8, LOOK_MS_MAX = 3600 * 1000 };
 
-int maintain_init(struct maintain *maintain)
+/* --- the threads; the lock of the wakeup is held but where they work --- */
+
+static void sleep_ms(struct work *work, uint64_t ms)
 {
-	int rc = bell_init(&maintain->bell);
+	int64_t until = clock_monotonic_ns() + (int64_t)ms * 1000000;
 
-	return rc ? rc : -pthread_mutex_init(&maintain->switch_lock, NULL);
-}
-
-void maintain_release(struct maintain *maintain)
-{
-	bell_release(&maintain->bell);
-	(void)pthread_mutex_destroy(&maintain->switch_lock); /* fails only while in use */
-}
-
-void maintain_wake(struct maintain *maintain)
-{
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	atomic_store(&maintain->idle, false);
-	maintain->changed = true;
-	(void)pthread_cond_broadcast(&maintain->bell.rung);
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
-}
-
-void maintain_full(struct maintain *maintain)
-{
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	maintain->full = true;
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
-	maintain_wake(maintain);
-}
-
-/* --- the threads; the bell's lock is held but where they work --- */
-
-static void sleep_ms(struct maintain *maintain, uint64_t ms)
-{
-	int64_t until = monotonic_ns() + (int64_t)ms * 1000000;
-
-	while (!maintain->stop && bell_wait(&maintain->bell, until))
+	while (!work->ends && wakeup_wait(&work->wakeup, until))
 		;
 }
 
-static void report_failure(struct dw_store *store, int rc, uint64_t room_needed)
+static void report_failure(struct core *core, int rc, uint64_t room_needed)
 {
 	const struct dw_finding finding = {.kind = DW_FINDING_IO,
 					   .error = -rc,
 					   .size = room_needed,
 					   .name = "compaction in the background"};
 
-	store_report(store, &finding);
+	core_report(core, &finding);
 }
 
-static void compact_once(struct dw_store *store, unsigned *failures)
+static void compact_once(struct maintain *maintain, unsigned *failures)
 {
-	struct maintain *maintain = &store->maintain;
-
+	struct core *core = maintain->store->core;
 	struct dw_compact_report report = {0};
-	bool full = maintain->full;
+	struct work *work = &core->work;
+	bool full = work->full;
 
-	maintain->full = false;
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
-	int rc = compact_background(store, &maintain->options, full, &report);
+	work->full = false;
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
+	int rc = compact_background(core, &maintain->options, full, &report);
 	/* damage was told where it was met */
 	if (rc < 0 && rc != -ECANCELED && rc != -EBUSY && rc != -EBADMSG)
-		report_failure(store, rc, report.room_needed);
-	(void)pthread_mutex_lock(&maintain->bell.lock);
+		report_failure(core, rc, report.room_needed);
+	(void)pthread_mutex_lock(&work->wakeup.lock);
 	if (!rc) {
 		*failures = 0;
 		return;
 	}
-	maintain->changed = true; /* it is still to be done */
-	maintain->full = maintain->full || full;
+	work->changed = true; /* it is still to be done */
+	work->full = work->full || full;
 	unsigned doubled = *failures < RETRY_DOUBLED_MAX ? (*failures)++ : RETRY_DOUBLED_MAX;
-	sleep_ms(maintain, ((uint64_t)maintain->options.look_ms * RETRY_LOOKS) << doubled);
+	sleep_ms(work, ((uint64_t)maintain->options.look_ms * RETRY_LOOKS) << doubled);
 }
 
 static void *run_compactor(void *context)
 {
-	struct dw_store *store = context;
-	struct maintain *maintain = &store->maintain;
+	struct maintain *maintain = context;
+	struct work *work = &maintain->store->core->work;
 	unsigned failures = 0;
 
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	maintain->changed = true; /* whatever was there before */
-	while (!maintain->stop) {
-		atomic_store(&maintain->idle, !maintain->changed);
-		if (!maintain->changed) {
-			(void)pthread_cond_wait(&maintain->bell.rung, &maintain->bell.lock);
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	work->changed = true; /* whatever was there before */
+	while (!work->ends) {
+		atomic_store(&work->idle, !work->changed);
+		if (!work->changed) {
+			(void)pthread_cond_wait(&work->wakeup.woken, &work->wakeup.lock);
 			continue;
 		}
-		sleep_ms(maintain, maintain->options.look_ms);
+		sleep_ms(work, maintain->options.look_ms);
 		/* from here on changes count for the next look */
-		maintain->changed = false;
-		atomic_store(&maintain->idle, true);
-		if (!maintain->stop)
-			compact_once(store, &failures);
+		work->changed = false;
+		atomic_store(&work->idle, true);
+		if (!work->ends)
+			compact_once(maintain, &failures);
 	}
-	atomic_store(&maintain->idle, false);
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	atomic_store(&work->idle, false);
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	return NULL;
 }
 
 static void *run_scrubber(void *context)
 {
-	struct dw_store *store = context;
-	struct maintain *maintain = &store->maintain;
+	struct maintain *maintain = context;
+	struct work *work = &maintain->store->core->work;
 	struct dw_verify_report report;
-	struct pace pace;
+	struct throttle throttle;
 
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	while (!maintain->stop) {
-		sleep_ms(maintain, maintain->options.scrub_interval_ms);
-		if (maintain->stop)
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	while (!work->ends) {
+		sleep_ms(work, maintain->options.scrub_interval_ms);
+		if (work->ends)
 			break;
-		/* under the lock: who stops it counts behind */
-		pace_init(&pace, &maintain->bell, &maintain->scrub_cancels,
-			  maintain->options.scrub_rate);
-		(void)pthread_mutex_unlock(&maintain->bell.lock);
-		(void)store_verify(store, &pace, &report); /* told where it was met */
-		(void)pthread_mutex_lock(&maintain->bell.lock);
+		/* under the lock: a stop counts after this */
+		throttle_init(&throttle, &work->wakeup, &maintain->scrub_cancels,
+			      maintain->options.scrub_rate);
+		(void)pthread_mutex_unlock(&work->wakeup.lock);
+		(void)store_verify(maintain->store, &throttle, &report); /* told where it was met */
+		(void)pthread_mutex_lock(&work->wakeup.lock);
 	}
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	return NULL;
 }
 
 /* --- starting and stopping --- */
 
-static void stop_locked(struct maintain *maintain)
+static void stop_locked(struct dw_store *store)
 {
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	maintain->stop = true;
-	if (maintain->background)
-		atomic_fetch_add(&maintain->compact_cancels, 1);
+	struct maintain *maintain = store->maintain;
+	struct work *work = &store->core->work;
+
+	if (!maintain)
+		return;
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	work->ends = true;
+	if (work->in_background)
+		atomic_fetch_add(&work->compact_cancels, 1);
 	atomic_fetch_add(&maintain->scrub_cancels, 1);
-	(void)pthread_cond_broadcast(&maintain->bell.rung);
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	(void)pthread_cond_broadcast(&work->wakeup.woken);
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	/* a thread that runs can be joined */
 	if (maintain->has_compactor)
 		(void)pthread_join(maintain->compactor, NULL);
 	if (maintain->has_scrubber)
 		(void)pthread_join(maintain->scrubber, NULL);
-	maintain->has_compactor = maintain->has_scrubber = false;
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	maintain->stop = false;
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	work->ends = false;
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
+	free(maintain);
+	store->maintain = NULL;
 }
 
-void maintain_stop(struct maintain *maintain)
+void maintain_stop(struct dw_store *store)
 {
-	(void)pthread_mutex_lock(&maintain->switch_lock);
-	stop_locked(maintain);
-	(void)pthread_mutex_unlock(&maintain->switch_lock);
+	(void)pthread_mutex_lock(&store->switch_lock);
+	stop_locked(store);
+	(void)pthread_mutex_unlock(&store->switch_lock);
 }
 
 static struct dw_maintain_options with_defaults(const struct dw_maintain_options *options)
@@ -186,35 +166,51 @@ static struct dw_maintain_options with_defaults(const struct dw_maintain_options
 
 static int start_locked(struct dw_store *store, const struct dw_maintain_options *options)
 {
-	struct maintain *maintain = &store->maintain;
+	struct maintain *maintain = calloc(1, sizeof *maintain);
 	int rc = 0;
 
+	assert(!store->maintain && !store->snapshot);
+	if (!maintain)
+		return -ENOMEM;
+	maintain->store = store;
 	maintain->options = with_defaults(options);
+	store->maintain = maintain;
 	if (options->compact) {
-		rc = -pthread_create(&maintain->compactor, NULL, run_compactor, store);
+		rc = thread_start(&maintain->compactor, run_compactor, maintain);
 		maintain->has_compactor = !rc;
 	}
 	if (!rc && options->scrub_interval_ms) {
-		rc = -pthread_create(&maintain->scrubber, NULL, run_scrubber, store);
+		rc = thread_start(&maintain->scrubber, run_scrubber, maintain);
 		maintain->has_scrubber = !rc;
 	}
 	if (rc < 0)
-		stop_locked(maintain);
+		stop_locked(store);
 	return rc;
 }
 
 int dw_maintain(struct dw_store *store, const struct dw_maintain_options *options)
 {
-	struct maintain *maintain = &store->maintain;
-	bool possible = !options || !options->compact || !store->read_only;
+	bool possible = !options || !options->compact || store_writer(store);
 
-	if (store->snapshot.base && options)
-		return -ENOTSUP;
-	(void)pthread_mutex_lock(&maintain->switch_lock);
-	stop_locked(maintain);
+	if (store->snapshot)
+		return options ? -ENOTSUP : 0;
+	(void)pthread_mutex_lock(&store->switch_lock);
+	stop_locked(store);
 	int rc = !possible ? -EROFS : options && options->dead_percent > 100 ? -EINVAL : 0;
 	if (!rc && options)
 		rc = start_locked(store, options);
-	(void)pthread_mutex_unlock(&maintain->switch_lock);
+	(void)pthread_mutex_unlock(&store->switch_lock);
 	return rc;
+}
+
+int dw_close(struct dw_store *store)
+{
+	if (!store)
+		return 0;
+	if (!store->snapshot && snapshot_any(store->core))
+		return -EBUSY; /* they would be left with nothing below them */
+	maintain_stop(store);
+	if (store->above) /* its threads sync as well */
+		maintain_stop(store->above);
+	return store_close(store);
 }

@@ -88,21 +88,28 @@ void record_encode(const struct record_header *header, const void *key, const vo
 	bytes_put32(at, crc32c(0, ret, (size_t)(at - ret)));
 }
 
+bool record_is_sound(const uint8_t *bytes, const struct record_header *header, uint32_t *crc_ret)
+{
+	size_t covered = (size_t)record_size(header) - RECORD_TRAILER_SIZE;
+
+	*crc_ret = bytes_get32(bytes + covered);
+	return crc32c(0, bytes, covered) == *crc_ret;
+}
+
 enum dw_damage record_decode(const uint8_t *bytes, size_t size, struct record_header *ret)
 {
 	struct record_header header;
 	enum dw_damage damage;
+	uint32_t crc;
 
 	if (size < RECORD_HEADER_SIZE)
 		return DW_DAMAGE_TRUNCATED;
 	damage = record_header_decode(bytes, &header);
 	if (damage)
 		return damage;
-	uint64_t whole = record_size(&header);
-	if (whole > size)
+	if (record_size(&header) > size)
 		return DW_DAMAGE_TRUNCATED;
-	size_t covered = (size_t)whole - RECORD_TRAILER_SIZE;
-	if (crc32c(0, bytes, covered) != bytes_get32(bytes + covered))
+	if (!record_is_sound(bytes, &header, &crc))
 		return DW_DAMAGE_CRC;
 	*ret = header;
 	return DW_DAMAGE_NONE;

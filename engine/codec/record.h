@@ -41,6 +41,10 @@ void record_header_sizes(const uint8_t *bytes, struct record_header *ret);
 void record_encode(const struct record_header *header, const void *key, const void *payload,
 		   uint8_t *ret);
 
+/* Whether the CRC of a record is right, all of which is at `bytes`, `header` decoded from it.
+ * `*crc_ret` is the field. */
+bool record_is_sound(const uint8_t *bytes, const struct record_header *header, uint32_t *crc_ret);
+
 /* Decode the record that starts at `bytes`, of which `size` are there.
  * DW_DAMAGE_NONE (then `*ret` is set and the key follows the header, the payload
  * the key), else what is wrong; DW_DAMAGE_TRUNCATED when it runs past `size`. */

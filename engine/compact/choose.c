@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "compact/compact.h"
+#include "store/snapshot.h"
 
 /* Beside the copies: new files and their names, and what file systems round up by. */
 enum { ROOM_BESIDE = 1 << 20 };
@@ -27,15 +28,15 @@ static uint64_t kept_bytes(const struct dw_segment *segment)
 }
 
 /* Whether the record with the highest txid is in a segment: it stays, be it a tombstone. */
-static bool holds_last(const struct dw_store *store, const struct dw_segment *segment)
+static bool holds_last(const struct core *core, const struct dw_segment *segment)
 {
-	return segment->size && segment->last_txid == store->log.next_txid - 1;
+	return segment->size && segment->last_txid == core->log.next_txid - 1;
 }
 
 /* Whether a snapshot keeps the file of a segment, whatever a compaction does. */
-static bool is_held(const struct dw_store *store, const struct dw_segment *segment)
+static bool is_held(const struct core *core, const struct dw_segment *segment)
 {
-	for (const struct dw_store *s = store->snapshots; s; s = s->snapshot.older)
+	for (const struct snapshot *s = core->snapshots; s; s = s->older)
 		for (size_t i = 0; i < s->segments.count; i++)
 			if (s->segments.items[i] == segment)
 				return true;
@@ -49,31 +50,31 @@ static bool is_dead_enough(uint64_t dead, uint64_t bytes, unsigned percent)
 }
 
 /* Nothing is dead, and nothing to join. */
-static bool is_compact(const struct dw_store *store, const struct compact_run *all)
+static bool is_compact(const struct core *core, const struct compact_run *all)
 {
 	uint64_t bytes = all->copied + all->freed;
 
-	return !all->freed && store->segments.count <= bytes / store->log.segment_size + 2;
+	return !all->freed && core->segments.count <= bytes / core->log.segment_size + 2;
 }
 
-void compact_choose_locked(struct dw_store *store, const struct compact_limits *limits,
+void compact_choose_locked(struct core *core, const struct compact_limits *limits,
 			   struct compact_run *ret)
 {
 	struct compact_run run = {0}, best = {0};
 
-	for (size_t i = 0; i < store->segments.count; i++) {
-		const struct dw_segment *segment = store->segments.items[i];
+	for (size_t i = 0; i < core->segments.count; i++) {
+		const struct dw_segment *segment = core->segments.items[i];
 		uint64_t kept = kept_bytes(segment), dead = segment->size - kept;
-		if (limits->background && dead && is_held(store, segment))
+		if (limits->background && dead && is_held(core, segment))
 			dead = 0;
-		if (segment == store->log.active && !segment->size)
+		if (segment == core->log.active && !segment->size)
 			break; /* there is nothing to seal */
 		run.count++;
-		run.active = segment == store->log.active;
+		run.active = segment == core->log.active;
 		run.copied += kept;
 		run.freed += dead;
 		/* sealing takes a new file, too */
-		run.writes = run.writes || kept || run.active || holds_last(store, segment);
+		run.writes = run.writes || kept || run.active || holds_last(core, segment);
 		if (run.copied > limits->copy_max || (run.writes && !limits->copy_max))
 			break;
 		if (dead && is_dead_enough(dead, segment->size, limits->dead_percent) &&
@@ -82,7 +83,7 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
 	}
 	if (!limits->dead_percent && limits->copy_max == UINT64_MAX)
 		best = run;
-	if (best.count == run.count && is_compact(store, &run))
+	if (best.count == run.count && is_compact(core, &run))
 		best.count = 0;
 	if (best.freed < limits->freed_min)
 		best.count = 0;
@@ -93,9 +94,9 @@ void compact_choose_locked(struct dw_store *store, const struct compact_limits *
  * else by a rotation that leaves them free. */
 static int reserve_ids_locked(struct compaction *c, uint64_t most)
 {
-	struct dw_store *store = c->store;
-	const struct segset *all = &store->segments;
-	uint32_t active = store->log.active->id;
+	struct core *core = c->core;
+	const struct segset *all = &core->segments;
+	uint32_t active = core->log.active->id;
 	uint32_t sealed = all->count > 1 ? all->items[all->count - 2]->id : 0;
 
 	if (!c->run.active && active - sealed - 1 >= most) {
@@ -107,7 +108,7 @@ static int reserve_ids_locked(struct compaction *c, uint64_t most)
 		most = SEGMENT_ID_MAX > active + 1 ? SEGMENT_ID_MAX - active - 1 : 0;
 	if (!most)
 		return -EOVERFLOW;
-	int rc = store_rotate_locked(store, (uint32_t)most);
+	int rc = core_rotate_locked(core, (uint32_t)most);
 	if (rc < 0)
 		return rc;
 	c->first_id = active + 1;
@@ -117,24 +118,24 @@ static int reserve_ids_locked(struct compaction *c, uint64_t most)
 
 static int begin_locked(struct compaction *c, const struct compact_limits *limits)
 {
-	struct dw_store *store = c->store;
-	int rc = log_check(&store->log);
+	struct core *core = c->core;
+	int rc = log_check(&core->log);
 
 	if (rc < 0)
 		return rc;
-	compact_choose_locked(store, limits, &c->run);
+	compact_choose_locked(core, limits, &c->run);
 	if (!c->run.count)
 		return 0;
 	/* Outputs are closed when the next record would exceed the segment size, so any
 	 * two in a row exceed it together; and there may be a tombstone to keep. */
-	uint64_t most = 2 * (c->run.copied / store->log.segment_size) + 2;
-	rc = segset_copy(&store->segments, c->run.count, &c->inputs);
+	uint64_t most = 2 * (c->run.copied / core->log.segment_size) + 2;
+	rc = segset_copy(&core->segments, c->run.count, &c->inputs);
 	/* Before a record is looked at: what is written from now on is behind the outputs. */
 	if (!rc && c->run.writes)
 		rc = reserve_ids_locked(c, most);
 	if (rc < 0)
 		return rc;
-	c->last_txid = store->log.next_txid - 1;
+	c->last_txid = core->log.next_txid - 1;
 	c->capacity = c->first_id ? c->last_id - c->first_id + 1 : 0;
 	if (c->capacity > most)
 		c->capacity = most;
@@ -142,13 +143,13 @@ static int begin_locked(struct compaction *c, const struct compact_limits *limit
 	return c->outputs ? 0 : -ENOMEM;
 }
 
-uint64_t compact_room_locked(const struct dw_store *store)
+uint64_t compact_room_locked(const struct core *core)
 {
 	uint64_t copied = 0;
 
-	for (size_t i = 0; i < store->segments.count; i++) {
-		copied += kept_bytes(store->segments.items[i]);
-		if (store->segments.items[i]->size > kept_bytes(store->segments.items[i]))
+	for (size_t i = 0; i < core->segments.count; i++) {
+		copied += kept_bytes(core->segments.items[i]);
+		if (core->segments.items[i]->size > kept_bytes(core->segments.items[i]))
 			break;
 	}
 	return copied + ROOM_BESIDE;
@@ -156,8 +157,16 @@ uint64_t compact_room_locked(const struct dw_store *store)
 
 int compact_begin(struct compaction *c, const struct compact_limits *limits)
 {
-	log_lock(&c->store->log);
+	log_lock(&c->core->log);
 	int rc = begin_locked(c, limits);
-	store_unlock_log(c->store); /* it may have rotated */
+	core_unlock_log(c->core); /* it may have rotated */
 	return rc;
+}
+
+bool compact_is_behind(struct core *core, uint64_t dead_bytes_min)
+{
+	log_lock(&core->log);
+	const struct segment_figures sum = core_sum_locked(core);
+	log_unlock(&core->log);
+	return (sum.size - sum.live_bytes) / 4 > dead_bytes_min + sum.live_bytes / 4;
 }

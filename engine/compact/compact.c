@@ -43,20 +43,22 @@
 
 #include <errno.h>
 
-static void set_phase(struct dw_store *store, enum dw_compact_phase phase)
+#include "store/store.h"
+
+static void set_phase(struct core *core, enum dw_compact_phase phase)
 {
-	atomic_store(&store->progress.phase, phase);
+	atomic_store(&core->progress.phase, phase);
 }
 
 static void begin_progress(struct compaction *c, const struct dw_compact_report *report)
 {
-	struct dw_store *store = c->store;
+	struct core *core = c->core;
 
-	atomic_store(&store->progress.bytes_done, 0);
-	atomic_store(&store->progress.bytes_total, report->bytes_before);
-	atomic_store(&store->progress.segments_done, 0);
-	atomic_store(&store->progress.segments_total, report->segments_before);
-	set_phase(store, DW_COMPACT_COPYING);
+	atomic_store(&core->progress.bytes_done, 0);
+	atomic_store(&core->progress.bytes_total, report->bytes_before);
+	atomic_store(&core->progress.segments_done, 0);
+	atomic_store(&core->progress.segments_total, report->segments_before);
+	set_phase(core, DW_COMPACT_COPYING);
 }
 
 static int run_steps(struct compaction *c)
@@ -64,19 +66,19 @@ static int run_steps(struct compaction *c)
 	int rc = compact_copy(c);
 
 	if (!rc)
-		rc = pace_take(&c->pace, 0); /* the last moment to cancel */
+		rc = throttle_take(&c->throttle, 0); /* the last moment to cancel */
 	if (rc < 0)
 		return rc;
-	set_phase(c->store, DW_COMPACT_PUBLISHING);
+	set_phase(c->core, DW_COMPACT_PUBLISHING);
 	rc = compact_publish(c);
 	/* A record that was not copied because a newer one hides it: that one must be on
 	 * disk before the inputs go, or a crash would leave neither. */
 	if (!rc)
-		rc = log_sync(&c->store->log);
+		rc = log_sync(&c->core->log);
 	if (rc < 0)
 		return rc;
-	atomic_store(&c->store->progress.segments_done, 0);
-	set_phase(c->store, DW_COMPACT_REMOVING);
+	atomic_store(&c->core->progress.segments_done, 0);
+	set_phase(c->core, DW_COMPACT_REMOVING);
 	return compact_remove(c);
 }
 
@@ -96,7 +98,7 @@ static int run(struct compaction *c, const struct compact_limits *limits,
 	for (size_t i = 0; i < c->count; i++)
 		report->bytes_after += c->outputs[i].file.size;
 	report->segments_after = (uint32_t)c->count;
-	set_phase(c->store, DW_COMPACT_IDLE);
+	set_phase(c->core, DW_COMPACT_IDLE);
 	return rc;
 }
 
@@ -125,25 +127,25 @@ static bool lower_limits(struct compact_limits *limits, const struct compaction 
 }
 
 /* Nothing found room: have what is kept for removals, too. */
-static bool squeeze(struct dw_store *store, struct compact_limits *limits)
+static bool squeeze(struct core *core, struct compact_limits *limits)
 {
-	log_lock(&store->log);
-	bool lent = !store->log.ahead.lent && !log_lend_reserve_locked(&store->log);
-	log_unlock(&store->log);
+	log_lock(&core->log);
+	bool lent = !core->log.prealloc.lent && !log_lend_reserve_locked(&core->log);
+	log_unlock(&core->log);
 	limits->copy_max = COMPACT_WRITE_SIZE; /* there is hardly more */
 	return lent;
 }
 
-static void give_back(struct dw_store *store)
+static void give_back(struct core *core)
 {
-	log_lock(&store->log);
-	if (store->log.ahead.lent)
-		log_take_reserve_locked(&store->log);
-	log_unlock(&store->log);
+	log_lock(&core->log);
+	if (core->log.prealloc.lent)
+		log_take_reserve_locked(&core->log);
+	log_unlock(&core->log);
 }
 
 /* As many runs as the disk makes necessary: one, if it has room. */
-static int run_all(struct dw_store *store, const struct pace *pace, struct compact_limits limits,
+static int run_all(struct core *core, const struct throttle *throttle, struct compact_limits limits,
 		   struct dw_compact_report *sum)
 {
 	struct dw_compact_report one;
@@ -151,9 +153,9 @@ static int run_all(struct dw_store *store, const struct pace *pace, struct compa
 	int rc = 0, full = 0;
 
 	while (more) {
-		struct compaction c = {.store = store,
-				       .pace = *pace,
-				       .may_hurry = limits.background && pace->rate,
+		struct compaction c = {.core = core,
+				       .throttle = *throttle,
+				       .may_hurry = limits.background && throttle->rate,
 				       .behind_min = limits.freed_min};
 		rc = run(&c, &limits, &one);
 		uint64_t freed = one.bytes_before - one.bytes_after;
@@ -168,79 +170,72 @@ static int run_all(struct dw_store *store, const struct pace *pace, struct compa
 		}
 		compaction_release(&c);
 		if (!more && full && (!rc || io_is_full(rc)) && !sum->segments_before)
-			more = squeeze(store, &limits);
+			more = squeeze(core, &limits);
 	}
-	give_back(store);
+	give_back(core);
 	if (!rc && !sum->segments_before)
 		rc = full; /* and nothing is left that would fit */
-	return io_is_full(rc) && sum->segments_before ? log_check(&store->log) : rc;
+	return io_is_full(rc) && sum->segments_before ? log_check(&core->log) : rc;
 }
 
 /* Have the lock of compactions.  One in the background gives way. */
-static int take_lock(struct dw_store *store, bool background)
+static int take_lock(struct core *core, bool background)
 {
-	struct maintain *maintain = &store->maintain;
+	struct work *work = &core->work;
 
-	if (!pthread_mutex_trylock(&store->compact_lock))
+	if (!pthread_mutex_trylock(&core->compact_lock))
 		return 0;
 	if (background)
 		return -EBUSY;
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	bool waits = maintain->background;
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	bool waits = work->in_background;
 	if (waits) {
-		atomic_fetch_add(&maintain->compact_cancels, 1);
-		(void)pthread_cond_broadcast(&maintain->bell.rung);
+		atomic_fetch_add(&work->compact_cancels, 1);
+		(void)pthread_cond_broadcast(&work->wakeup.woken);
 	}
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	if (!waits)
 		return -EBUSY;
-	(void)pthread_mutex_lock(&store->compact_lock);
+	(void)pthread_mutex_lock(&core->compact_lock);
 	return 0;
 }
 
 /* Whose the compaction is, while it is one.  -ECANCELED: the background is to end. */
-static int set_background(struct dw_store *store, bool background, struct pace *pace, uint64_t rate)
+static int set_background(struct core *core, bool background, struct throttle *throttle,
+			  uint64_t rate)
 {
-	struct maintain *maintain = &store->maintain;
+	struct work *work = &core->work;
 
-	(void)pthread_mutex_lock(&maintain->bell.lock);
-	bool stop = background && maintain->stop;
-	maintain->background = background && !stop;
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	bool stop = background && work->ends;
+	work->in_background = background && !stop;
 	/* under the lock: who cancels counts before or behind */
-	pace_init(pace, &maintain->bell, &maintain->compact_cancels, rate);
-	(void)pthread_mutex_unlock(&maintain->bell.lock);
+	throttle_init(throttle, &work->wakeup, &work->compact_cancels, rate);
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	return stop ? -ECANCELED : 0;
 }
 
-bool compact_is_behind(struct dw_store *store, uint64_t dead_bytes_min)
-{
-	struct dw_stats stats;
-
-	dw_get_stats(store, &stats);
-	return (stats.bytes - stats.live_bytes) / 4 > dead_bytes_min + stats.live_bytes / 4;
-}
-
-static int compact(struct dw_store *store, const struct compact_limits *limits, uint64_t rate,
+static int compact(struct core *core, const struct compact_limits *limits, uint64_t rate,
 		   bool background, struct dw_compact_report *ret)
 {
 	struct dw_compact_report report = {0};
-	struct pace pace;
-	int rc = take_lock(store, background);
+	struct throttle throttle;
+	int rc = take_lock(core, background);
 
 	if (rc < 0)
 		return rc;
-	rc = set_background(store, background, &pace, rate);
+	rc = set_background(core, background, &throttle, rate);
 	if (!rc)
-		rc = run_all(store, &pace, *limits, &report);
-	(void)set_background(store, false, &pace, 0);
+		rc = run_all(core, &throttle, *limits, &report);
+	(void)set_background(core, false, &throttle, 0);
 	if (io_is_full(rc)) {
-		log_lock(&store->log);
-		report.room_needed = compact_room_locked(store);
-		log_unlock(&store->log);
+		log_lock(&core->log);
+		report.room_needed = compact_room_locked(core);
+		log_unlock(&core->log);
 	}
 	if (!rc && (report.segments_before || !background))
-		atomic_fetch_add(&store->compactions, 1);
-	(void)pthread_mutex_unlock(&store->compact_lock);
+		atomic_fetch_add(&core->compactions, 1);
+	(void)pthread_mutex_unlock(&core->compact_lock);
 	if ((!rc || io_is_full(rc)) && ret)
 		*ret = report;
 	return rc;
@@ -250,16 +245,17 @@ int dw_compact_with(struct dw_store *store, const struct dw_compact_options *opt
 		    struct dw_compact_report *ret)
 {
 	static const struct dw_compact_options defaults;
+	struct core *core = store_writer(store);
 
 	if (!options)
 		options = &defaults;
-	if (store->read_only)
+	if (!core)
 		return -EROFS;
 	if (options->dead_percent > 100)
 		return -EINVAL;
 	const struct compact_limits limits = {.dead_percent = options->dead_percent,
 					      .copy_max = UINT64_MAX};
-	return compact(store, &limits, options->rate, false, ret);
+	return compact(core, &limits, options->rate, false, ret);
 }
 
 int dw_compact(struct dw_store *store, struct dw_compact_report *ret)
@@ -269,7 +265,7 @@ int dw_compact(struct dw_store *store, struct dw_compact_report *ret)
 
 enum { FULL_DEAD_PERCENT = 10 };
 
-int compact_background(struct dw_store *store, const struct dw_maintain_options *options, bool full,
+int compact_background(struct core *core, const struct dw_maintain_options *options, bool full,
 		       struct dw_compact_report *ret)
 {
 	struct compact_limits limits = {.dead_percent = options->dead_percent,
@@ -278,28 +274,34 @@ int compact_background(struct dw_store *store, const struct dw_maintain_options 
 					.background = true};
 	uint64_t rate = options->compact_rate;
 
-	if (full || compact_is_behind(store, options->dead_bytes_min))
+	if (full || compact_is_behind(core, options->dead_bytes_min))
 		rate = 0;
 	if (full) {
 		limits.freed_min = 1;
 		if (limits.dead_percent > FULL_DEAD_PERCENT)
 			limits.dead_percent = FULL_DEAD_PERCENT;
 	}
-	return compact(store, &limits, rate, true, ret);
+	return compact(core, &limits, rate, true, ret);
 }
 
 void dw_compact_cancel(struct dw_store *store)
 {
-	pace_cancel(&store->maintain.bell, &store->maintain.compact_cancels);
+	if (!store->snapshot) /* one of its own it never has */
+		throttle_cancel(&store->core->work.wakeup, &store->core->work.compact_cancels);
 }
 
 void dw_compact_progress(struct dw_store *store, struct dw_compact_progress *ret)
 {
+	const struct core *core = store->core;
+
+	*ret = (struct dw_compact_progress){.phase = DW_COMPACT_IDLE};
+	if (store->snapshot)
+		return;
 	*ret = (struct dw_compact_progress){
-		.phase = (enum dw_compact_phase)atomic_load(&store->progress.phase),
-		.segments_done = atomic_load(&store->progress.segments_done),
-		.segments_total = atomic_load(&store->progress.segments_total),
-		.bytes_done = atomic_load(&store->progress.bytes_done),
-		.bytes_total = atomic_load(&store->progress.bytes_total),
+		.phase = (enum dw_compact_phase)atomic_load(&core->progress.phase),
+		.segments_done = atomic_load(&core->progress.segments_done),
+		.segments_total = atomic_load(&core->progress.segments_total),
+		.bytes_done = atomic_load(&core->progress.bytes_done),
+		.bytes_total = atomic_load(&core->progress.bytes_total),
 	};
 }

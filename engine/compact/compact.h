@@ -5,8 +5,9 @@
 #ifndef COMPACT_COMPACT_H
 #define COMPACT_COMPACT_H
 
-#include "base/pace.h"
-#include "store/store.h"
+#include "base/throttle.h"
+#include "disk/atomicfile.h"
+#include "store/core.h"
 
 /* Copies are written in pieces of this many bytes, but for the last of a file. */
 enum { COMPACT_WRITE_SIZE = 1 << 20 };
@@ -48,8 +49,8 @@ struct output {
 };
 
 struct compaction {
-	struct dw_store *store;
-	struct pace pace;
+	struct core *core;
+	struct throttle throttle;
 	struct compact_run run;
 	struct segset inputs;       /* references of its own */
 	uint64_t last_txid;         /* the highest given out before this started */
@@ -58,21 +59,21 @@ struct compaction {
 	size_t count, capacity; /* outputs begun, and at most */
 	struct buf pending;     /* bytes not yet written to the last output */
 	uint64_t written;       /* bytes, to all outputs */
-	bool may_hurry;         /* `pace` may lose its rate: */
+	bool may_hurry;         /* `throttle` may lose its rate: */
 	uint64_t behind_min;    /* see compact_is_behind() */
 	uint64_t since_look;    /* bytes read since that was asked */
 };
 
 /* Choose the run within `limits`.  log.lock held. */
-void compact_choose_locked(struct dw_store *store, const struct compact_limits *limits,
+void compact_choose_locked(struct core *core, const struct compact_limits *limits,
 			   struct compact_run *ret);
 
 /* Bytes of room with which the least run that frees something can be compacted. */
-uint64_t compact_room_locked(const struct dw_store *store);
+uint64_t compact_room_locked(const struct core *core);
 
 /* Whether more is dead than what lives and four times `dead_bytes_min`: no rate may keep it so, for
  * writers are faster. */
-bool compact_is_behind(struct dw_store *store, uint64_t dead_bytes_min);
+bool compact_is_behind(struct core *core, uint64_t dead_bytes_min);
 
 /* Step 1: choose, reserve ids for the outputs.  0 also when there is nothing to do (then
  * there are no inputs). */
@@ -92,7 +93,7 @@ void compaction_release(struct compaction *c);
 
 /* For the background: a compaction that gives way to others.  `full`: an append found no room, so
  * that a tenth that is dead is enough.  -EBUSY, -ECANCELED ... */
-int compact_background(struct dw_store *store, const struct dw_maintain_options *options, bool full,
+int compact_background(struct core *core, const struct dw_maintain_options *options, bool full,
 		       struct dw_compact_report *ret);
 
 #endif

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
 #include "compact/compact.h"
 #include "store/segcheck.h"
 
@@ -53,7 +52,7 @@ static int write_output(struct compaction *c, const void *data, size_t size)
 	if (rc < 0)
 		return rc;
 	c->written += size;
-	return pace_take(&c->pace, size);
+	return throttle_take(&c->throttle, size);
 }
 
 static int flush_pending(struct compaction *c)
@@ -74,12 +73,12 @@ static int begin_output(struct compaction *c)
 	c->count++;
 	segname_format(output->id, name);
 	segname_format_compact(output->id, temporary);
-	hintwriter_init(&output->hint, c->store->io, c->store->dirfd, output->id, NULL);
-	hintwriter_own(&output->hint, &c->store->pool.owner);
-	int rc = atomicfile_init(&output->file, c->store->io, c->store->dirfd, name, temporary,
+	hintwriter_init(&output->hint, c->core->io, c->core->dirfd, output->id, NULL);
+	hintwriter_own(&output->hint, &c->core->pool.owner);
+	int rc = atomicfile_init(&output->file, c->core->io, c->core->dirfd, name, temporary,
 				 OWNER_MODE_NEW);
 	if (!rc)
-		owner_apply(&c->store->pool.owner, c->store->io, output->file.fd);
+		owner_apply(&c->core->pool.owner, c->core->io, output->file.fd);
 	return rc;
 }
 
@@ -107,7 +106,7 @@ static int make_room(struct compaction *c, uint64_t size)
 	if (c->count) {
 		uint64_t used = current(c)->file.size + c->pending.size;
 		bool last = c->count == c->capacity;
-		if (last || !used || used + size <= c->store->log.segment_size)
+		if (last || !used || used + size <= c->core->log.segment_size)
 			return 0;
 		int rc = finish_output(c);
 		if (rc < 0)
@@ -151,11 +150,11 @@ static bool is_kept(const struct reader *r, const struct record_header *header,
 
 static void look_up(struct reader *r, struct keydir_probe *probes, size_t count)
 {
-	struct dw_store *store = r->c->store;
+	struct core *core = r->c->core;
 
-	log_lock(&store->log);
-	keydir_probe(&store->keydir, r->segment, probes, count);
-	log_unlock(&store->log);
+	log_lock(&core->log);
+	keydir_probe(&core->keydir, r->segment, probes, count);
+	log_unlock(&core->log);
 }
 
 /* The view was taken from a hint: what that did not tell, or told otherwise, must not be
@@ -172,7 +171,7 @@ static int check_hint(struct reader *r, const struct record_header *header, uint
 	int rc = sidecar_compare(&r->sidecar, &record, &mtime_ns);
 	if (rc || r->sidecar.differs == UINT64_MAX)
 		return rc;
-	return store_damaged(r->c->store, r->segment, offset, DW_DAMAGE_HINT, key);
+	return core_damaged(r->c->core, r->segment, offset, DW_DAMAGE_HINT, key);
 }
 
 static int copy_group(struct reader *r, struct group *g)
@@ -203,19 +202,14 @@ static bool gather_one(struct reader *r, struct group *g)
 {
 	struct record_header *header = &g->headers[g->count];
 	const uint8_t *bytes = r->window + r->at;
-	size_t left = r->size - r->at;
 
-	if (left < RECORD_OVERHEAD || record_header_decode(bytes, header) ||
-	    record_size(header) > left)
-		return false;
-	size_t covered = (size_t)record_size(header) - RECORD_TRAILER_SIZE;
-	if (crc32c(0, bytes, covered) != bytes_get32(bytes + covered))
+	if (record_decode(bytes, r->size - r->at, header))
 		return false;
 	g->bytes[g->count] = bytes;
 	g->probes[g->count++] = (struct keydir_probe){
 		.key = {bytes + RECORD_HEADER_SIZE, header->key_size}, .offset = r->offset};
-	r->at += covered + RECORD_TRAILER_SIZE;
-	r->offset += covered + RECORD_TRAILER_SIZE;
+	r->at += (size_t)record_size(header);
+	r->offset += record_size(header);
 	return true;
 }
 
@@ -230,13 +224,13 @@ enum { LOOK_SIZE = 1 << 20 };
 
 static void note_read(struct compaction *c, uint64_t size)
 {
-	atomic_fetch_add(&c->store->progress.bytes_done, size);
+	atomic_fetch_add(&c->core->progress.bytes_done, size);
 	c->since_look += size;
 	if (!c->may_hurry || c->since_look < LOOK_SIZE)
 		return;
 	c->since_look = 0;
-	if (compact_is_behind(c->store, c->behind_min)) {
-		c->pace.rate = 0;
+	if (compact_is_behind(c->core, c->behind_min)) {
+		c->throttle.rate = 0;
 		c->may_hurry = false;
 	}
 }
@@ -252,12 +246,12 @@ static int refill(struct reader *r)
 	r->size = kept;
 	if (want > there)
 		want = (size_t)there;
-	ssize_t n = io_read_up_to(r->c->store->io, r->fd, r->window + kept, want, r->offset + kept);
+	ssize_t n = io_read_up_to(r->c->core->io, r->fd, r->window + kept, want, r->offset + kept);
 	if (n < 0)
 		return (int)n;
 	r->size += (size_t)n;
 	note_read(r->c, (uint64_t)n);
-	return pace_take(&r->c->pace, (uint64_t)n);
+	return throttle_take(&r->c->throttle, (uint64_t)n);
 }
 
 /* The same; that nothing is there is damage: the file became shorter. */
@@ -266,8 +260,8 @@ static int refill_some(struct reader *r)
 	int rc = refill(r);
 
 	return rc || r->size ? rc
-			     : store_damaged(r->c->store, r->segment, r->offset,
-					     DW_DAMAGE_TRUNCATED, (struct dw_bytes){0});
+			     : core_damaged(r->c->core, r->segment, r->offset, DW_DAMAGE_TRUNCATED,
+					    (struct dw_bytes){0});
 }
 
 /* A record larger than the window goes over in pieces; it was checked. */
@@ -280,7 +274,7 @@ static int copy_pieces(struct reader *r, uint64_t offset, uint64_t size)
 		rc = buf_reserve(&c->pending, COMPACT_WRITE_SIZE);
 	while (!rc && size) {
 		size_t n = size < COMPACT_WRITE_SIZE ? (size_t)size : COMPACT_WRITE_SIZE;
-		rc = io_read_full(c->store->io, r->fd, c->pending.data, n, offset);
+		rc = io_read_full(c->core->io, r->fd, c->pending.data, n, offset);
 		if (!rc)
 			rc = write_output(c, c->pending.data, n);
 		offset += n;
@@ -296,7 +290,7 @@ static int damaged_record(struct reader *r)
 
 	if (!sidecar_key_at(&r->sidecar, r->offset, &key))
 		(void)segcheck_own_word(&r->scan, &header, &key); /* else nobody knows */
-	return store_damaged(r->c->store, r->segment, r->offset, r->scan.damage, key);
+	return core_damaged(r->c->core, r->segment, r->offset, r->scan.damage, key);
 }
 
 /* What stands at r->offset and is not all in a full window: a large record, or damage. */
@@ -305,7 +299,7 @@ static int copy_large(struct reader *r)
 	struct scan_record record;
 
 	if (!r->scan.window) {
-		int rc = scan_init(&r->scan, r->c->store->io, r->fd, 0, r->segment->size);
+		int rc = scan_init(&r->scan, r->c->core->io, r->fd, 0, r->segment->size);
 		if (rc < 0)
 			return rc;
 	}
@@ -321,7 +315,7 @@ static int copy_large(struct reader *r)
 	struct keydir_probe probe = {.key = record.key, .offset = record.offset};
 	uint64_t size = record_size(&record.header);
 	note_read(r->c, size - (r->size - r->at));
-	rc = pace_take(&r->c->pace, size);
+	rc = throttle_take(&r->c->throttle, size);
 	look_up(r, &probe, 1);
 	if (!rc && is_kept(r, &record.header, &probe)) {
 		rc = place_record(r->c, &record.header, &probe, record.crc);
@@ -352,7 +346,7 @@ static int copy_records(struct reader *r, struct group *g)
 static int copy_input(struct compaction *c, struct dw_segment *segment)
 {
 	const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
-	struct io *io = c->store->io;
+	struct io *io = c->core->io;
 	struct reader r = {.c = c,
 			   .segment = segment,
 			   .fd = segment_pin(segment),
@@ -366,7 +360,7 @@ static int copy_input(struct compaction *c, struct dw_segment *segment)
 	r.window = malloc(SCAN_WINDOW_SIZE);
 	int rc = r.window && group ? 0 : -ENOMEM;
 	if (!rc && segment->hinted)
-		rc = sidecar_init(&r.sidecar, io, c->store->dirfd, segment->id, r.fd, segment->size,
+		rc = sidecar_init(&r.sidecar, io, c->core->dirfd, segment->id, r.fd, segment->size,
 				  &binding);
 	if (!rc)
 		rc = copy_records(&r, group);
@@ -385,7 +379,7 @@ int compact_copy(struct compaction *c)
 
 	for (uint32_t i = 0; !rc && i < c->inputs.count; i++) {
 		rc = copy_input(c, c->inputs.items[i]);
-		atomic_store(&c->store->progress.segments_done, i + 1);
+		atomic_store(&c->core->progress.segments_done, i + 1);
 	}
 	/* each before any of them gets its name: a segment that is not the last is whole */
 	if (!rc && c->count)

@@ -15,31 +15,31 @@ enum { MOVE_COUNT = 256, PREFETCH = 16 };
 
 static int publish_output(struct compaction *c, struct output *output)
 {
-	struct dw_store *store = c->store;
+	struct core *core = c->core;
 	uint64_t size = 0;
 
-	int rc = segset_reserve(&store->segments, 1);
+	int rc = segset_reserve(&core->segments, 1);
 	if (!rc)
 		rc = atomicfile_commit(&output->file, false);
 	if (rc < 0)
 		return rc;
-	rc = segment_open(&store->pool, output->id, false, &size, &output->segment);
+	rc = segment_open(&core->pool, output->id, false, &size, &output->segment);
 	if (rc < 0) {
-		log_poison(&store->log, rc, "opening a compacted segment");
+		log_poison(&core->log, rc, "opening a compacted segment");
 		return rc;
 	}
 	assert(size == output->file.size);
 	output->segment->size = size;
 	output->segment->raw_bytes = output->raw_bytes;
 	output->segment->last_txid = output->last_txid;
-	segset_add(&store->segments, output->segment);
+	segset_add(&core->segments, output->segment);
 	return 0;
 }
 
 /* The names are on disk: from now on the hints may be believed, and prove what was there. */
 static void seal_hints(struct compaction *c)
 {
-	struct dw_store *store = c->store;
+	struct core *core = c->core;
 	struct hintwriter writer;
 
 	for (size_t i = 0; i < c->count; i++) {
@@ -47,7 +47,7 @@ static void seal_hints(struct compaction *c)
 		const struct hint_binding binding = {segment->mtime_ns, segment->file.ino};
 		if (c->outputs[i].hint_end.covered != segment->size)
 			continue; /* it was given up */
-		hintwriter_init(&writer, store->io, store->dirfd, segment->id,
+		hintwriter_init(&writer, core->io, core->dirfd, segment->id,
 				&c->outputs[i].hint_end);
 		hintwriter_seal(&writer, &binding);
 		hintwriter_release(&writer);
@@ -58,12 +58,12 @@ static int publish_all(struct compaction *c)
 {
 	int rc = 0;
 
-	log_lock(&c->store->log); /* the list of segments changes only under it */
+	log_lock(&c->core->log); /* the list of segments changes only under it */
 	for (size_t i = 0; !rc && i < c->count; i++)
 		rc = publish_output(c, &c->outputs[i]);
-	log_unlock(&c->store->log);
+	log_unlock(&c->core->log);
 	if (!rc && c->count)
-		rc = c->store->io->fsync(c->store->io, c->store->dirfd);
+		rc = c->core->io->fsync(c->core->io, c->core->dirfd);
 	if (!rc)
 		seal_hints(c);
 	return rc;
@@ -75,7 +75,7 @@ static int publish_all(struct compaction *c)
 static uint64_t move_some(struct compaction *c, struct output *output, const struct origin *origins,
 			  size_t count, uint64_t offset)
 {
-	struct keydir *keydir = &c->store->keydir;
+	struct keydir *keydir = &c->core->keydir;
 	uint32_t last_id = segset_last(&c->inputs)->id;
 
 	for (size_t i = 0; i < count; i++) {
@@ -100,10 +100,10 @@ static void move_output(struct compaction *c, struct output *output)
 
 	for (size_t at = 0; at < total; at += count) {
 		count = total - at < MOVE_COUNT ? total - at : MOVE_COUNT;
-		log_lock(&c->store->log);
+		log_lock(&c->core->log);
 		offset = move_some(c, output, origins + at, count, offset);
-		store_check(c->store);
-		log_unlock(&c->store->log);
+		core_check(c->core);
+		log_unlock(&c->core->log);
 	}
 	assert(offset == output->file.size);
 	buf_release(&output->origins);
@@ -119,61 +119,61 @@ int compact_publish(struct compaction *c)
 }
 
 /* Take a segment out of the list, or put it back with the reference taken out. */
-static void set_listed(struct dw_store *store, struct dw_segment *segment, bool listed)
+static void set_listed(struct core *core, struct dw_segment *segment, bool listed)
 {
-	log_lock(&store->log);
+	log_lock(&core->log);
 	/* a rotation may have taken the place that it left: room is needed again */
-	int rc = listed ? segset_reserve(&store->segments, 1) : 0;
+	int rc = listed ? segset_reserve(&core->segments, 1) : 0;
 	if (!listed)
-		segset_remove(&store->segments, segment);
+		segset_remove(&core->segments, segment);
 	else if (!rc)
-		segset_add(&store->segments, segment_ref(segment));
+		segset_add(&core->segments, segment_ref(segment));
 	if (rc < 0) /* else the next compaction would unlink others before this one */
-		log_poison(&store->log, rc, "list of segments");
-	log_unlock(&store->log);
+		log_poison(&core->log, rc, "list of segments");
+	log_unlock(&core->log);
 }
 
 static int remove_input(struct compaction *c, struct dw_segment *input)
 {
-	struct dw_store *store = c->store;
+	struct core *core = c->core;
 	int rc = 0;
 
 	assert(!input->live_bytes);
-	set_listed(store, input, false);
+	set_listed(core, input, false);
 	/* Nobody new finds it now.  Whoever still reads from it needs it open. */
 	if (atomic_load(&input->refs) > 1)
-		rc = fdpool_keep(&store->pool, &input->file);
+		rc = fdpool_keep(&core->pool, &input->file);
 	if (!rc)
-		rc = store->io->unlink(store->io, store->dirfd, input->file.name);
+		rc = core->io->unlink(core->io, core->dirfd, input->file.name);
 	if (rc < 0) {
-		set_listed(store, input, true);
+		set_listed(core, input, true);
 		return rc;
 	}
 	/* on disk before the next goes: what a crash leaves must be a suffix */
-	rc = store->io->fsync(store->io, store->dirfd);
+	rc = core->io->fsync(core->io, core->dirfd);
 	if (rc < 0) /* a later compaction would go on behind one that may come back */
-		log_poison(&store->log, rc, "fsync of the directory");
+		log_poison(&core->log, rc, "fsync of the directory");
 	return rc;
 }
 
 /* A hint whose segment is gone proves a loss: so it goes first, durably. */
 static int remove_hints(struct compaction *c)
 {
-	struct dw_store *store = c->store;
+	struct core *core = c->core;
 	char hint[SEGNAME_SIZE];
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < c->inputs.count; i++) {
 		segname_format_hint(c->inputs.items[i]->id, hint);
-		rc = store->io->unlink(store->io, store->dirfd, hint);
+		rc = core->io->unlink(core->io, core->dirfd, hint);
 		if (rc == -ENOENT)
 			rc = 0;
 	}
 	if (rc < 0)
 		return rc;
-	rc = store->io->fsync(store->io, store->dirfd);
+	rc = core->io->fsync(core->io, core->dirfd);
 	if (rc < 0)
-		log_poison(&store->log, rc, "fsync of the directory");
+		log_poison(&core->log, rc, "fsync of the directory");
 	return rc;
 }
 
@@ -183,7 +183,7 @@ int compact_remove(struct compaction *c)
 
 	for (size_t i = 0; !rc && i < c->inputs.count; i++) {
 		rc = remove_input(c, c->inputs.items[i]);
-		atomic_store(&c->store->progress.segments_done, (unsigned)i + 1);
+		atomic_store(&c->core->progress.segments_done, (unsigned)i + 1);
 	}
 	return rc;
 }
@@ -194,8 +194,7 @@ static void drop_hint(struct compaction *c, const struct output *output)
 	char hint[SEGNAME_SIZE];
 
 	segname_format_hint(output->id, hint);
-	(void)c->store->io->unlink(c->store->io, c->store->dirfd,
-				   hint); /* alone it is a leftover */
+	(void)c->core->io->unlink(c->core->io, c->core->dirfd, hint); /* alone it is a leftover */
 }
 
 void compaction_release(struct compaction *c)

@@ -6,16 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 int freshname(struct io *io, int dirfd, uint32_t segment, freshname_format_fn *format,
 	      char ret[SEGNAME_SIZE])
 {
-	struct timespec now;
 	int fd;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	for (int64_t ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;; ns++) {
+	for (int64_t ns = clock_now_ns();; ns++) {
 		format(segment, ns, ret);
 		fd = io->open(io, dirfd, ret, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 		if (fd < 0)

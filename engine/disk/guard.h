@@ -4,7 +4,7 @@
  * records: 24 bytes that every reader of the format takes for the header of a record
  * running past the end of the file, then zeros.
  *
- * docs/ARCHITECTURE.md, "Zeros ahead", has the argument why a crash between any two of
+ * docs/ARCHITECTURE.md, "Preallocation", has the argument why a crash between any two of
  * these steps, whatever it leaves of the sectors under way, is a torn tail to every
  * reader and never a damaged store.
  */

@@ -122,15 +122,12 @@ static int next_large(struct scan *scan, struct scan_record *record)
 
 static int next_small(struct scan *scan, struct scan_record *record)
 {
-	size_t size = (size_t)record_size(&record->header);
-	size_t covered = size - RECORD_TRAILER_SIZE;
 	const uint8_t *p;
-	int rc = fill(scan, record->offset, size, &p);
+	int rc = fill(scan, record->offset, (size_t)record_size(&record->header), &p);
 
 	if (rc < 0)
 		return rc;
-	record->crc = bytes_get32(p + covered);
-	if (crc32c(0, p, covered) != record->crc)
+	if (!record_is_sound(p, &record->header, &record->crc))
 		return damaged(scan, DW_DAMAGE_CRC);
 	record->key = (struct dw_bytes){p + RECORD_HEADER_SIZE, record->header.key_size};
 	record->bytes = p;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "codec/record.h"
 
@@ -46,11 +47,6 @@ void segment_unref(struct dw_segment *segment)
 	free(segment);
 }
 
-static int64_t to_ns(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* Make a segment of an open file; `fd` is taken over, on failure too. */
 static int adopt(struct fdpool *pool, uint32_t id, int fd, bool writable, uint64_t *size_ret,
 		 struct dw_segment **ret)
@@ -70,7 +66,7 @@ static int adopt(struct fdpool *pool, uint32_t id, int fd, bool writable, uint64
 	segment->file.dev = st.st_dev;
 	segment->file.ino = st.st_ino;
 	segment->file.known = true;
-	segment->mtime_ns = to_ns(st.st_mtim);
+	segment->mtime_ns = clock_ns_of(st.st_mtim);
 	fdpool_adopt(pool, &segment->file, fd, writable);
 	*size_ret = (uint64_t)st.st_size;
 	*ret = segment;

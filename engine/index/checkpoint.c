@@ -30,10 +30,10 @@ int index_checkpoint_begin(struct index *index, const struct segset *segments,
 	return 0;
 }
 
-int index_checkpoint_write(struct index *index, struct pace *pace)
+int index_checkpoint_write(struct index *index, struct throttle *throttle)
 {
 	(void)index;
-	(void)pace;
+	(void)throttle;
 	return 0;
 }
 
@@ -43,10 +43,10 @@ int index_disown(struct index *index)
 	return 0;
 }
 
-int index_join(struct index *index, struct pace *pace)
+int index_join(struct index *index, struct throttle *throttle)
 {
 	(void)index;
-	(void)pace;
+	(void)throttle;
 	return 0;
 }
 

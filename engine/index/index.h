@@ -24,7 +24,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/pace.h"
+#include "base/throttle.h"
 #include "index/keydir.h"
 #include "index/version.h"
 #include "log/segset.h"
@@ -186,10 +186,11 @@ bool index_is_full(const struct index *index);
 
 /* A checkpoint: all up to `position`, the end of the log, will be on disk.  In three steps:
  * index_checkpoint_begin() with log.lock; the caller syncs the log; index_checkpoint_write()
- * without a lock.  `pace` may be NULL.  On failure the older checkpoint counts.  0 or -errno. */
+ * without a lock.  `throttle` may be NULL.  On failure the older checkpoint counts.  0 or -errno.
+ */
 int index_checkpoint_begin(struct index *index, const struct segset *segments,
 			   const struct index_position *position);
-int index_checkpoint_write(struct index *index, struct pace *pace);
+int index_checkpoint_write(struct index *index, struct throttle *throttle);
 
 /* Take the `index` file away, durably: before something happens to segments that it would not
  * fit.  0 or -errno. */
@@ -197,7 +198,7 @@ int index_disown(struct index *index);
 
 /* Join runs, if there are too many.  1: some were, and there may be more to do; 0: nothing to do;
  * -errno. */
-int index_join(struct index *index, struct pace *pace);
+int index_join(struct index *index, struct throttle *throttle);
 
 /* A run turned out to be damaged: the index should be built anew.  Any thread. */
 bool index_is_damaged(const struct index *index);

@@ -8,13 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "base/bulk.h"
+#include "index/keyhash.h"
 
 struct keydir_entry {
 	int64_t mtime_ns;
@@ -38,20 +34,6 @@ _Static_assert(SLOTS_TOGETHER *KEYDIR_TABLES * sizeof(struct keydir_slot) >= BUL
 /* No value is so large.  Whoever remembers the entry's name finds that the key is gone; a
  * free block of the arena keeps it, whose first bytes only are used. */
 #define VALUE_NONE UINT32_MAX
-
-/* At random in each process: whoever chooses keys cannot choose where they come to lie, and make
- * all others walk past them.  XXH3 takes its bytes as they are, so that it costs nothing. */
-static uint8_t secret[XXH3_SECRET_DEFAULT_SIZE];
-
-static void make_secret(void)
-{
-	if (getrandom(secret, sizeof secret, GRND_NONBLOCK) == sizeof secret)
-		return;
-	/* early at boot: what XXH3 makes of the time, and of where this process has its stack */
-	struct timespec now;
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	XXH3_generateSecret_fromSeed(secret, (uint64_t)now.tv_nsec ^ (uintptr_t)&now << 20);
-}
 
 static uint32_t slots_of(const struct keydir_table *table)
 {
@@ -96,9 +78,7 @@ static void put_slots(struct keydir *keydir, const struct keydir_table *table)
 
 int keydir_init(struct keydir *keydir)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	(void)pthread_once(&once, make_secret); /* fails only for a bad argument */
+	keyhash_init();
 	memset(keydir, 0, sizeof *keydir);
 	keydir->keeps_live = true;
 	for (int i = 0; i < KEYDIR_TABLES; i++) {
@@ -117,11 +97,6 @@ void keydir_release(struct keydir *keydir)
 		(void)pthread_mutex_destroy(&keydir->tables[i].lock); /* fails only in use */
 	}
 	arena_release(&keydir->entries);
-}
-
-static uint64_t hash_of(struct dw_bytes key)
-{
-	return XXH3_64bits_withSecret(key.data, key.size, secret, sizeof secret);
 }
 
 static struct keydir_table *table_of(struct keydir *keydir, uint64_t hash)
@@ -191,7 +166,7 @@ static struct keydir_slot *find(const struct keydir *keydir, const struct keydir
 
 bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = keyhash(key);
 	struct keydir_table *table = table_of(keydir, hash);
 	const struct keydir_slot *slot = NULL;
 
@@ -239,7 +214,7 @@ static int grow(struct keydir *keydir, struct keydir_table *table)
 
 int keydir_prepare(struct keydir *keydir, struct dw_bytes key, struct keydir_prepared *ret)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = keyhash(key);
 	struct keydir_table *table = table_of(keydir, hash);
 	uint64_t needed = (uint64_t)table->count + table->promised + 1;
 
@@ -289,7 +264,7 @@ void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *
 
 void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = keyhash(key);
 	const struct keydir_table *table = &keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)];
 
 	if (table->slots)
@@ -373,7 +348,7 @@ static void clear_slot(struct keydir_table *table, uint32_t gap)
 
 bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = keyhash(key);
 	struct keydir_table *table = table_of(keydir, hash);
 	struct keydir_slot *slot = find(keydir, table, key, hash);
 
@@ -411,7 +386,7 @@ bool keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
 		 const int64_t *mtime_ns)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = keyhash(key);
 	struct keydir_table *table = table_of(keydir, hash);
 	struct keydir_slot *slot = find(keydir, table, key, hash);
 
@@ -456,7 +431,7 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 	assert(count <= KEYDIR_PROBES);
 	for (size_t i = 0; i < count; i++) {
 		struct lookup *l = &lookups[i];
-		l->hash = hash_of(probes[i].key);
+		l->hash = keyhash(probes[i].key);
 		l->table = &keydir->tables[l->hash >> (64 - KEYDIR_TABLE_BITS)];
 		if (l->table->slots)
 			__builtin_prefetch(slot_at(l->table, (uint32_t)l->hash));
@@ -484,7 +459,7 @@ void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
 
 static uint64_t hash_of_entry(const struct keydir_entry *entry)
 {
-	return hash_of((struct dw_bytes){entry->key, entry->key_size});
+	return keyhash((struct dw_bytes){entry->key, entry->key_size});
 }
 
 void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name)

@@ -5,15 +5,15 @@
  * Callers that arrive while an fdatasync(2) runs wait for it, and one of them then makes the
  * next one for all.  A log that must be on disk before this one (dw_open_in()) is synced first.
  */
-#include "log/log.h"
+#include "log/logwriter.h"
 
 #include <errno.h>
 
-/* Zeros ahead pay from some tens of syncs on: they cost two, and two more at the end. */
+/* Preallocated zeros pay from some tens of syncs on: they cost two, and two more at the end. */
 enum { SMALL_SYNC = 64 << 10, SMALL_SYNCS = 16 };
 
-/* Zeros ahead pay where syncs are frequent and small. */
-static void note_sync(struct log *log)
+/* Preallocated zeros pay where syncs are frequent and small. */
+static void note_sync(struct log_writer *log)
 {
 	bool small = log->bytes_appended - log->bytes_synced <= SMALL_SYNC;
 
@@ -23,7 +23,7 @@ static void note_sync(struct log *log)
 	log->wants_zeros = log->small_syncs >= SMALL_SYNCS;
 }
 
-static bool is_synced(struct log *log)
+static bool is_synced(struct log_writer *log)
 {
 	(void)pthread_mutex_lock(&log->sync_lock);
 	bool synced = log->synced >= atomic_load(&log->appended);
@@ -31,9 +31,9 @@ static bool is_synced(struct log *log)
 	return synced;
 }
 
-int log_sync_first(struct log *log)
+int log_sync_first(struct log_writer *log)
 {
-	struct log *first = atomic_load(&log->first);
+	struct log_writer *first = atomic_load(&log->first);
 	int lost = atomic_load(&log->first_lost);
 
 	if (lost)
@@ -42,7 +42,7 @@ int log_sync_first(struct log *log)
 }
 
 /* One fdatasync for all that was appended until it starts. */
-static int sync_file(struct log *log, uint64_t *reach_ret)
+static int sync_file(struct log_writer *log, uint64_t *reach_ret)
 {
 	log_lock(log);
 	int rc = log_check(log);
@@ -68,7 +68,7 @@ static int sync_file(struct log *log, uint64_t *reach_ret)
 /* The log that comes first, then this one.  Records appended meanwhile may come to disk as
  * well: whoever appends one looks at syncs_running behind all that was to come first, so that
  * either this sync of the first log has it, or the append makes one. */
-static int sync_once(struct log *log, uint64_t *reach_ret)
+static int sync_once(struct log_writer *log, uint64_t *reach_ret)
 {
 	atomic_fetch_add(&log->syncs_running, 1);
 	int rc = log_sync_first(log);
@@ -79,7 +79,7 @@ static int sync_once(struct log *log, uint64_t *reach_ret)
 }
 
 /* A sync reached `synced`: whom it served wait no more. */
-static void count_served_locked(struct log *log)
+static void count_served_locked(struct log_writer *log)
 {
 	struct sync_call **at = &log->calls;
 	size_t served = 0, share = 0;
@@ -98,7 +98,7 @@ static void count_served_locked(struct log *log)
 	log->calls_served += served;
 }
 
-static void forget_call_locked(struct log *log, const struct sync_call *call)
+static void forget_call_locked(struct log_writer *log, const struct sync_call *call)
 {
 	struct sync_call **at = &log->calls;
 
@@ -108,7 +108,7 @@ static void forget_call_locked(struct log *log, const struct sync_call *call)
 		*at = call->next;
 }
 
-int log_sync(struct log *log)
+int log_sync(struct log_writer *log)
 {
 	struct sync_call call = {.want = atomic_load(&log->appended)};
 	uint64_t reach = 0;

@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "disk/guard.h"
-#include "log/log.h"
+#include "log/logwriter.h"
 
 /* Payloads from here on are not copied but written from where they are. */
 enum { GATHER_SIZE = 64 << 10, SCRATCH_MAX = 256 << 10, IOV_COUNT = 64 };
@@ -20,7 +20,7 @@ enum { GATHER_SIZE = 64 << 10, SCRATCH_MAX = 256 << 10, IOV_COUNT = 64 };
  * where they are.  Offsets into the scratch turn into addresses only when it
  * does not grow any more. */
 struct gather {
-	struct log *log;
+	struct log_writer *log;
 	uint64_t offset; /* in the segment, of the first byte gathered */
 	uint64_t size;   /* bytes gathered */
 	int count;
@@ -43,7 +43,7 @@ static void close_run(struct gather *g)
 
 static int flush(struct gather *g)
 {
-	struct log *log = g->log;
+	struct log_writer *log = g->log;
 
 	close_run(g);
 	for (int i = 0; i < g->count; i++)
@@ -96,7 +96,7 @@ static int gather_op(struct gather *g, const struct dw_op *op, uint64_t txid, ui
 	return 0;
 }
 
-static int write_records(struct log *log, const struct dw_op *ops, size_t count)
+static int write_records(struct log_writer *log, const struct dw_op *ops, size_t count)
 {
 	struct gather g;
 	int rc;
@@ -114,7 +114,8 @@ static int write_records(struct log *log, const struct dw_op *ops, size_t count)
 }
 
 /* Write over the guard: records and a new guard, from one buffer. */
-static int write_over_guard(struct log *log, const struct dw_op *ops, size_t count, uint64_t size)
+static int write_over_guard(struct log_writer *log, const struct dw_op *ops, size_t count,
+			    uint64_t size)
 {
 	struct buf *scratch = &log->scratch;
 	uint32_t *crcs;
@@ -148,8 +149,8 @@ static int write_over_guard(struct log *log, const struct dw_op *ops, size_t cou
 	return rc;
 }
 
-int log_write_locked(struct log *log, const struct dw_op *ops, size_t count, uint64_t size)
+int log_write_locked(struct log_writer *log, const struct dw_op *ops, size_t count, uint64_t size)
 {
-	return log->ahead.on ? write_over_guard(log, ops, count, size)
-			     : write_records(log, ops, count);
+	return log->prealloc.on ? write_over_guard(log, ops, count, size)
+				: write_records(log, ops, count);
 }

@@ -11,7 +11,7 @@
 #include "disk/hintreader.h"
 
 struct finding_orphans {
-	struct dw_store *store;
+	struct core *core;
 	struct orphans *found;
 };
 
@@ -21,7 +21,7 @@ static int note_name(void *context, const char *name)
 	struct orphans *found = f->found;
 	uint32_t id;
 
-	if (!segname_parse_hint(name, &id) || segset_has(&f->store->segments, id))
+	if (!segname_parse_hint(name, &id) || segset_has(&f->core->segments, id))
 		return 0;
 	uint32_t *ids = reallocarray(found->ids, found->count + 1, sizeof *ids);
 	if (!ids)
@@ -31,23 +31,22 @@ static int note_name(void *context, const char *name)
 	return 0;
 }
 
-static bool has_name(struct dw_store *store, const char *name)
+static bool has_name(struct core *core, const char *name)
 {
-	int fd = store->io->open(store->io, store->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-				 0);
+	int fd = core->io->open(core->io, core->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 
 	if (fd >= 0)
-		(void)store->io->close(store->io, fd); /* nothing was written through it */
+		(void)core->io->close(core->io, fd); /* nothing was written through it */
 	return fd != -ENOENT;
 }
 
-bool orphan_proves(struct dw_store *store, uint32_t id)
+bool orphan_proves(struct core *core, uint32_t id)
 {
 	char segment[SEGNAME_SIZE], hint[SEGNAME_SIZE];
 	struct hint_claims claims = {0};
 	struct hintreader reader;
 
-	hintreader_init(&reader, store->io, store->dirfd, id);
+	hintreader_init(&reader, core->io, core->dirfd, id);
 	int rc = hintreader_survey(&reader, -1, &claims);
 	hintreader_release(&reader);
 	if (rc < 0 || !claims.synced)
@@ -56,7 +55,7 @@ bool orphan_proves(struct dw_store *store, uint32_t id)
 	 * what it makes meanwhile was not listed. */
 	segname_format(id, segment);
 	segname_format_hint(id, hint);
-	return !has_name(store, segment) && has_name(store, hint);
+	return !has_name(core, segment) && has_name(core, hint);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -66,15 +65,15 @@ static int compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int orphans_find(struct dw_store *store, struct orphans *ret)
+int orphans_find(struct core *core, struct orphans *ret)
 {
-	struct finding_orphans f = {store, ret};
+	struct finding_orphans f = {core, ret};
 	size_t kept = 0;
 
 	*ret = (struct orphans){0};
-	int rc = store->io->list(store->io, store->dirfd, note_name, &f);
+	int rc = core->io->list(core->io, core->dirfd, note_name, &f);
 	for (size_t i = 0; !rc && i < ret->count; i++)
-		if (orphan_proves(store, ret->ids[i]))
+		if (orphan_proves(core, ret->ids[i]))
 			ret->ids[kept++] = ret->ids[i];
 	ret->count = kept;
 	if (kept)
@@ -88,14 +87,14 @@ void orphans_release(struct orphans *orphans)
 	*orphans = (struct orphans){0};
 }
 
-int orphan_note(struct dw_store *store, uint32_t id, struct loss *loss)
+int orphan_note(struct core *core, uint32_t id, struct loss *loss)
 {
 	struct hintreader reader;
 	struct hint_entry entry;
 	uint64_t offset;
 	int rc;
 
-	hintreader_init(&reader, store->io, store->dirfd, id);
+	hintreader_init(&reader, core->io, core->dirfd, id);
 	while ((rc = hintreader_next(&reader, &entry, &offset)) == 1) {
 		rc = loss_add(loss, id, offset, &entry.header, entry.key);
 		if (rc < 0)
@@ -105,12 +104,7 @@ int orphan_note(struct dw_store *store, uint32_t id, struct loss *loss)
 	return rc;
 }
 
-static void report_finding(void *context, const struct dw_finding *finding)
-{
-	store_report(context, finding);
-}
-
-void orphan_report(struct dw_store *store, uint32_t id, struct loss *loss)
+void orphan_report(struct core *core, uint32_t id, struct loss *loss)
 {
 	const struct dw_finding finding = {
 		.kind = DW_FINDING_DAMAGE,
@@ -119,6 +113,6 @@ void orphan_report(struct dw_store *store, uint32_t id, struct loss *loss)
 		.records_lost = loss->records,
 	};
 
-	store_report(store, &finding);
-	loss_report(loss, report_finding, store);
+	core_report(core, &finding);
+	loss_report(loss, core_on_finding, core);
 }

@@ -9,26 +9,26 @@
 #ifndef STORE_ORPHAN_H
 #define STORE_ORPHAN_H
 
+#include "store/core.h"
 #include "store/loss.h"
-#include "store/store.h"
 
 struct orphans {
 	uint32_t *ids; /* ascending; owned */
 	size_t count;
 };
 
-/* Hints that prove that a segment is missing in the list of `store`.  0 or -errno; release
+/* Hints that prove that a segment is missing in the list of `core`.  0 or -errno; release
  * `ret` in any case. */
-int orphans_find(struct dw_store *store, struct orphans *ret);
+int orphans_find(struct core *core, struct orphans *ret);
 void orphans_release(struct orphans *orphans);
 
 /* Whether a hint without a segment proves anything. */
-bool orphan_proves(struct dw_store *store, uint32_t id);
+bool orphan_proves(struct core *core, uint32_t id);
 
 /* Add the records of a missing segment to the list.  0 or -ENOMEM. */
-int orphan_note(struct dw_store *store, uint32_t id, struct loss *loss);
+int orphan_note(struct core *core, uint32_t id, struct loss *loss);
 
 /* Tell of the missing segment and of what was in it. */
-void orphan_report(struct dw_store *store, uint32_t id, struct loss *loss);
+void orphan_report(struct core *core, uint32_t id, struct loss *loss);
 
 #endif

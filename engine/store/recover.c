@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * recover.c - what a writer does before its first append.
+ * recover.c - see recover.h.
  *
  * A torn tail is saved to a file of its own, synced, and only then cut off: at
  * no instant are its bytes in neither place.  Zeros at its end, of which a size that came
@@ -8,6 +8,8 @@
  * compaction that never got their final name, and unfinished copies of torn bytes, are removed;
  * nothing refers to them.
  */
+#include "store/recover.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +19,6 @@
 #include "disk/freshname.h"
 #include "disk/guard.h"
 #include "store/orphan.h"
-#include "store/store.h"
 
 enum { COPY_SIZE = 1 << 20, SPARSE_SIZE = 64 << 10, ZEROS_KEPT = 4 << 10 };
 
@@ -78,21 +79,21 @@ static int find_nonzero_end(struct io *io, int fd, uint64_t offset, uint64_t end
 	return rc;
 }
 
-static int save_bytes(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
-		      uint64_t end, char *name_ret)
+static int save_bytes(struct core *core, uint32_t segment, int fd, uint64_t offset, uint64_t end,
+		      char *name_ret)
 {
 	struct atomicfile file = {.fd = -1};
 	char temporary[SEGNAME_SIZE + 8];
-	int rc = freshname(store->io, store->dirfd, segment, segname_format_torn, name_ret);
+	int rc = freshname(core->io, core->dirfd, segment, segname_format_torn, name_ret);
 
 	if (rc < 0)
 		return rc;
 	(void)snprintf(temporary, sizeof temporary, "%s.tmp", name_ret); /* cannot be cut */
-	rc = atomicfile_init(&file, store->io, store->dirfd, name_ret, temporary, OWNER_MODE_NEW);
+	rc = atomicfile_init(&file, core->io, core->dirfd, name_ret, temporary, OWNER_MODE_NEW);
 	if (!rc)
-		owner_apply(&store->pool.owner, store->io, file.fd);
+		owner_apply(&core->pool.owner, core->io, file.fd);
 	if (!rc)
-		rc = copy_bytes(store->io, fd, offset, end, SPARSE_SIZE, true, &file);
+		rc = copy_bytes(core->io, fd, offset, end, SPARSE_SIZE, true, &file);
 	if (!rc)
 		rc = atomicfile_sync(&file);
 	if (!rc)
@@ -101,11 +102,11 @@ static int save_bytes(struct dw_store *store, uint32_t segment, int fd, uint64_t
 	return rc;
 }
 
-int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_t offset,
-		       uint64_t end, char *name_ret)
+int recover_quarantine(struct core *core, uint32_t segment, int fd, uint64_t offset, uint64_t end,
+		       char *name_ret)
 {
 	uint64_t nonzero = offset;
-	int rc = find_nonzero_end(store->io, fd, offset, end, &nonzero);
+	int rc = find_nonzero_end(core->io, fd, offset, end, &nonzero);
 
 	*name_ret = '\0';
 	if (rc < 0 || nonzero == offset)
@@ -113,10 +114,10 @@ int recover_quarantine(struct dw_store *store, uint32_t segment, int fd, uint64_
 	/* the checksum of a whole record may end in zeros, and so may what came before it */
 	if (end - nonzero > ZEROS_KEPT)
 		end = nonzero + ZEROS_KEPT;
-	return save_bytes(store, segment, fd, offset, end, name_ret);
+	return save_bytes(core, segment, fd, offset, end, name_ret);
 }
 
-int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t file_size, bool torn)
+int recover_tail(struct core *core, struct dw_segment *segment, uint64_t file_size, bool torn)
 {
 	char name[SEGNAME_SIZE] = "";
 	uint64_t valid = segment->size;
@@ -125,11 +126,11 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t fi
 	if (fd < 0)
 		return fd;
 	if (torn)
-		rc = recover_quarantine(store, segment->id, fd, valid, file_size, name);
+		rc = recover_quarantine(core, segment->id, fd, valid, file_size, name);
 	/* durably: else a crash could bring the torn bytes back under records appended
 	 * meanwhile */
 	if (!rc)
-		rc = guard_cut(store->io, fd, valid, file_size);
+		rc = guard_cut(core->io, fd, valid, file_size);
 	segment_unpin(segment);
 	if (!rc && !torn)
 		return 0;
@@ -143,13 +144,13 @@ int recover_tail(struct dw_store *store, struct dw_segment *segment, uint64_t fi
 			: *name ? name
 				: NULL,
 	};
-	store_report(store, &finding);
+	core_report(core, &finding);
 	return rc;
 }
 
-static int sync_last(struct dw_store *store, int dirfd)
+static int sync_last(struct core *core, int dirfd)
 {
-	struct io *io = store->io;
+	struct io *io = core->io;
 	struct segset_ids ids = {0};
 	char name[SEGNAME_SIZE];
 	int rc = segset_list(io, dirfd, &ids);
@@ -167,38 +168,38 @@ static int sync_last(struct dw_store *store, int dirfd)
 	segset_ids_release(&ids);
 	if (!rc)
 		rc = io->fsync(io, dirfd);
-	return rc ? rc : io->fsync(io, store->dirfd); /* its own name */
+	return rc ? rc : io->fsync(io, core->dirfd); /* its own name */
 }
 
-int recover_first(struct dw_store *store)
+int recover_first(struct core *core)
 {
-	struct io *io = store->io;
-	int fd = io->open(io, store->dirfd, DW_ATTR_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+	struct io *io = core->io;
+	int fd = io->open(io, core->dirfd, DW_ATTR_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
 			  0);
 
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return 0; /* whoever wants it will say so */
-	int rc = fd < 0 ? fd : sync_last(store, fd);
+	int rc = fd < 0 ? fd : sync_last(core, fd);
 	if (fd >= 0)
 		(void)io->close(io, fd); /* a directory: nothing to lose */
 	const struct dw_finding finding = {
 		.kind = DW_FINDING_IO, .error = -rc, .name = "syncing " DW_ATTR_DIRECTORY};
 	if (rc < 0)
-		store_report(store, &finding);
+		core_report(core, &finding);
 	return rc;
 }
 
 /* Blocks behind a segment that are no more than file systems round up by. */
 enum { BLOCK_SIZE = 512, BLOCKS_SLACK = 64 << 10, BLOCKS_SHARE = 16 };
 
-static void trim_segment(struct dw_store *store, struct dw_segment *segment)
+static void trim_segment(struct core *core, struct dw_segment *segment)
 {
 	char name[SEGNAME_SIZE];
 	struct stat st;
 	int fd = segment_pin(segment), rc = fd;
 
 	if (fd >= 0) {
-		rc = store->io->fstat(store->io, fd, &st);
+		rc = core->io->fstat(core->io, fd, &st);
 		segment_unpin(segment);
 	}
 	if (rc < 0 ||
@@ -206,17 +207,17 @@ static void trim_segment(struct dw_store *store, struct dw_segment *segment)
 		    (uint64_t)st.st_size + (uint64_t)st.st_size / BLOCKS_SHARE + BLOCKS_SLACK)
 		return;
 	segname_format(segment->id, name);
-	fd = store->io->open(store->io, store->dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	fd = core->io->open(core->io, core->dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return;
-	(void)store->io->trim(store->io, fd, &st); /* only space is at stake */
-	(void)store->io->close(store->io, fd);     /* nothing was written through it */
+	(void)core->io->trim(core->io, fd, &st); /* only space is at stake */
+	(void)core->io->close(core->io, fd);     /* nothing was written through it */
 }
 
-void recover_blocks(struct dw_store *store)
+void recover_blocks(struct core *core)
 {
-	for (size_t i = 0; store->io->trim && i < store->segments.count; i++)
-		trim_segment(store, store->segments.items[i]);
+	for (size_t i = 0; core->io->trim && i < core->segments.count; i++)
+		trim_segment(core, core->segments.items[i]);
 }
 
 struct leftovers {
@@ -249,33 +250,33 @@ static int note_leftover(void *context, const char *name)
 
 /* Remove it.  A hint that would prove a loss is put aside instead, and that is told: it is known
  * to be of another log. */
-static int drop(struct dw_store *store, const char *name, bool keep_proofs)
+static int drop(struct core *core, const char *name, bool keep_proofs)
 {
 	struct dw_finding finding = {.kind = DW_FINDING_SIDECAR};
 	char aside[SEGNAME_SIZE];
 
-	if (!segname_parse_hint(name, &finding.segment) || !orphan_proves(store, finding.segment))
-		return store->io->unlink(store->io, store->dirfd, name);
+	if (!segname_parse_hint(name, &finding.segment) || !orphan_proves(core, finding.segment))
+		return core->io->unlink(core->io, core->dirfd, name);
 	if (keep_proofs)
 		return 0;
-	store_report(store, &finding);
-	return freshname_put_hint_aside(store->io, store->dirfd, finding.segment, aside);
+	core_report(core, &finding);
+	return freshname_put_hint_aside(core->io, core->dirfd, finding.segment, aside);
 }
 
-int recover_leftovers(struct dw_store *store, bool keep_proofs)
+int recover_leftovers(struct core *core, bool keep_proofs)
 {
-	struct leftovers left = {.segments = &store->segments};
-	int rc = store->io->list(store->io, store->dirfd, note_leftover, &left);
+	struct leftovers left = {.segments = &core->segments};
+	int rc = core->io->list(core->io, core->dirfd, note_leftover, &left);
 
 	for (size_t i = 0; !rc && i < left.count; i++) {
-		rc = drop(store, left.names[i], keep_proofs);
+		rc = drop(core, left.names[i], keep_proofs);
 		/* no file of ours, or gone */
 		if (rc == -EISDIR || rc == -EPERM || rc == -ENOENT)
 			rc = 0;
 		const struct dw_finding finding = {
 			.kind = DW_FINDING_IO, .error = -rc, .name = left.names[i]};
 		if (rc)
-			store_report(store, &finding);
+			core_report(core, &finding);
 	}
 	free(left.names);
 	return rc;

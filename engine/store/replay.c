@@ -168,8 +168,7 @@ static void tell_foreign(struct replay *replay, uint32_t segment)
 	const struct dw_finding finding = {.kind = DW_FINDING_SIDECAR, .segment = segment};
 
 	replay->foreign++;
-	if (replay->found)
-		replay->found(replay->context, &finding);
+	replay->found(replay->context, &finding);
 }
 
 int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last)
@@ -266,6 +265,26 @@ int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t f
 	if (rc != -ENOMEM)
 		replay->report.segments++;
 	return rc;
+}
+
+void replay_report(struct replay *replay, int rc)
+{
+	const struct dw_report *report = &replay->report;
+
+	if (rc != -EBADMSG && !report->torn_bytes)
+		return;
+	const struct dw_finding finding = {
+		.kind = rc ? DW_FINDING_DAMAGE : DW_FINDING_TORN_TAIL,
+		.damage = report->damage,
+		.segment = report->segment,
+		.offset = report->offset,
+		.size = report->torn_bytes,
+		.records_behind = report->records_behind,
+		.records_lost = replay->loss.records,
+		.key = {replay->key_known ? replay->key.data : NULL, replay->key.size},
+	};
+	replay->found(replay->context, &finding);
+	loss_report(&replay->loss, replay->found, replay->context);
 }
 
 void replay_release(struct replay *replay)

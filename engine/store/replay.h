@@ -29,7 +29,7 @@ struct replay {
 	struct buf key;       /* after damage: of the record there, if something tells */
 	bool key_known;
 	struct loss loss;     /* what the damaged segment held, if its hint says so */
-	dw_finding_fn *found; /* told of hints that are not used; may be NULL */
+	dw_finding_fn *found; /* told of damage, and of hints that are not used */
 	void *context;
 };
 
@@ -45,6 +45,9 @@ int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t f
 /* What it means that the sound records of a segment end at scan->offset, `rc` being what
  * segcheck_next() said.  0: its end, or a torn tail; -EBADMSG: the report, key and loss tell. */
 int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last);
+
+/* Tell `found` of the torn tail or (`rc` -EBADMSG) the damage that a replay met, if any. */
+void replay_report(struct replay *replay, int rc);
 
 /* The key of the damaged record there goes to replay->key.  0 or -ENOMEM. */
 int replay_note_key(struct replay *replay, struct segcheck *check);

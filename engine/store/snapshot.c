@@ -9,139 +9,115 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "store/store.h"
-
 /* --- taking and closing --- */
 
-static void release(struct dw_store *snapshot)
+static void release(struct snapshot *snapshot)
 {
 	struct keydir_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
 
-	if (keydir_count(&snapshot->keydir))
-		while (keydir_next(&snapshot->keydir, &cursor, &key, &place))
+	if (keydir_count(&snapshot->notes))
+		while (keydir_next(&snapshot->notes, &cursor, &key, &place))
 			segment_unref(place.segment);
-	keydir_release(&snapshot->keydir);
+	keydir_release(&snapshot->notes);
 	segset_release(&snapshot->segments);
-	log_release(&snapshot->log);
-	maintain_release(&snapshot->maintain);
-	free(snapshot->snapshot.segments);
-	free(snapshot); /* directory and pool are the base's */
+	free(snapshot->figures);
+	free(snapshot);
 }
 
-/* All that needs no lock. */
-static int snapshot_new(struct dw_store *base, struct dw_store **ret)
+static int freeze_locked(struct core *core, struct snapshot *snapshot)
 {
-	struct dw_store *snapshot = calloc(1, sizeof *snapshot);
+	const struct segset *set = &core->segments;
 
-	if (!snapshot)
-		return -ENOMEM;
-	snapshot->snapshot.base = base;
-	snapshot->io = base->io;
-	snapshot->dirfd = base->dirfd;
-	snapshot->lockfd = -1;
-	snapshot->read_only = true;
-	snapshot->on_finding = base->on_finding;
-	snapshot->context = base->context;
-	/* it is never written to, but its lock and its figures are looked at */
-	int rc = log_init(&snapshot->log, &base->pool, base->log.segment_size);
-	if (!rc) /* for verifications: these wait and are cancelled as in any store */
-		rc = maintain_init(&snapshot->maintain);
-	if (!rc)
-		rc = keydir_init(&snapshot->keydir);
-	if (rc < 0) {
-		release(snapshot);
-		return rc;
-	}
-	snapshot->keydir.keeps_live = false;
-	*ret = snapshot;
-	return 0;
-}
-
-static int freeze_locked(struct dw_store *base, struct dw_store *snapshot)
-{
-	const struct segset *set = &base->segments;
-	struct snapshot *frozen = &snapshot->snapshot;
-
-	frozen->segments = calloc(set->count + 1, sizeof *frozen->segments);
-	int rc = frozen->segments ? segset_copy(set, set->count, &snapshot->segments) : -ENOMEM;
+	snapshot->figures = calloc(set->count + 1, sizeof *snapshot->figures);
+	int rc = snapshot->figures ? segset_copy(set, set->count, &snapshot->segments) : -ENOMEM;
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < set->count; i++)
-		frozen->segments[i] = store_segment_locked(base, i);
-	frozen->count = keydir_count(&base->keydir);
-	snapshot->log.next_txid = base->log.next_txid;
-	DL_PREPEND2(base->snapshots, snapshot, snapshot.newer, snapshot.older);
+		snapshot->figures[i] =
+			(struct segment_figures){set->items[i]->size, set->items[i]->live_bytes};
+	snapshot->count = keydir_count(&core->keydir);
+	snapshot->next_txid = core->log.next_txid;
+	DL_PREPEND2(core->snapshots, snapshot, newer, older);
 	return 0;
 }
 
-int dw_snapshot(struct dw_store *store, struct dw_store **ret)
+int snapshot_open(struct core *core, struct snapshot **ret)
 {
-	struct dw_store *snapshot = NULL;
+	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+	int rc = snapshot ? keydir_init(&snapshot->notes) : -ENOMEM;
 
-	if (store->snapshot.base)
-		return -EINVAL;
-	int rc = snapshot_new(store, &snapshot);
-	if (rc < 0)
-		return rc;
-	log_lock(&store->log);
-	rc = freeze_locked(store, snapshot);
-	log_unlock(&store->log);
-	if (rc < 0)
+	if (!rc) {
+		snapshot->core = core;
+		snapshot->notes.keeps_live = false;
+		log_lock(&core->log);
+		rc = freeze_locked(core, snapshot);
+		log_unlock(&core->log);
+	}
+	if (rc < 0 && snapshot)
 		release(snapshot);
-	else
+	if (!rc)
 		*ret = snapshot;
 	return rc;
 }
 
-void snapshot_close(struct dw_store *snapshot)
+void snapshot_close(struct snapshot *snapshot)
 {
-	struct dw_store *base = snapshot->snapshot.base;
+	struct core *core = snapshot->core;
 
-	log_lock(&base->log);
-	DL_DELETE2(base->snapshots, snapshot, snapshot.newer, snapshot.older);
-	log_unlock(&base->log);
-	maintain_wake(&base->maintain); /* a compaction may free what it held */
-	release(snapshot); /* nobody knows it any more: writers need not wait for this */
+	log_lock(&core->log);
+	assert(core->snapshots);
+	DL_DELETE2(core->snapshots, snapshot, newer, older);
+	log_unlock(&core->log);
+	work_wake(&core->work); /* a compaction may free what it held */
+	release(snapshot);      /* nobody knows it any more: writers need not wait for this */
+}
+
+bool snapshot_any(struct core *core)
+{
+	log_lock(&core->log);
+	bool any = core->snapshots;
+	log_unlock(&core->log);
+	return any;
 }
 
 /* --- noting --- */
 
-static int add_note(struct dw_store *snapshot, struct dw_bytes key,
+static int add_note(struct snapshot *snapshot, struct dw_bytes key,
 		    const struct keydir_place *place)
 {
 	struct keydir_prepared prepared;
 	struct keydir_place old;
-	int rc = keydir_prepare(&snapshot->keydir, key, &prepared);
+	int rc = keydir_prepare(&snapshot->notes, key, &prepared);
 
 	if (rc < 0)
 		return rc;
 	/* first the reference, so that who finds the note can take one, too */
 	if (place->segment)
 		(void)segment_ref(place->segment);
-	keydir_set(&snapshot->keydir, &prepared, place, &old);
+	keydir_set(&snapshot->notes, &prepared, place, &old);
 	return 0;
 }
 
 /* Only the newest snapshots may lack a note of a key: they get theirs, the oldest first,
  * so that this stays true if memory ends between. */
-static int note_key(struct dw_store *base, struct dw_bytes key, bool added)
+static int note_key(struct core *core, struct dw_bytes key, bool added)
 {
-	struct dw_store *newest = base->snapshots, *lacking = NULL;
+	struct snapshot *newest = core->snapshots, *lacking = NULL;
 	struct keydir_place place;
 
-	for (struct dw_store *s = newest; s && !keydir_get(&s->keydir, key, false, &place);
-	     s = s->snapshot.older)
+	for (struct snapshot *s = newest; s && !keydir_get(&s->notes, key, false, &place);
+	     s = s->older)
 		lacking = s;
 	if (!lacking)
 		return 0;
-	if (!keydir_get(&base->keydir, key, false, &place)) {
+	if (!keydir_get(&core->keydir, key, false, &place)) {
 		if (!added)
 			return 0; /* neither before nor after */
 		place = (struct keydir_place){0};
 	}
-	for (int rc;; lacking = lacking->snapshot.newer) {
+	for (int rc;; lacking = lacking->newer) {
 		rc = add_note(lacking, key, &place);
 		if (rc < 0 || lacking == newest)
 			return rc;
@@ -150,31 +126,31 @@ static int note_key(struct dw_store *base, struct dw_bytes key, bool added)
 
 enum { PREFETCH = 8 }; /* keys ahead whose slots are fetched */
 
-int snapshot_note_locked(struct dw_store *base, const struct dw_op *ops, size_t count)
+int snapshot_note_locked(struct core *core, const struct dw_op *ops, size_t count)
 {
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < count; i++) {
 		if (i + PREFETCH < count) {
-			keydir_prefetch_key(&base->snapshots->keydir, ops[i + PREFETCH].key);
-			keydir_prefetch_key(&base->keydir, ops[i + PREFETCH].key);
+			keydir_prefetch_key(&core->snapshots->notes, ops[i + PREFETCH].key);
+			keydir_prefetch_key(&core->keydir, ops[i + PREFETCH].key);
 		}
 		if (ops[i].type != DW_RAW)
-			rc = note_key(base, ops[i].key, ops[i].type == DW_PUT);
+			rc = note_key(core, ops[i].key, ops[i].type == DW_PUT);
 	}
 	return rc;
 }
 
 /* --- reading --- */
 
-bool snapshot_get(struct dw_store *snapshot, struct dw_bytes key, bool pin,
+bool snapshot_get(struct snapshot *snapshot, struct dw_bytes key, bool pin,
 		  struct keydir_place *ret)
 {
 	struct keydir_place now, then;
-	bool is_now = keydir_get(&snapshot->snapshot.base->keydir, key, pin, &now);
+	bool is_now = keydir_get(&snapshot->core->keydir, key, pin, &now);
 
 	/* in this order: were the base changed before it was looked at, there is a note */
-	if (!keydir_get(&snapshot->keydir, key, pin, &then)) {
+	if (!keydir_get(&snapshot->notes, key, pin, &then)) {
 		if (is_now)
 			*ret = now;
 		return is_now;
@@ -186,11 +162,11 @@ bool snapshot_get(struct dw_store *snapshot, struct dw_bytes key, bool pin,
 	return then.segment;
 }
 
-bool snapshot_next_locked(struct dw_store *snapshot, struct snapshot_cursor *cursor,
+bool snapshot_next_locked(struct snapshot *snapshot, struct snapshot_cursor *cursor,
 			  struct dw_bytes *key_ret, struct keydir_place *place_ret)
 {
-	const struct keydir *now = &snapshot->snapshot.base->keydir;
-	struct keydir *notes = &snapshot->keydir;
+	const struct keydir *now = &snapshot->core->keydir;
+	struct keydir *notes = &snapshot->notes;
 	struct keydir_place place, noted;
 	struct dw_bytes key;
 

@@ -9,46 +9,46 @@
  * of the moment: no note by then, no change before.  A compaction needs no notes:
  * it moves values and leaves them the same.
  *
- * A snapshot is a `struct dw_store` that is read only, has `snapshot.base` set, and
- * borrows the base's directory and pool.  Its `keydir` holds the notes, each with a
- * reference on its segment; its `segments` are those of the moment; its log is
- * empty.  A key that one snapshot has a note of, all older ones have one of, too.
+ * A key that one snapshot has a note of, all older ones have one of, too.
  */
 #ifndef STORE_SNAPSHOT_H
 #define STORE_SNAPSHOT_H
 
-#include "index/keydir.h"
+#include "store/core.h"
 
-struct snapshot_segment {
-	uint64_t size, live_bytes; /* as struct dw_segment has them */
-};
-
-/* What a store has more if it is a snapshot. */
 struct snapshot {
-	struct dw_store *base;             /* NULL: it is none */
-	struct dw_store *newer, *older;    /* in base->snapshots; lock: the base's log's */
-	uint64_t count;                    /* keys */
-	struct snapshot_segment *segments; /* at the moment, of each in store->segments; owned */
+	struct core *core;              /* of the store that goes on */
+	struct snapshot *newer, *older; /* in core->snapshots; under log.lock */
+	struct keydir notes;            /* each with a reference on its segment; under log.lock */
+	/* The rest is as it was at the moment: */
+	struct segset segments;          /* each with a reference */
+	struct segment_figures *figures; /* of each of them; owned */
+	uint64_t count;                  /* keys */
+	uint64_t next_txid;
 };
 
-/* The log is about to get `ops`: let all snapshots of `base` have notes of their keys.
+/* 0 or -ENOMEM. */
+int snapshot_open(struct core *core, struct snapshot **ret);
+void snapshot_close(struct snapshot *snapshot);
+
+/* Whether one is open. */
+bool snapshot_any(struct core *core);
+
+/* The log is about to get `ops`: let all snapshots of `core` have notes of their keys.
  * 0 or -ENOMEM; what was noted by then does no harm, whether the log gets them or not. */
-int snapshot_note_locked(struct dw_store *base, const struct dw_op *ops, size_t count);
+int snapshot_note_locked(struct core *core, const struct dw_op *ops, size_t count);
 
 /* As keydir_get(), of the snapshot's moment.  Any thread. */
-bool snapshot_get(struct dw_store *snapshot, struct dw_bytes key, bool pin,
+bool snapshot_get(struct snapshot *snapshot, struct dw_bytes key, bool pin,
 		  struct keydir_place *ret);
 
-/* A walk over all keys of the moment: start with `{0}`.  The base's log.lock is held from
+/* A walk over all keys of the moment: start with `{0}`.  log.lock is held from
  * the first to the last. */
 struct snapshot_cursor {
 	struct keydir_cursor keys;
-	bool in_notes; /* done with the base's */
+	bool in_notes; /* done with the store's */
 };
-bool snapshot_next_locked(struct dw_store *snapshot, struct snapshot_cursor *cursor,
+bool snapshot_next_locked(struct snapshot *snapshot, struct snapshot_cursor *cursor,
 			  struct dw_bytes *key_ret, struct keydir_place *place_ret);
-
-/* Let go of everything; as dw_close(). */
-void snapshot_close(struct dw_store *snapshot);
 
 #endif

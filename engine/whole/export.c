@@ -3,9 +3,9 @@
  * export.c - the store as a JSONL stream, and as a file of that.
  *
  * Walks a dw_iter, so that it is one moment of the store while that goes on.  Where there
- * are processors to spare, a crew reads, checks and encodes blocks of items ahead of who takes
- * the stream; values that are too large for that are read and encoded in pieces
- * when their turn comes.
+ * are processors to spare, a worker pool reads, checks and encodes blocks of items ahead of who
+ * takes the stream; values that are too large for that are read and encoded in pieces when their
+ * turn comes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,30 +15,30 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/crew.h"
+#include "base/workers.h"
 #include "codec/jsonl.h"
 #include "disk/atomicfile.h"
 #include "store/store.h"
 #include "whole/iter.h"
 
 /* Bytes of a value that are encoded at once; what a worker takes; output gathered. */
-enum { PIECE_SIZE = 768 << 10, CREW_VALUE_MAX = 64 << 10, GATHER_SIZE = 256 << 10 };
+enum { PIECE_SIZE = 768 << 10, WORKER_VALUE_MAX = 64 << 10, GATHER_SIZE = 256 << 10 };
 _Static_assert(PIECE_SIZE % JSONL_PIECE == 0, "base64 pads only the last piece");
 
 struct dw_export {
 	struct dw_store *store;
 	struct dw_iter *iter;
 	bool begun;
-	int failed;          /* -errno: what it came to; from then on it stays */
-	struct crew *crew;   /* NULL: there is none */
-	size_t next, end;    /* items that are to be encoded here */
-	bool in_value;       /* a line is open; the next piece starts at value_offset */
-	struct dw_item item; /* of it */
+	int failed;              /* -errno: what it came to; from then on it stays */
+	struct workers *workers; /* NULL: there is none */
+	size_t next, end;        /* items that are to be encoded here */
+	bool in_value;           /* a line is open; the next piece starts at value_offset */
+	struct dw_item item;     /* of it */
 	struct dw_ref ref;
 	uint64_t value_offset;
 	uint8_t *piece; /* PIECE_SIZE bytes, once needed */
 	struct buf out;
-	const uint8_t *bytes; /* of the stream: of a block of the crew's, or in `out` */
+	const uint8_t *bytes; /* of the stream: of a block of the worker pool's, or in `out` */
 	size_t size, given;   /* of these; and handed to the caller */
 };
 
@@ -62,20 +62,20 @@ void dw_export_close(struct dw_export *export)
 {
 	if (!export)
 		return;
-	crew_free(export->crew);
+	workers_free(export->workers);
 	dw_iter_close(export->iter);
 	buf_release(&export->out);
 	free(export->piece);
 	free(export);
 }
 
-/* --- by the crew --- */
+/* --- by the worker pool --- */
 
-/* A whole line; in a thread of the crew. */
+/* A whole line; in a thread of the worker pool. */
 static int add_line(void *context, size_t index, struct buf *out)
 {
 	const struct dw_export *export = context;
-	uint8_t value[CREW_VALUE_MAX];
+	uint8_t value[WORKER_VALUE_MAX];
 	struct dw_item item;
 	struct dw_ref ref;
 
@@ -90,7 +90,7 @@ static int add_line(void *context, size_t index, struct buf *out)
 /* The next block; what it has left over is to be done here. */
 static int take_block(struct dw_export *export)
 {
-	const struct crew_block *block = crew_next(export->crew);
+	const struct workers_block *block = workers_next(export->workers);
 
 	if (!block)
 		return 0;
@@ -151,15 +151,15 @@ static int fill_from(struct dw_export *export)
 
 	if (!export->begun) {
 		export->begun = true;
-		/* without a crew everything is done here */
-		if (crew_start(count, add_line, export, &export->crew) < 0)
+		/* without a worker pool everything is done here */
+		if (workers_start(count, add_line, export, &export->workers) < 0)
 			export->end = count;
 	}
 	export->size = export->given = 0;
 	for (int rc = 1; !export->size && rc > 0;) {
 		if (export->in_value || export->next < export->end)
 			return gather(export);
-		rc = export->crew ? take_block(export) : 0;
+		rc = export->workers ? take_block(export) : 0;
 		if (rc <= 0)
 			return rc;
 	}
@@ -202,12 +202,13 @@ ssize_t dw_export_read(struct dw_export *export, void *ret, size_t size)
 /* --- a file --- */
 
 /* The stream to the end, as it comes. */
-static int write_export(struct dw_export *export, struct pace *pace, struct atomicfile *file)
+static int write_export(struct dw_export *export, struct throttle *throttle,
+			struct atomicfile *file)
 {
 	int rc = 0;
 
 	while (!rc && !(rc = fill(export)) && export->size) {
-		rc = pace_take(pace, export->size);
+		rc = throttle_take(throttle, export->size);
 		if (!rc)
 			rc = atomicfile_write(file, export->bytes, export->size);
 	}
@@ -219,17 +220,17 @@ static int export_to(struct dw_store *store, int dirfd, const char *name)
 	struct atomicfile file = {.fd = -1};
 	struct dw_export *export = NULL;
 	char *temporary = NULL;
-	struct pace pace;
+	struct throttle throttle;
 
-	pace_init(&pace, &store->maintain.bell, &store->maintain.copy_cancels, 0);
+	throttle_init(&throttle, &store->core->work.wakeup, &store->copy_cancels, 0);
 	int rc = asprintf(&temporary, ".%s.tmp", name) < 0 ? -ENOMEM : 0;
 
 	if (!rc)
 		rc = dw_export_open(store, &export);
 	if (!rc)
-		rc = atomicfile_init(&file, store->io, dirfd, name, temporary, 0600);
+		rc = atomicfile_init(&file, store->core->io, dirfd, name, temporary, 0600);
 	if (!rc)
-		rc = write_export(export, &pace, &file);
+		rc = write_export(export, &throttle, &file);
 	if (!rc)
 		rc = atomicfile_sync(&file);
 	if (!rc)
@@ -243,9 +244,9 @@ static int export_to(struct dw_store *store, int dirfd, const char *name)
 /* Whether `dirfd` is the store's directory, or the one of its attributes. */
 static int is_own_directory(struct dw_store *store, int dirfd, const char *own)
 {
-	struct io *io = store->io;
+	struct io *io = store->core->io;
 	struct stat there, here;
-	int fd = io->open(io, store->dirfd, own, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	int fd = io->open(io, store->core->dirfd, own, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
@@ -273,7 +274,7 @@ static int refuse_own_files(struct dw_store *store, int dirfd, const char *name)
 /* Nor that of a device or a fifo, whatever link leads there. */
 static int refuse_special(struct dw_store *store, int dirfd, const char *name)
 {
-	struct io *io = store->io;
+	struct io *io = store->core->io;
 	struct stat st;
 	int fd = io->open(io, dirfd, name, O_PATH, 0);
 
@@ -289,13 +290,13 @@ static int refuse_special(struct dw_store *store, int dirfd, const char *name)
 int dw_export_file(struct dw_store *store, const char *path)
 {
 	char *copy = strdup(path), *name_copy = strdup(path);
+	struct io *io = store->core->io;
 	int rc = copy && name_copy ? 0 : -ENOMEM, dirfd = -1;
 
 	if (!rc && (!*path || path[strlen(path) - 1] == '/'))
 		rc = -EISDIR;
 	if (!rc)
-		rc = dirfd = store->io->open(store->io, AT_FDCWD, dirname(copy),
-					     O_RDONLY | O_DIRECTORY, 0);
+		rc = dirfd = io->open(io, AT_FDCWD, dirname(copy), O_RDONLY | O_DIRECTORY, 0);
 	if (dirfd >= 0) {
 		const char *name = basename(name_copy);
 		rc = refuse_own_files(store, dirfd, name);
@@ -303,7 +304,7 @@ int dw_export_file(struct dw_store *store, const char *path)
 			rc = refuse_special(store, dirfd, name);
 		if (!rc)
 			rc = export_to(store, dirfd, name);
-		(void)store->io->close(store->io, dirfd); /* a directory: nothing to lose */
+		(void)io->close(io, dirfd); /* a directory: nothing to lose */
 	}
 	free(copy);
 	free(name_copy);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/bulk.h"
-#include "base/warm.h"
+#include "base/prefault.h"
 #include "store/store.h"
 #include "whole/iter.h"
 
@@ -133,10 +133,10 @@ static size_t item_size(size_t key_size)
 /* Memory for all keys of the store; a snapshot's are at most its base's and its notes'. */
 static int get_memory(struct dw_store *store, struct dw_iter *iter)
 {
-	uint64_t key_bytes = store->keydir.key_bytes;
+	uint64_t key_bytes = store->core->keydir.key_bytes;
 
-	if (store->snapshot.base)
-		key_bytes += store->snapshot.base->keydir.key_bytes;
+	if (store->snapshot)
+		key_bytes += store->snapshot->notes.key_bytes;
 	iter->room = dw_count(store) + 1;
 	iter->items_size =
 		key_bytes + iter->room * item_size(0) + iter->room * _Alignof(struct item);
@@ -171,7 +171,7 @@ static void take_items_locked(struct dw_store *store, struct dw_iter *iter)
 
 static int take_locked(struct dw_store *store, struct dw_iter *iter)
 {
-	const struct segset *segments = &store_base(store)->segments;
+	const struct segset *segments = &store->core->segments;
 	int rc = get_memory(store, iter);
 
 	if (rc < 0)
@@ -179,16 +179,16 @@ static int take_locked(struct dw_store *store, struct dw_iter *iter)
 	size_t ranks_size = iter->room * sizeof *iter->ranks;
 	/* what will be used of them; of a snapshot's keys only so much is known */
 	size_t items_size =
-		iter->room * item_size(0) + (store->snapshot.base ? 0 : store->keydir.key_bytes);
+		iter->room * item_size(0) + (store->snapshot ? 0 : store->core->keydir.key_bytes);
 	/* what is needed last comes first: the rest is being filled meanwhile */
-	struct warmer warmer = {
+	struct prefault prefault = {
 		.ranges = {{iter->other, ranks_size},
 			   {iter->items, items_size},
 			   {iter->ranks, ranks_size}},
 	};
-	warm_start(&warmer);
+	prefault_start(&prefault);
 	take_items_locked(store, iter);
-	warm_stop(&warmer);
+	prefault_stop(&prefault);
 	/* a place that a snapshot noted may be in none of these: the note holds it */
 	return segset_copy(segments, segments->count, &iter->segments);
 }
@@ -200,9 +200,9 @@ int dw_iter_open(struct dw_store *store, struct dw_iter **ret)
 	if (!iter)
 		return -ENOMEM;
 	iter->store = store;
-	log_lock(&store_base(store)->log);
+	log_lock(&store->core->log);
 	int rc = take_locked(store, iter);
-	log_unlock(&store_base(store)->log);
+	log_unlock(&store->core->log);
 	if (rc < 0) {
 		dw_iter_close(iter);
 		return rc;

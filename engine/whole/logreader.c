@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/opendir.h"
 #include "store/orphan.h"
 #include "store/replay.h"
-#include "store/store.h"
 
 struct dw_log {
-	struct dw_store *store; /* its segments only: there is no view */
-	uint64_t *sizes;        /* bytes of each segment's file; owned */
-	size_t first, at;       /* index of the first segment to walk, of the current one */
-	uint64_t from_offset;   /* in the first one */
-	int fd;                 /* of the current segment, pinned; -1: none is open */
+	struct core *core;    /* its segments only: there is no view */
+	uint64_t *sizes;      /* bytes of each segment's file; owned */
+	size_t first, at;     /* index of the first segment to walk, of the current one */
+	uint64_t from_offset; /* in the first one */
+	int fd;               /* of the current segment, pinned; -1: none is open */
 	struct segcheck check;
 	uint64_t budget; /* for searching behind damage in the current segment */
 	struct scan_record record;
@@ -41,11 +41,6 @@ static size_t first_index(const struct segset *set, uint32_t from_segment)
 	return i;
 }
 
-static void report_finding(void *context, const struct dw_finding *finding)
-{
-	store_report(context, finding);
-}
-
 int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
 		const struct dw_options *options, struct dw_log **ret)
 {
@@ -57,31 +52,31 @@ int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
 	reader.read_only = true;
 	log->fd = -1;
 	log->state = 1;
-	int rc = store_open_unread(&io_posix, path, &reader, &log->sizes, &log->store);
+	int rc = core_open_unread(&io_posix, path, &reader, &log->sizes, &log->core);
 	if (rc < 0) {
 		free(log);
 		return rc;
 	}
-	const struct segset *set = &log->store->segments;
+	const struct segset *set = &log->core->segments;
 	log->at = log->first = first_index(set, from_segment);
 	if (log->at < set->count && set->items[log->at]->id == from_segment)
 		log->from_offset = from_offset;
 	log->from_segment = from_segment;
 	log->replay.loss.limit = LOST_TOLD;
-	log->replay.found = report_finding;
-	log->replay.context = log->store;
+	log->replay.found = core_on_finding;
+	log->replay.context = log->core;
 	*ret = log;
 	return 0;
 }
 
 static struct dw_segment *current(const struct dw_log *log)
 {
-	return log->store->segments.items[log->at];
+	return log->core->segments.items[log->at];
 }
 
 static bool is_last(const struct dw_log *log)
 {
-	return log->at + 1 == log->store->segments.count;
+	return log->at + 1 == log->core->segments.count;
 }
 
 static int begin_segment(struct dw_log *log)
@@ -126,7 +121,7 @@ static int meet_end(struct dw_log *log, int rc)
 	if (!rc && log->ended)
 		replay->report = before; /* which tells of the last record */
 	else if (!rc || rc == -EBADMSG)
-		store_report_replay(log->store, replay, rc);
+		replay_report(replay, rc);
 	return rc;
 }
 
@@ -139,16 +134,16 @@ static int meet_missing(struct dw_log *log)
 
 	/* where segments were exchanged for those of another log, hints prove nothing */
 	if (!log->looked && !replay->foreign)
-		rc = orphans_find(log->store, &log->orphans);
+		rc = orphans_find(log->core, &log->orphans);
 	log->looked = true;
 	while (!rc && log->orphan < log->orphans.count) {
 		uint32_t id = log->orphans.ids[log->orphan++];
 		if (id < log->from_segment)
 			continue;
-		rc = orphan_note(log->store, id, &replay->loss);
+		rc = orphan_note(log->core, id, &replay->loss);
 		if (rc < 0)
 			return rc;
-		orphan_report(log->store, id, &replay->loss);
+		orphan_report(log->core, id, &replay->loss);
 		loss_take_back(&replay->loss, 0, 0);
 		replay->report.segment = id;
 		replay->report.offset = 0;
@@ -172,7 +167,7 @@ static void count_record(struct dw_log *log)
 /* The next record of the log that is to be shown: 1, 0 or -errno. */
 static int advance(struct dw_log *log)
 {
-	const struct segset *set = &log->store->segments;
+	const struct segset *set = &log->core->segments;
 
 	while (log->at < set->count) {
 		int rc = log->fd < 0 ? begin_segment(log) : 0;
@@ -258,7 +253,7 @@ ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset)
 		memcpy(ret, record->bytes + at, size);
 		return (ssize_t)size;
 	}
-	int rc = io_read_full(log->store->io, log->fd, ret, size, record->offset + at);
+	int rc = io_read_full(log->core->io, log->fd, ret, size, record->offset + at);
 	return rc ? rc : (ssize_t)size;
 }
 
@@ -271,7 +266,7 @@ void dw_log_progress(const struct dw_log *log, uint64_t *done_ret, uint64_t *tot
 {
 	uint64_t done = log->fd < 0 ? 0 : log->check.scan.offset, total = 0;
 
-	for (size_t i = log->first; i < log->store->segments.count; i++) {
+	for (size_t i = log->first; i < log->core->segments.count; i++) {
 		total += log->sizes[i];
 		if (i < log->at)
 			done += log->sizes[i];
@@ -287,7 +282,7 @@ void dw_log_close(struct dw_log *log)
 	end_segment(log);
 	orphans_release(&log->orphans);
 	replay_release(&log->replay);
-	store_free(log->store);
+	core_free(log->core);
 	free(log->sizes);
 	free(log);
 }

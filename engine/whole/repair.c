@@ -20,14 +20,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "disk/freshname.h"
 #include "store/hold.h"
+#include "store/opendir.h"
 #include "store/orphan.h"
-#include "store/store.h"
+#include "store/recover.h"
 #include "whole/repairplan.h"
 
 struct repair {
-	struct dw_store *store; /* its segments only: there is no view */
+	struct core *core;      /* its segments only: there is no view */
 	uint64_t *sizes;        /* bytes of each segment's file; owned */
 	struct plan *plans;     /* one for each segment; owned */
 	struct orphans orphans; /* missing segments */
@@ -47,8 +49,8 @@ static int see_all(struct repair *repair)
 	if (!repair->loss.count)
 		return 0;
 	loss_sort(&repair->loss);
-	for (size_t i = 0; !rc && i < repair->store->segments.count; i++)
-		rc = plan_see(&repair->plans[i], repair->store->segments.items[i], &repair->loss);
+	for (size_t i = 0; !rc && i < repair->core->segments.count; i++)
+		rc = plan_see(&repair->plans[i], repair->core->segments.items[i], &repair->loss);
 	repair->loss.seen = true;
 	return rc;
 }
@@ -58,7 +60,7 @@ static void report_lost(void *context, const struct dw_finding *finding)
 	struct repair *repair = context;
 
 	repair->report.keys_lost++;
-	store_report(repair->store, finding);
+	core_report(repair->core, finding);
 }
 
 /* --- doing it --- */
@@ -97,10 +99,10 @@ static void tell_gone(struct repair *repair, uint32_t segment, enum dw_damage da
 /* A hint that knows what is not there gets another name, durably; `name_ret` is that. */
 static int retire_hint(struct repair *repair, uint32_t id, char name_ret[SEGNAME_SIZE])
 {
-	struct dw_store *store = repair->store;
-	int rc = freshname_put_hint_aside(store->io, store->dirfd, id, name_ret);
+	struct core *core = repair->core;
+	int rc = freshname_put_hint_aside(core->io, core->dirfd, id, name_ret);
 
-	return rc ? rc : store->io->fsync(store->io, store->dirfd);
+	return rc ? rc : core->io->fsync(core->io, core->dirfd);
 }
 
 /* Begin the hint of what will be left, with the commit times that the old one tells. */
@@ -113,8 +115,8 @@ static int write_hint(struct repair *repair, struct dw_segment *segment, int fd,
 	size_t i = 0;
 	int rc = segcheck_init(&check, segment, fd, plan->end, false, &known);
 
-	hintwriter_init_beside(writer, repair->store->io, repair->store->dirfd, segment->id);
-	hintwriter_own(writer, &repair->store->pool.owner);
+	hintwriter_init_beside(writer, repair->core->io, repair->core->dirfd, segment->id);
+	hintwriter_own(writer, &repair->core->pool.owner);
 	while (!rc) {
 		if (i < plan->count && check.scan.offset == plan->ranges[i].offset)
 			check.scan.offset = plan->ranges[i++].end;
@@ -136,16 +138,14 @@ static int write_hint(struct repair *repair, struct dw_segment *segment, int fd,
 static void place_hint(struct repair *repair, uint32_t id, bool rewritten,
 		       struct hintwriter *writer)
 {
-	struct io *io = repair->store->io;
+	struct io *io = repair->core->io;
 	char name[SEGNAME_SIZE];
 	struct stat st;
 
 	segname_format(id, name);
-	int fd =
-		rewritten ? io->open(io, repair->store->dirfd, name, O_RDONLY | O_NOFOLLOW, 0) : -1;
+	int fd = rewritten ? io->open(io, repair->core->dirfd, name, O_RDONLY | O_NOFOLLOW, 0) : -1;
 	if (fd >= 0 && !io->fstat(io, fd, &st)) {
-		const struct hint_binding binding = {
-			(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_ino};
+		const struct hint_binding binding = {clock_ns_of(st.st_mtim), st.st_ino};
 		hintwriter_seal(writer, &binding);
 	}
 	hintwriter_flush(writer);
@@ -162,7 +162,7 @@ static int save_ranges(struct repair *repair, uint32_t id, int fd, const struct 
 
 	for (size_t i = 0; !rc && i < plan->count; i++) {
 		const struct range *range = &plan->ranges[i];
-		rc = recover_quarantine(repair->store, id, fd, range->offset, range->end, name);
+		rc = recover_quarantine(repair->core, id, fd, range->offset, range->end, name);
 		if (!rc)
 			tell(repair, id, range, *name ? name : NULL);
 	}
@@ -202,25 +202,24 @@ static int check_written(struct io *io, const struct atomicfile *file, const str
 static int rewrite(struct repair *repair, uint32_t id, int fd, uint64_t size,
 		   const struct plan *plan)
 {
-	struct dw_store *store = repair->store;
+	struct core *core = repair->core;
 	char name[SEGNAME_SIZE], temporary[SEGNAME_SIZE];
 	struct atomicfile file = {.fd = -1};
 	struct stat st;
 
 	segname_format(id, name);
 	segname_format_compact(id, temporary);
-	int rc = store->io->fstat(store->io, fd, &st);
+	int rc = core->io->fstat(core->io, fd, &st);
 	if (!rc)
-		rc = atomicfile_init(&file, store->io, store->dirfd, name, temporary,
-				     OWNER_MODE_NEW);
+		rc = atomicfile_init(&file, core->io, core->dirfd, name, temporary, OWNER_MODE_NEW);
 	if (!rc) {
 		const struct owner owner = owner_of(&st);
-		owner_apply(&owner, store->io, file.fd);
+		owner_apply(&owner, core->io, file.fd);
 	}
 	if (!rc)
-		rc = copy_sound(store->io, fd, size, plan, &file);
+		rc = copy_sound(core->io, fd, size, plan, &file);
 	if (!rc)
-		rc = check_written(store->io, &file, plan);
+		rc = check_written(core->io, &file, plan);
 	if (!rc)
 		rc = atomicfile_sync(&file);
 	if (!rc)
@@ -270,12 +269,12 @@ static void tell_foreign(struct repair *repair, uint32_t id)
 {
 	const struct dw_finding finding = {.kind = DW_FINDING_SIDECAR, .segment = id};
 
-	store_report(repair->store, &finding);
+	core_report(repair->core, &finding);
 }
 
 static int repair_segment(struct repair *repair, size_t index, bool do_it)
 {
-	struct dw_segment *segment = repair->store->segments.items[index];
+	struct dw_segment *segment = repair->core->segments.items[index];
 	const struct plan *plan = &repair->plans[index];
 	int fd = segment_pin(segment), rc = 0;
 
@@ -297,8 +296,8 @@ static int repair_segment(struct repair *repair, size_t index, bool do_it)
 
 static int plan_all(struct repair *repair)
 {
-	struct segset *segments = &repair->store->segments;
-	int rc = orphans_find(repair->store, &repair->orphans);
+	struct segset *segments = &repair->core->segments;
+	int rc = orphans_find(repair->core, &repair->orphans);
 
 	for (size_t i = 0; !rc && i < segments->count; i++) {
 		int fd = segment_pin(segments->items[i]);
@@ -310,7 +309,7 @@ static int plan_all(struct repair *repair)
 		segment_unpin(segments->items[i]);
 	}
 	for (size_t i = 0; !rc && !repair->foreign && i < repair->orphans.count; i++)
-		rc = orphan_note(repair->store, repair->orphans.ids[i], &repair->loss);
+		rc = orphan_note(repair->core, repair->orphans.ids[i], &repair->loss);
 	return rc;
 }
 
@@ -319,7 +318,7 @@ static int repair_missing(struct repair *repair, uint32_t id, bool do_it)
 {
 	struct loss one = {.limit = 1};
 	char name[SEGNAME_SIZE];
-	int rc = orphan_note(repair->store, id, &one);
+	int rc = orphan_note(repair->core, id, &one);
 
 	if (!rc && do_it)
 		rc = retire_hint(repair, id, name);
@@ -334,7 +333,7 @@ static int repair_missing(struct repair *repair, uint32_t id, bool do_it)
 
 static int repair_all(struct repair *repair, bool do_it)
 {
-	repair->plans = calloc(repair->store->segments.count + 1, sizeof *repair->plans);
+	repair->plans = calloc(repair->core->segments.count + 1, sizeof *repair->plans);
 	int rc = repair->plans ? plan_all(repair) : -ENOMEM;
 
 	if (!rc)
@@ -342,7 +341,7 @@ static int repair_all(struct repair *repair, bool do_it)
 	/* first: a segment that has a hint of another log tells that these prove nothing */
 	for (size_t i = 0; !rc && i < repair->orphans.count; i++)
 		rc = repair_missing(repair, repair->orphans.ids[i], do_it);
-	for (size_t i = 0; !rc && i < repair->store->segments.count; i++)
+	for (size_t i = 0; !rc && i < repair->core->segments.count; i++)
 		rc = repair_segment(repair, i, do_it);
 	if (!rc)
 		loss_report(&repair->loss, report_lost, repair);
@@ -351,12 +350,12 @@ static int repair_all(struct repair *repair, bool do_it)
 
 static void release(struct repair *repair)
 {
-	for (size_t i = 0; repair->plans && i < repair->store->segments.count; i++)
+	for (size_t i = 0; repair->plans && i < repair->core->segments.count; i++)
 		plan_release(&repair->plans[i]);
 	free(repair->plans);
 	orphans_release(&repair->orphans);
 	loss_release(&repair->loss);
-	store_free(repair->store);
+	core_free(repair->core);
 	free(repair->sizes);
 }
 
@@ -368,13 +367,13 @@ int repair_store(struct io *io, const char *path, bool do_it, const struct dw_op
 
 	own.read_only = !do_it;
 	own.must_exist = true;
-	int rc = store_open_unread(io, path, &own, &repair.sizes, &repair.store);
+	int rc = core_open_unread(io, path, &own, &repair.sizes, &repair.core);
 	if (rc < 0)
 		return rc;
 	/* as every writer does: what a crash left unfinished is still where it came from */
-	rc = do_it ? recover_leftovers(repair.store, true) : hold_quietly(repair.store);
+	rc = do_it ? recover_leftovers(repair.core, true) : hold_quietly(repair.core);
 	if (do_it)
-		recover_blocks(repair.store);
+		recover_blocks(repair.core);
 	if (!rc)
 		rc = repair_all(&repair, do_it);
 	release(&repair);

@@ -11,7 +11,7 @@
 #include "disk/scan.h"
 #include "store/store.h"
 
-static int count_records(struct dw_store *store, struct dw_segment *segment,
+static int count_records(struct core *core, struct dw_segment *segment,
 			 struct dw_segment_stat *stat)
 {
 	struct scan_record record;
@@ -20,7 +20,7 @@ static int count_records(struct dw_store *store, struct dw_segment *segment,
 
 	if (fd < 0)
 		return fd;
-	int rc = scan_init(&scan, store->io, fd, 0, stat->size);
+	int rc = scan_init(&scan, core->io, fd, 0, stat->size);
 	scan.keys_only = true;
 	while (!rc && (rc = scan_next(&scan, &record)) == 1) {
 		stat->records++;
@@ -30,7 +30,7 @@ static int count_records(struct dw_store *store, struct dw_segment *segment,
 		rc = 0;
 	}
 	if (rc == -EBADMSG)
-		rc = store_damaged(store, segment, scan.offset, scan.damage, (struct dw_bytes){0});
+		rc = core_damaged(core, segment, scan.offset, scan.damage, (struct dw_bytes){0});
 	scan_release(&scan);
 	segment_unpin(segment);
 	return rc;
@@ -41,22 +41,23 @@ int dw_segment_stats(struct dw_store *store, struct dw_segment_stat **ret, size_
 	struct segset segments = {0};
 	struct dw_segment_stat *stats = NULL;
 
-	log_lock(&store->log);
-	int rc = segset_copy(&store->segments, store->segments.count, &segments);
+	log_lock(&store->core->log);
+	const struct segset *set = store_segments_locked(store);
+	int rc = segset_copy(set, set->count, &segments);
 	if (!rc && !(stats = calloc(segments.count + 1, sizeof *stats)))
 		rc = -ENOMEM;
 	for (size_t i = 0; !rc && i < segments.count; i++) {
-		const struct snapshot_segment segment = store_segment_locked(store, i);
+		const struct segment_figures figures = store_figures_locked(store, i);
 		stats[i] = (struct dw_segment_stat){
 			.id = segments.items[i]->id,
-			.size = segment.size,
-			.live_bytes = segment.live_bytes,
+			.size = figures.size,
+			.live_bytes = figures.live_bytes,
 			.mtime_ns = segments.items[i]->mtime_ns,
 		};
 	}
-	log_unlock(&store->log);
+	log_unlock(&store->core->log);
 	for (size_t i = 0; !rc && i < segments.count; i++)
-		rc = count_records(store, segments.items[i], &stats[i]);
+		rc = count_records(store->core, segments.items[i], &stats[i]);
 	size_t count = segments.count;
 	segset_release(&segments);
 	if (rc < 0) {

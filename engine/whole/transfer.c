@@ -35,12 +35,12 @@ static int copy_live(struct dw_store *store, struct dw_store *to)
 	struct dw_iter *iter = NULL;
 	struct buf value = {0};
 	struct dw_item item;
-	struct pace pace;
+	struct throttle throttle;
 
-	pace_init(&pace, &store->maintain.bell, &store->maintain.copy_cancels, 0);
+	throttle_init(&throttle, &store->core->work.wakeup, &store->copy_cancels, 0);
 	int rc = dw_iter_open(store, &iter);
 	while (!rc && (rc = dw_iter_next(iter, &item)) == 1) {
-		rc = pace_take(&pace, item.stat.size);
+		rc = throttle_take(&throttle, item.stat.size);
 		if (!rc)
 			rc = copy_item(iter, &item, &value, to);
 	}
@@ -89,31 +89,32 @@ static void remove_copy(struct io *io, const char *path)
 
 static int compact_to(struct dw_store *store, const char *path, bool among_files)
 {
+	const struct core *core = store->core;
 	const struct dw_options options = {
 		.create = true,
 		.among_files = among_files,
-		.segment_size = store->log.segment_size,
-		.on_finding = store->on_finding,
-		.context = store->context,
+		.segment_size = core->log.segment_size,
+		.on_finding = core->on_finding,
+		.context = core->context,
 	};
 	struct dw_store *to = NULL;
-	int rc = check_fresh(store->io, path);
+	int rc = check_fresh(core->io, path);
 
 	if (!rc)
-		rc = store_open(store->io, path, &options, NULL, &to);
+		rc = store_open(core->io, path, &options, NULL, &to);
 	if (rc < 0)
 		return rc;
 	rc = copy_live(store, to);
-	int closed = dw_close(to);
+	int closed = store_close(to);
 	rc = rc ? rc : closed;
 	if (rc < 0)
-		remove_copy(store->io, path);
+		remove_copy(core->io, path);
 	return rc;
 }
 
 void dw_copy_cancel(struct dw_store *store)
 {
-	pace_cancel(&store->maintain.bell, &store->maintain.copy_cancels);
+	throttle_cancel(&store->core->work.wakeup, &store->copy_cancels);
 }
 
 int dw_compact_to(struct dw_store *store, const char *path)

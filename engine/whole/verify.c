@@ -11,20 +11,20 @@
 #include "whole/verify.h"
 
 /* Bytes after which it is told how far one is. */
-enum { PACE_SIZE = 256 << 10 };
+enum { TELL_SIZE = 256 << 10 };
 
-static int take_pace(struct pace *pace, uint64_t from, uint64_t to, uint64_t *taken)
+static int take_share(struct throttle *throttle, uint64_t from, uint64_t to, uint64_t *taken)
 {
 	*taken += to - from;
-	if (*taken < PACE_SIZE)
+	if (*taken < TELL_SIZE)
 		return 0;
 	uint64_t bytes = *taken;
 	*taken = 0;
-	return pace_take(pace, bytes);
+	return throttle_take(throttle, bytes);
 }
 
-static int verify_scan(struct dw_store *store, struct dw_segment *segment, struct segcheck *check,
-		       struct pace *pace, struct dw_verify_report *report)
+static int verify_scan(struct core *core, struct dw_segment *segment, struct segcheck *check,
+		       struct throttle *throttle, struct dw_verify_report *report)
 {
 	struct scan *scan = &check->scan;
 	uint64_t budget = replay_search_budget(scan->end), taken = 0;
@@ -39,23 +39,18 @@ static int verify_scan(struct dw_store *store, struct dw_segment *segment, struc
 			report->bytes += record_size(&record.header);
 		} else if (rc == -EBADMSG) {
 			report->damaged++;
-			(void)store_damaged(store, segment, scan->offset, scan->damage,
-					    segcheck_key(check)); /* told at the end */
+			(void)core_damaged(core, segment, scan->offset, scan->damage,
+					   segcheck_key(check)); /* told at the end */
 			rc = segcheck_resync(check, &budget);
 		}
-		if (rc == 1 && take_pace(pace, before, scan->offset, &taken) < 0)
+		if (rc == 1 && take_share(throttle, before, scan->offset, &taken) < 0)
 			rc = -ECANCELED;
 	}
-	return rc ? rc : pace_take(pace, taken);
-}
-
-static void report_finding(void *context, const struct dw_finding *finding)
-{
-	store_report(context, finding);
+	return rc ? rc : throttle_take(throttle, taken);
 }
 
 /* All of a segment was read: does its hint say the same? */
-static int verify_hint(struct dw_store *store, struct dw_segment *segment, struct segcheck *check,
+static int verify_hint(struct core *core, struct dw_segment *segment, struct segcheck *check,
 		       struct dw_verify_report *report)
 {
 	const struct sidecar *sidecar = &check->sidecar;
@@ -77,15 +72,15 @@ static int verify_hint(struct dw_store *store, struct dw_segment *segment, struc
 	}
 	if (finding.kind == DW_FINDING_DAMAGE) {
 		report->damaged++;
-		atomic_fetch_add(&store->damage, 1);
+		atomic_fetch_add(&core->damage, 1);
 	}
-	store_report(store, &finding);
-	loss_report(check->loss, report_finding, store);
+	core_report(core, &finding);
+	loss_report(check->loss, core_on_finding, core);
 	return 0;
 }
 
-static int verify_segment(struct dw_store *store, struct dw_segment *segment, uint64_t size,
-			  bool last, struct pace *pace, struct dw_verify_report *report)
+static int verify_segment(struct core *core, struct dw_segment *segment, uint64_t size, bool last,
+			  struct throttle *throttle, struct dw_verify_report *report)
 {
 	struct loss loss = {.limit = LOST_TOLD};
 	struct segcheck check = {.loss = &loss};
@@ -96,16 +91,16 @@ static int verify_segment(struct dw_store *store, struct dw_segment *segment, ui
 	if (!rc && last) /* it is just being written */
 		segcheck_ignore_hint(&check);
 	if (!rc)
-		rc = verify_scan(store, segment, &check, pace, report);
+		rc = verify_scan(core, segment, &check, throttle, report);
 	if (!rc)
-		rc = verify_hint(store, segment, &check, report);
+		rc = verify_hint(core, segment, &check, report);
 	if (rc < 0 && rc != -ECANCELED && rc != -ENOMEM) {
 		const struct dw_finding finding = {.kind = DW_FINDING_IO,
 						   .error = -rc,
 						   .segment = segment->id,
 						   .offset = scan->offset,
 						   .name = "reading a segment"};
-		store_report(store, &finding);
+		core_report(core, &finding);
 	}
 	if (fd >= 0) {
 		segcheck_release(&check);
@@ -115,23 +110,24 @@ static int verify_segment(struct dw_store *store, struct dw_segment *segment, ui
 	return rc;
 }
 
-int store_verify(struct dw_store *store, struct pace *pace, struct dw_verify_report *ret)
+int store_verify(struct dw_store *store, struct throttle *throttle, struct dw_verify_report *ret)
 {
 	struct dw_verify_report report = {0};
 	struct segset segments = {0};
 	uint64_t last_size = 0;
 	int first = 0;
 
-	log_lock(&store->log);
-	int rc = segset_copy(&store->segments, store->segments.count, &segments);
+	log_lock(&store->core->log);
+	const struct segset *set = store_segments_locked(store);
+	int rc = segset_copy(set, set->count, &segments);
 	if (!rc && segments.count)
-		last_size = store_segment_locked(store, segments.count - 1).size;
-	log_unlock(&store->log);
+		last_size = store_figures_locked(store, segments.count - 1).size;
+	log_unlock(&store->core->log);
 	for (size_t i = 0; !rc && i < segments.count; i++) {
 		/* the size of a sealed segment does not change; that of the last may */
 		bool last = i + 1 == segments.count;
 		uint64_t size = last ? last_size : segments.items[i]->size;
-		rc = verify_segment(store, segments.items[i], size, last, pace, &report);
+		rc = verify_segment(store->core, segments.items[i], size, last, throttle, &report);
 		if (rc < 0 && rc != -ECANCELED) {
 			first = first ? first : rc;
 			rc = 0;
@@ -148,11 +144,11 @@ int store_verify(struct dw_store *store, struct pace *pace, struct dw_verify_rep
 int dw_verify_with(struct dw_store *store, const struct dw_verify_options *options,
 		   struct dw_verify_report *ret)
 {
-	struct maintain *maintain = &store->maintain;
-	struct pace pace;
+	struct throttle throttle;
 
-	pace_init(&pace, &maintain->bell, &maintain->verify_cancels, options ? options->rate : 0);
-	return store_verify(store, &pace, ret);
+	throttle_init(&throttle, &store->core->work.wakeup, &store->verify_cancels,
+		      options ? options->rate : 0);
+	return store_verify(store, &throttle, ret);
 }
 
 int dw_verify(struct dw_store *store, struct dw_verify_report *ret)
@@ -162,5 +158,5 @@ int dw_verify(struct dw_store *store, struct dw_verify_report *ret)
 
 void dw_verify_cancel(struct dw_store *store)
 {
-	pace_cancel(&store->maintain.bell, &store->maintain.verify_cancels);
+	throttle_cancel(&store->core->work.wakeup, &store->verify_cancels);
 }

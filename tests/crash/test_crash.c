@@ -195,7 +195,7 @@ static void test_inherited(void)
 	history_open(h);
 	for (int i = 0; i < 3; i++)
 		history_random(h, 3);
-	log_poison(&h->store->log, -EIO, "killed by the test");
+	log_poison(&h->store->core->log, -EIO, "killed by the test");
 	CHECK_EQ(dw_close(h->store), -EIO); /* syncs nothing */
 	history_open(h);
 	history_sync(h);
@@ -223,7 +223,7 @@ static void test_inherited_name(void)
 	h->crash.io.fsync = forget_sync;
 	history_open(h);
 	h->crash.io.fsync = fsync_before;
-	log_poison(&h->store->log, -EIO, "killed by the test");
+	log_poison(&h->store->core->log, -EIO, "killed by the test");
 	CHECK_EQ(dw_close(h->store), -EIO);
 	history_open(h);
 	history_random(h, 3);

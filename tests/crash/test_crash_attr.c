@@ -691,7 +691,7 @@ static int cut_both(enum upkeep how)
 	sync = (struct syncio){.io = io_posix, .dir = dir};
 	sync.io.fdatasync = sync.io.fsync = note_sync;
 	struct volume *v = mount_io(&sync.io, dir, how == SMALL_SEGMENTS ? 150 : 0);
-	/* so that there are zeros ahead, and syncs in the middle of appends */
+	/* so that there are preallocated zeros, and syncs in the middle of appends */
 	for (int i = 0; how == SYNCED && i < 40; i++) {
 		volumes_write(v, "a", "not yet");
 		CHECK_EQ(dw_sync(volume_store(v)), 0);

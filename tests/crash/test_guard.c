@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_guard.c - zeros ahead, sector by sector.
+ * test_guard.c - preallocated zeros, sector by sector.
  *
  * A writer that syncs often is recorded from before the guard is put up until the clean
  * close; then, at every call, the directory is rebuilt many times as a power cut may
@@ -30,7 +30,7 @@ enum {
 	ROUNDS = 300,
 	RECORDS_MAX = 4000,
 	TRIES = 8,
-	SMALL_SYNCS = 16, /* after so many the log wants zeros ahead */
+	SMALL_SYNCS = 16, /* after so many the log wants preallocated zeros */
 };
 
 struct appended {
@@ -145,7 +145,7 @@ static void zero_crc_end(struct history *h, const struct dw_op *op, size_t i, un
 static void do_random(struct history *h)
 {
 	size_t count = rng_below(&h->rng, 3) ? 1 : 1 + (size_t)rng_below(&h->rng, 8);
-	size_t offset = (size_t)h->store->log.end;
+	size_t offset = (size_t)h->store->core->log.end;
 	uint8_t *values[8];
 	char keys[8][24];
 	struct dw_op ops[8];
@@ -193,10 +193,10 @@ static void look(void *context, const struct crash_event *event)
 
 	if (!h->store || (event->kind != CRASH_WRITE && event->kind != CRASH_TRUNCATE))
 		return;
-	segname_format(h->store->log.active->id, name);
+	segname_format(h->store->core->log.active->id, name);
 	int dirfd = open(h->dir, O_RDONLY | O_DIRECTORY);
 	struct buf file = files_read(dirfd, name);
-	uint64_t txid = h->first_txids[h->store->log.active->id];
+	uint64_t txid = h->first_txids[h->store->core->log.active->id];
 	size_t at = 0, size = 1;
 
 	while (at < file.size && size) {
@@ -229,12 +229,12 @@ static void record_history(struct history *h)
 	h->strict = h->crash.count;
 	for (int i = 0; i < ROUNDS; i++) {
 		do_random(h);
-		CHECK(h->store->log.ahead.on);
+		CHECK(h->store->core->log.prealloc.on);
 		if (rng_below(&h->rng, 4))
 			do_sync(h);
 		if (i % 100 == 99) { /* leaves, and enters again */
 			CHECK_EQ(dw_rotate(h->store), 0);
-			h->first_txids[h->store->log.active->id] = h->count + 1;
+			h->first_txids[h->store->core->log.active->id] = h->count + 1;
 		}
 	}
 	CHECK(h->looks > ROUNDS);
@@ -433,20 +433,20 @@ static void test_undo(void)
 		struct history *h = calloc(1, sizeof *h);
 		struct io *io = &h->crash.io;
 		struct buf bytes = {0};
-		struct ahead ahead;
+		struct prealloc prealloc;
 		struct stat st;
 		bool sync_failed = false;
 		int fd;
 		uint64_t end = begin_steps(h, &rng, &fd);
 		size_t records = h->count;
 
-		ahead_init(&ahead, io, SEGMENT_SIZE);
-		ahead_attach(&ahead, fd, end);
-		CHECK_EQ(ahead_enter(&ahead, end, &sync_failed), 0);
-		CHECK(ahead.on && !is_pending(h));
-		uint64_t near = ahead.size - GUARD_SIZE - ahead.reserve;
-		CHECK_EQ(ahead_make_room(&ahead, near, 1, false, &sync_failed), 0);
-		CHECK(ahead.size > near + GUARD_SIZE + ahead.reserve);
+		prealloc_init(&prealloc, io, SEGMENT_SIZE);
+		prealloc_attach(&prealloc, fd, end);
+		CHECK_EQ(prealloc_enter(&prealloc, end, &sync_failed), 0);
+		CHECK(prealloc.on && !is_pending(h));
+		uint64_t near = prealloc.size - GUARD_SIZE - prealloc.reserve;
+		CHECK_EQ(prealloc_make_room(&prealloc, near, 1, false, &sync_failed), 0);
+		CHECK(prealloc.size > near + GUARD_SIZE + prealloc.reserve);
 		CHECK(!is_pending(h));
 		bool awkward = add_records(h, &bytes, 1 + (size_t)rng_below(&h->rng, 8), end);
 		CHECK_EQ(buf_add(&bytes, guard_bytes, GUARD_SIZE), 0);
@@ -454,8 +454,8 @@ static void test_undo(void)
 		CHECK_EQ(guard_write_over(io, fd, bytes.data, bytes.size, end, awkward,
 					  &sync_failed),
 			 0);
-		CHECK_EQ(ahead_undo(&ahead, end), 0);
-		CHECK(!ahead.on && !is_pending(h));
+		CHECK_EQ(prealloc_undo(&prealloc, end), 0);
+		CHECK(!prealloc.on && !is_pending(h));
 		CHECK_EQ(fstat(fd, &st), 0);
 		CHECK_EQ(st.st_size, end);
 		check_steps(h, from, records);

@@ -212,11 +212,16 @@ static void open_store(struct world *w)
 
 static void close_store(struct world *w, bool kill)
 {
+	struct core *core = w->store->core;
+
 	release_all(w);
-	if (kill)
-		store_free(w->store);
-	else
+	if (kill) {
+		store_drop(w->store);
+		core_free(core);
+	} else {
+
 		FUZZ_CHECK(!dw_close(w->store));
+	}
 }
 
 static void copy(struct world *w)

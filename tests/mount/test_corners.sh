@@ -73,7 +73,7 @@ test_corner_truncate_on_full_disk()
 }
 
 # On a disk without a free block everything can be removed, and when space comes back
-# writing goes on.  Whether syncs were frequent, so that there are zeros ahead, or not.
+# writing goes on.  Whether syncs were frequent, so that there are preallocated zeros, or not.
 remove_on_full_disk() # SYNCS
 {
 	mkdir "$W/disk"

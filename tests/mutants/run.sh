@@ -19,7 +19,7 @@ TREE=$TOP/build/mutants/tree
 LOG=$TOP/build/mutants/log
 LIMIT=${MUTANTS_TIMEOUT:-60}
 # where a mutant names no tests
-DEFAULT=$'unit/engine/log/test_log\tunit/engine/log/test_ahead\tcrash/test_guard\tmodel/test_store_model\tcrash/test_crash'
+DEFAULT=$'unit/engine/log/test_log\tunit/engine/log/test_prealloc\tcrash/test_guard\tmodel/test_store_model\tcrash/test_crash'
 verbose=
 passed=0 failed=0 skipped=0
 

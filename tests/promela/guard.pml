@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * guard.pml - zeros ahead of the log: no crash leaves what a reader refuses.
+ * guard.pml - preallocated zeros of the log: no crash leaves what a reader refuses.
  *
  * One writer enters and leaves ahead mode, appends one or two records at a time, syncs,
  * fails, is killed, loses power, recovers, and loses power while it recovers.

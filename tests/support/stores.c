@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/store.h"
+
 struct dw_bytes stores_bytes(const char *text)
 {
 	return (struct dw_bytes){text, strlen(text)};
@@ -40,6 +42,14 @@ struct dw_store *stores_open_reader(const char *dir)
 
 	CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
 	return store;
+}
+
+void stores_kill(struct dw_store *store)
+{
+	struct core *core = store->core;
+
+	store_drop(store);
+	core_free(core);
 }
 
 void stores_close(struct dw_store *store)

@@ -22,6 +22,8 @@ const char *stores_dir(void);
 struct dw_store *stores_open(const char *dir, uint64_t segment_size);
 struct dw_store *stores_open_reader(const char *dir);
 void stores_close(struct dw_store *store);
+/* Let go of it without a sync, as if the process were killed. */
+void stores_kill(struct dw_store *store);
 
 void stores_put(struct dw_store *store, const char *key, const char *value);
 void stores_delete(struct dw_store *store, const char *key);

@@ -13,7 +13,7 @@
 #include "base/bulk.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "base/warm.h"
+#include "base/prefault.h"
 #include "tests/support/stores.h"
 
 static void test_bytes(void)
@@ -106,26 +106,26 @@ static bool is_there(uint8_t *page)
 }
 
 /* Memory is there before anybody touched it, and what is written meanwhile stays. */
-static void test_warm(void)
+static void test_prefault(void)
 {
 	enum { PIECES = 6, SIZE = PIECES * BULK_MIN + 4097, PATIENCE = 10000 };
-	struct warmer warmer = {.ranges = {{bulk_alloc(SIZE), SIZE}, {bulk_alloc(SIZE), SIZE}}};
-	uint8_t *first = warmer.ranges[0].data, *second = warmer.ranges[1].data;
+	struct prefault prefault = {.ranges = {{bulk_alloc(SIZE), SIZE}, {bulk_alloc(SIZE), SIZE}}};
+	uint8_t *first = prefault.ranges[0].data, *second = prefault.ranges[1].data;
 	int waited = 0;
 
 	CHECK(first && second);
 	CHECK(!is_there(second));
-	warm_start(&warmer);
+	prefault_start(&prefault);
 	memset(first, 0xa5, SIZE);
-	while (warmer.started && !is_there(second) && waited++ < PATIENCE)
+	while (prefault.started && !is_there(second) && waited++ < PATIENCE)
 		usleep(1000);
-	if (!warmer.started)
+	if (!prefault.started)
 		check_skip("one processor");
 	else if (!is_there(second) && madvise(second, BULK_MIN, MADV_POPULATE_WRITE) < 0)
 		check_skip("Linux before 5.14");
 	else
 		CHECK(is_there(second) && is_there(second + (PIECES - 1) * BULK_MIN));
-	warm_stop(&warmer);
+	prefault_stop(&prefault);
 	for (size_t i = 0; i < SIZE; i++)
 		if (first[i] != 0xa5 || second[i])
 			CHECK_EQ(i, SIZE);
@@ -134,18 +134,18 @@ static void test_warm(void)
 }
 
 /* Stopped at once, with little to do, or never begun. */
-static void test_warm_stopped(void)
+static void test_prefault_stopped(void)
 {
-	struct warmer warmer = {.started = false};
+	struct prefault prefault = {.started = false};
 
-	warm_stop(&warmer);
+	prefault_stop(&prefault);
 	for (size_t size = 64; size <= 16 * (size_t)BULK_MIN; size *= 8) {
-		warmer = (struct warmer){.ranges = {{NULL, size}, {bulk_alloc(size), size}}};
-		warm_start(&warmer);
-		CHECK(size >= BULK_MIN || !warmer.started);
-		warm_stop(&warmer);
-		CHECK(!warmer.started);
-		bulk_free(warmer.ranges[1].data, size);
+		prefault = (struct prefault){.ranges = {{NULL, size}, {bulk_alloc(size), size}}};
+		prefault_start(&prefault);
+		CHECK(size >= BULK_MIN || !prefault.started);
+		prefault_stop(&prefault);
+		CHECK(!prefault.started);
+		bulk_free(prefault.ranges[1].data, size);
 	}
 }
 
@@ -192,8 +192,8 @@ int main(int argc, char **argv)
 		{"base_buf", test_buf},
 		{"base_buf_too_large", test_buf_too_large},
 		{"base_bulk", test_bulk},
-		{"base_warm", test_warm},
-		{"base_warm_stopped", test_warm_stopped},
+		{"base_prefault", test_prefault},
+		{"base_prefault_stopped", test_prefault_stopped},
 		{"base_crc_vectors", test_crc_vectors},
 		{"base_crc_pieces", test_crc_pieces},
 		{NULL, NULL},

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "compact/compact.h"
+#include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/spaceio.h"
 #include "tests/support/stores.h"
@@ -84,9 +86,9 @@ static size_t chosen(struct dw_store *store, unsigned percent, uint64_t copy_max
 {
 	const struct compact_limits limits = {.dead_percent = percent, .copy_max = copy_max};
 
-	log_lock(&store->log);
-	compact_choose_locked(store, &limits, ret);
-	log_unlock(&store->log);
+	log_lock(&store->core->log);
+	compact_choose_locked(store->core, &limits, ret);
+	log_unlock(&store->core->log);
 	return ret->count;
 }
 
@@ -381,7 +383,7 @@ static void test_all_deleted(void)
 		CHECK_EQ(rc, 0);
 		CHECK_EQ(dead_bytes(store), 36);
 		full += space.refused > refused;
-		lent += store->log.ahead.lent;
+		lent += store->core->log.prealloc.lent;
 		/* the reserve of a segment may be all that so small a disk has */
 		bool roomy = report.bytes_before - report.bytes_after > segment_size / 16;
 		if (roomy)
@@ -561,11 +563,11 @@ static void test_rate(void)
 	const struct dw_compact_options options = {.rate = 10000};
 	struct spaceio space;
 	struct dw_store *store = full_store(&space, stores_dir(), dead, 3);
-	int64_t begun = monotonic_ns();
+	int64_t begun = clock_monotonic_ns();
 
 	/* reads 3540, writes 1500, and a tenth of a second's worth is free */
 	CHECK_EQ(dw_compact_with(store, &options, NULL), 0);
-	CHECK(monotonic_ns() - begun > 350000000);
+	CHECK(clock_monotonic_ns() - begun > 350000000);
 	expect_full(store, dead, 3);
 	stores_close(store);
 }

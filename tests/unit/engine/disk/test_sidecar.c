@@ -296,7 +296,7 @@ static void test_unsynced(void)
 		(void)snprintf(key, sizeof key, "a key of some length, number %d", i);
 		put_at(store, key, "", i);
 	}
-	store_free(store); /* as if killed */
+	stores_kill(store);
 	CHECK_EQ(truncate(in(dir, "00000001.dwal"), 28 + 30), 0);
 	struct told told;
 	for (int read_only = 1; read_only >= 0; read_only--) {
@@ -313,7 +313,7 @@ static void test_unsynced(void)
 		(void)snprintf(key, sizeof key, "a key of some length, number %d", i);
 		put_at(store, key, "", i);
 	}
-	store_free(store);
+	stores_kill(store);
 	CHECK_EQ(unlink(in(dir, "00000001.dwal")), 0);
 	CHECK_EQ(open_telling(dir, false, &told, &store), 0);
 	CHECK_EQ(told.damage, 0);
@@ -341,9 +341,9 @@ static void test_copied(void)
 		CHECK_EQ(second_of(store, "end"), 12);
 		/* the second writer finds hints that are bound */
 		for (size_t i = 0; round == 2 && i < 3; i++)
-			CHECK(store->segments.items[i]->hinted > 0);
+			CHECK(store->core->segments.items[i]->hinted > 0);
 		for (size_t i = 0; round < 2 && i < 3; i++)
-			CHECK_EQ(store->segments.items[i]->hinted, 0);
+			CHECK_EQ(store->core->segments.items[i]->hinted, 0);
 		stores_close(store);
 	}
 }
@@ -491,7 +491,7 @@ static void test_lies(void)
 		times[1] = st.st_mtim;
 		CHECK_EQ(utimensat(AT_FDCWD, in(dir, "00000001.dwal"), times, 0), 0);
 		CHECK_EQ(open_telling(dir, false, &told, &store), 0);
-		CHECK(store->segments.items[0]->hinted > 0);
+		CHECK(store->core->segments.items[0]->hinted > 0);
 		struct dw_verify_report report;
 		if (how == 0) {
 			CHECK_EQ(dw_compact(store, NULL), -EBADMSG);
@@ -545,7 +545,7 @@ static void test_layout_1(void)
 		CHECK_EQ(told.damage + told.sidecars, 0);
 		CHECK_EQ(dw_stat(store, stores_bytes("tmp/"), &stat), 0);
 		CHECK_EQ(stat.mtime_ns, 1704067200005000000);
-		CHECK_EQ(store->segments.items[0]->hinted, round % 2 ? segment.size : 0);
+		CHECK_EQ(store->core->segments.items[0]->hinted, round % 2 ? segment.size : 0);
 		stores_close(store);
 	}
 	/* nothing is lost by its word */

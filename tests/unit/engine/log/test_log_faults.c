@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "disk/hintreader.h"
+#include "store/opendir.h"
 #include "store/store.h"
 #include "tests/support/faultio.h"
 #include "tests/support/stores.h"
@@ -23,19 +24,19 @@ struct scene {
 	struct dw_store *store;
 };
 
-/* `ahead`: with zeros behind the log. */
-static void begin(struct scene *s, bool ahead)
+/* `prealloc`: with zeros behind the log. */
+static void begin(struct scene *s, bool prealloc)
 {
 	const struct dw_options options = {.create = true};
 
 	s->dir = stores_dir();
 	faultio_init(&s->fault);
 	CHECK_EQ(store_open(&s->fault.io, s->dir, &options, NULL, &s->store), 0);
-	for (int i = 0; i < (ahead ? SYNCS : 1); i++) {
+	for (int i = 0; i < (prealloc ? SYNCS : 1); i++) {
 		stores_put(s->store, "key", "value");
 		CHECK_EQ(dw_sync(s->store), 0);
 	}
-	CHECK_EQ(s->store->log.ahead.on, ahead);
+	CHECK_EQ(s->store->core->log.prealloc.on, prealloc);
 	stores_put(s->store, "not", "synced");
 }
 
@@ -43,7 +44,7 @@ static off_t size_of(const struct scene *s)
 {
 	struct stat st;
 
-	CHECK_EQ(fstat(s->store->log.fd, &st), 0);
+	CHECK_EQ(fstat(s->store->core->log.fd, &st), 0);
 	return st.st_size;
 }
 
@@ -111,12 +112,13 @@ static bool hit_a_sync(const struct scene *s)
 }
 
 /* Whether the fault was met. */
-static bool run_once(int operation, bool ahead, enum faultio_kind kind, int error, uint64_t fail_at)
+static bool run_once(int operation, bool prealloc, enum faultio_kind kind, int error,
+		     uint64_t fail_at)
 {
 	struct dw_stats stats;
 	struct scene s;
 
-	begin(&s, ahead);
+	begin(&s, prealloc);
 	faultio_arm(&s.fault, kind, error, fail_at);
 	int rc = operations[operation].run(&s);
 	bool hit = s.fault.hit;
@@ -129,8 +131,9 @@ static bool run_once(int operation, bool ahead, enum faultio_kind kind, int erro
 			CHECK(stats.poisoned != 0);
 		/* nor does it go on with a file that it could not put right */
 		if (!stats.poisoned)
-			CHECK_EQ(size_of(&s), s.store->log.ahead.on ? s.store->log.ahead.size
-								    : s.store->log.end);
+			CHECK_EQ(size_of(&s), s.store->core->log.prealloc.on
+						      ? s.store->core->log.prealloc.size
+						      : s.store->core->log.end);
 		s.fault.fail_at = 0;
 		s.fault.hit = s.fault.follow = false;
 		CHECK_EQ(dw_close(s.store), -stats.poisoned);
@@ -141,9 +144,9 @@ static bool run_once(int operation, bool ahead, enum faultio_kind kind, int erro
 static void run_all(enum faultio_kind kind, int error)
 {
 	for (int operation = 0; operation < OPERATIONS; operation++)
-		for (int ahead = 0; ahead < 2; ahead++) {
+		for (int prealloc = 0; prealloc < 2; prealloc++) {
 			uint64_t n = 1;
-			while (n < CALLS_MAX && run_once(operation, ahead, kind, error, n))
+			while (n < CALLS_MAX && run_once(operation, prealloc, kind, error, n))
 				n++;
 			if (n < 2 || n == CALLS_MAX)
 				printf("  %s: %d\n", operations[operation].name, (int)n);
@@ -219,11 +222,11 @@ static bool is_sealed(int dirfd, uint32_t id, uint64_t end)
 /* A hint that is sealed says that its segment was closed in order, and is on disk. */
 static void test_seal(void)
 {
-	for (int ahead = 0; ahead < 2; ahead++)
+	for (int prealloc = 0; prealloc < 2; prealloc++)
 		for (uint64_t n = 1; n < 20; n++) {
 			struct scene s;
-			begin(&s, ahead);
-			uint64_t end = s.store->log.end;
+			begin(&s, prealloc);
+			uint64_t end = s.store->core->log.end;
 			faultio_arm(&s.fault, FAULTIO_ERROR, EIO, n);
 			int rc = dw_close(s.store);
 			int dirfd = open(s.dir, O_RDONLY | O_DIRECTORY);
@@ -247,10 +250,10 @@ static void test_full(void)
 
 	for (size_t more = 0; more < 2; more++) {
 		CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
-		uint32_t id = store->log.active->id;
+		uint32_t id = store->core->log.active->id;
 		CHECK_EQ(dw_put(store, stores_bytes("a"), (struct dw_bytes){data, first}), 0);
 		CHECK_EQ(dw_put(store, stores_bytes("b"), (struct dw_bytes){data, rest + more}), 0);
-		CHECK_EQ(store->log.active->id, id + more);
+		CHECK_EQ(store->core->log.active->id, id + more);
 		CHECK_EQ(dw_rotate(store), 0);
 		stores_close(store);
 	}
@@ -351,6 +354,7 @@ static void expect_all(struct listing *listing, const char *dir)
 {
 	const struct dw_options options = {.read_only = true};
 	struct dw_store *reader = NULL;
+	struct core *core = NULL;
 	uint64_t *sizes = NULL;
 	char key[16];
 
@@ -366,10 +370,10 @@ static void expect_all(struct listing *listing, const char *dir)
 	stores_close(reader);
 	/* the same of those who only read the log */
 	listing->lists = 0;
-	CHECK_EQ(store_open_unread(&listing->io, dir, &options, &sizes, &reader), 0);
+	CHECK_EQ(core_open_unread(&listing->io, dir, &options, &sizes, &core), 0);
 	CHECK(listing->lists >= LOOKS + 2);
 	free(sizes);
-	store_free(reader);
+	core_free(core);
 }
 
 /* A listing that is no moment: a segment that was made meanwhile is missing, later ones are

@@ -101,7 +101,7 @@ static void order_close(struct orderio *order)
 	CHECK_EQ(dw_close(order->above), 0);
 }
 
-/* Every way by which a store syncs: asked for, zeros ahead entered, grown and left, records
+/* Every way by which a store syncs: asked for, preallocated zeros entered, grown and left, records
  * that are written in two phases, rotation, compaction, close. */
 static void test_order(void)
 {
@@ -353,8 +353,8 @@ static void test_left(bool torn)
 	order_open(&order, dir, 0);
 	stores_put(order.below, "k", "v");
 	stores_put(order.above, "k", "v");
-	store_free(order.below);
-	store_free(order.above);
+	stores_kill(order.below);
+	stores_kill(order.above);
 	if (torn) {
 		(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
 		FILE *segment = fopen(path, "a");

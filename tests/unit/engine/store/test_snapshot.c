@@ -60,7 +60,7 @@ static void test_empty(void)
 
 static uint64_t notes_of(struct dw_store *snapshot)
 {
-	return keydir_count(&snapshot->keydir);
+	return keydir_count(&snapshot->snapshot->notes);
 }
 
 /* Each snapshot has its own moment, and a note of each key that was changed, once. */
@@ -238,7 +238,7 @@ static void test_no_memory(void)
 	CHECK_EQ(dw_snapshot(store, &older), 0);
 	CHECK_EQ(dw_snapshot(store, &newer), 0);
 	dw_get_stats(store, &before);
-	struct arena *arena = &newer->keydir.entries;
+	struct arena *arena = &newer->snapshot->notes.entries;
 	uint32_t chunks = arena->chunk_count;
 	arena->chunk_count = ARENA_CHUNKS_MAX; /* no further one */
 	CHECK_EQ(dw_put(store, key, stores_bytes("2")), -ENOMEM);

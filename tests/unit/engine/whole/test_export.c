@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_export.c - the crew that works ahead of an export, and the bytes of exports that are
+ * test_export.c - the worker pool that works ahead of an export, and the bytes of exports that are
  * large enough for one, against an encoding of the iterator's items done here.
  */
 #include <errno.h>
@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/crew.h"
+#include "base/workers.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/stores.h"
 
-/* --- the crew --- */
+/* --- the worker pool --- */
 
 enum { ITEMS = 20000 };
 
@@ -41,7 +41,7 @@ static int number(void *context, size_t index, struct buf *out)
 }
 
 /* What is in a block, and what it leaves over: each number, as often as it must be there. */
-static void expect_block(const struct crew_block *block, size_t *next)
+static void expect_block(const struct workers_block *block, size_t *next)
 {
 	const uint32_t *at = (const uint32_t *)(const void *)block->out.data;
 	const uint32_t *end = at + block->out.size / sizeof *at;
@@ -58,28 +58,28 @@ static void expect_block(const struct crew_block *block, size_t *next)
 	*next = block->end;
 }
 
-static struct crew *start(size_t count, struct plan *plan)
+static struct workers *start(size_t count, struct plan *plan)
 {
-	struct crew *crew = NULL;
-	int rc = crew_start(count, number, plan, &crew);
+	struct workers *workers = NULL;
+	int rc = workers_start(count, number, plan, &workers);
 
 	if (rc == -EAGAIN)
 		check_skip("one processor");
 	else
 		CHECK_EQ(rc, 0);
-	return crew;
+	return workers;
 }
 
 static void walk(struct plan plan, int error)
 {
-	struct crew *crew = start(ITEMS, &plan);
-	struct crew_block *block;
+	struct workers *workers = start(ITEMS, &plan);
+	struct workers_block *block;
 	size_t next = 0;
 	int rc = 0;
 
-	if (!crew)
+	if (!workers)
 		return;
-	while (!rc && (block = crew_next(crew))) {
+	while (!rc && (block = workers_next(workers))) {
 		expect_block(block, &next);
 		rc = block->rc;
 		if (rc) /* unless the place itself was left to the taker */
@@ -88,11 +88,11 @@ static void walk(struct plan plan, int error)
 	}
 	CHECK_EQ(rc, error);
 	CHECK(error || next == ITEMS);
-	CHECK(error || !crew_next(crew));
-	crew_free(crew);
+	CHECK(error || !workers_next(workers));
+	workers_free(workers);
 }
 
-static void test_crew(void)
+static void test_workers(void)
 {
 	walk((struct plan){0}, 0);
 	walk((struct plan){.too_large_every = 700}, 0);
@@ -111,27 +111,27 @@ static int zeros(void *context, size_t index, struct buf *out)
 /* Blocks become as large as pays, and no larger than workers can do. */
 static void expect_sizes(size_t count, size_t item_size, size_t blocks_max, size_t left_max)
 {
-	struct crew *crew = NULL;
-	struct crew_block *block;
+	struct workers *workers = NULL;
+	struct workers_block *block;
 	size_t blocks = 0, left = 0;
-	int rc = crew_start(count, zeros, &item_size, &crew);
+	int rc = workers_start(count, zeros, &item_size, &workers);
 
 	if (rc == -EAGAIN) {
 		check_skip("one processor");
 		return;
 	}
 	CHECK_EQ(rc, 0);
-	while ((block = crew_next(crew))) {
+	while ((block = workers_next(workers))) {
 		blocks++;
 		left += block->end - block->done;
 		CHECK(block->out.size < (1 << 20) + item_size);
 	}
 	CHECK(blocks <= blocks_max);
 	CHECK(left <= left_max);
-	crew_free(crew);
+	workers_free(workers);
 }
 
-static void test_crew_sizes(void)
+static void test_workers_sizes(void)
 {
 	/* many small ones: a block costs those who hand it over more than its items */
 	expect_sizes(ITEMS, 200, 60, 0);
@@ -140,35 +140,35 @@ static void test_crew_sizes(void)
 }
 
 /* Whoever has enough of it leaves. */
-static void test_crew_stopped(void)
+static void test_workers_stopped(void)
 {
 	struct plan plan = {0};
 
 	for (size_t blocks = 0; blocks < 6; blocks++) {
-		struct crew *crew = start(ITEMS, &plan);
-		if (!crew)
+		struct workers *workers = start(ITEMS, &plan);
+		if (!workers)
 			return;
 		for (size_t i = 0; i < blocks; i++)
-			CHECK(crew_next(crew) != NULL);
-		crew_free(crew);
+			CHECK(workers_next(workers) != NULL);
+		workers_free(workers);
 	}
-	crew_free(NULL);
+	workers_free(NULL);
 }
 
-static void test_crew_not_worth_it(void)
+static void test_workers_not_worth_it(void)
 {
 	struct plan plan = {0};
-	struct crew *crew = NULL;
+	struct workers *workers = NULL;
 	cpu_set_t all, one;
 
-	CHECK_EQ(crew_start(100, number, &plan, &crew), -EAGAIN);
+	CHECK_EQ(workers_start(100, number, &plan, &workers), -EAGAIN);
 	CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
 	CPU_ZERO(&one);
 	for (size_t i = 0; !CPU_COUNT(&one); i++)
 		if (CPU_ISSET(i, &all))
 			CPU_SET(i, &one);
 	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-	int rc = crew_start(ITEMS, number, &plan, &crew);
+	int rc = workers_start(ITEMS, number, &plan, &workers);
 	CHECK_EQ(sched_setaffinity(0, sizeof all, &all), 0);
 	CHECK_EQ(rc, -EAGAIN);
 }
@@ -331,7 +331,7 @@ static void test_export_error_stays(void)
 	CHECK_EQ(dw_stat(store, stores_bytes("02222"), &stat), 0);
 	(void)snprintf(segment, sizeof segment, "/proc/self/fd/%d/%08u.dwal",
 		       dw_directory_fd(store), stat.segment);
-	/* what is behind the cut is mapped, and gone: in a thread of the crew as well */
+	/* what is behind the cut is mapped, and gone: in a thread of the worker pool as well */
 	CHECK_EQ(truncate(segment, (off_t)stat.offset / 4096 * 4096), 0);
 	CHECK_EQ(dw_export_open(store, &export), 0);
 	do
@@ -347,10 +347,10 @@ static void test_export_error_stays(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"crew_order", test_crew},
-		{"crew_sizes", test_crew_sizes},
-		{"crew_stopped", test_crew_stopped},
-		{"crew_not_worth_it", test_crew_not_worth_it},
+		{"workers_order", test_workers},
+		{"workers_sizes", test_workers_sizes},
+		{"workers_stopped", test_workers_stopped},
+		{"workers_not_worth_it", test_workers_not_worth_it},
 		{"export_large", test_export_large},
 		{"export_damaged", test_export_damaged},
 		{"export_error_stays", test_export_error_stays},

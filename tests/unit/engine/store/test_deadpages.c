@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_stale.c - large values that were replaced or removed leave the page cache, and nothing
+ * test_deadpages.c - large values that were replaced or removed leave the page cache, and nothing
  * else does.
  */
 #include <errno.h>
@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/stale.h"
+#include "store/deadpages.h"
 #include "store/store.h"
 #include "tests/support/stores.h"
 
-enum { SIZE = 4 * STALE_SIZE_MIN };
+enum { SIZE = 4 * DEAD_SIZE_MIN };
 
 static size_t page_size(void)
 {
@@ -213,12 +213,12 @@ static void test_sealed(void)
 	uint64_t replaced, kept, removed;
 
 	put(store, "replaced", 1, SIZE);
-	replaced = store->log.end;
+	replaced = store->core->log.end;
 	put(store, "kept", 2, SIZE);
-	kept = store->log.end;
+	kept = store->core->log.end;
 	put(store, "removed", 3, SIZE);
-	removed = store->log.end;
-	put(store, "small", 4, STALE_SIZE_MIN - 1);
+	removed = store->core->log.end;
+	put(store, "small", 4, DEAD_SIZE_MIN - 1);
 	CHECK_EQ(dw_rotate(store), 0);
 	put(store, "small", 5, 1);
 	CHECK_EQ(seen.count, 0);
@@ -241,8 +241,8 @@ static void test_active(void)
 	uint64_t ends[VALUES + 1] = {0};
 
 	for (uint64_t i = 0; i < VALUES; i++) {
-		put(store, "key", i, STALE_SIZE_MIN);
-		ends[i + 1] = store->log.end;
+		put(store, "key", i, DEAD_SIZE_MIN);
+		ends[i + 1] = store->core->log.end;
 	}
 	put(store, "kept", 1, SIZE);
 	CHECK_EQ(seen.count, 0);
@@ -250,7 +250,7 @@ static void test_active(void)
 	CHECK_EQ(seen.count, VALUES - 1);
 	for (size_t i = 0; i < VALUES - 1; i++)
 		expect_range(i, ends[i], ends[i + 1]);
-	expect(store, "key", VALUES - 1, STALE_SIZE_MIN);
+	expect(store, "key", VALUES - 1, DEAD_SIZE_MIN);
 	stores_delete(store, "key");
 	CHECK_EQ(seen.count, VALUES);
 	expect_range(VALUES - 1, ends[VALUES - 1], ends[VALUES]);
@@ -291,9 +291,9 @@ static void test_ranges(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"stale_sealed", test_sealed}, {"stale_active", test_active},
-		{"stale_pages", test_pages},   {"stale_compaction", test_compaction},
-		{"stale_ranges", test_ranges}, {NULL, NULL},
+		{"dead_pages_sealed", test_sealed}, {"dead_pages_active", test_active},
+		{"dead_pages_pages", test_pages},   {"dead_pages_compaction", test_compaction},
+		{"dead_pages_ranges", test_ranges}, {NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }

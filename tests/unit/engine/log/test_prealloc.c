@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_ahead.c - the space behind the last record: when there are zeros and a guard, and
+ * test_prealloc.c - the space behind the last record: when there are zeros and a guard, and
  * that nobody sees them but in the file's size.
  */
 #include <errno.h>
@@ -81,26 +81,26 @@ static void test_on_and_off(void)
 	uint8_t *large = stores_noise(1, 1 << 20);
 
 	put_and_sync(store, 10);
-	CHECK(!store->log.ahead.on);
-	CHECK_EQ(segment_stat(dir, "00000001.dwal").st_size, store->log.end);
+	CHECK(!store->core->log.prealloc.on);
+	CHECK_EQ(segment_stat(dir, "00000001.dwal").st_size, store->core->log.end);
 	put_and_sync(store, SYNCS);
-	CHECK(store->log.ahead.on);
-	CHECK_EQ(segment_stat(dir, "00000001.dwal").st_size, store->log.ahead.size);
+	CHECK(store->core->log.prealloc.on);
+	CHECK_EQ(segment_stat(dir, "00000001.dwal").st_size, store->core->log.prealloc.size);
 	expect_unseen(dir, SYNCS);
 	/* a sealed segment ends with its last record */
-	off_t end = (off_t)store->log.end;
+	off_t end = (off_t)store->core->log.end;
 	CHECK_EQ(dw_rotate(store), 0);
 	CHECK_EQ(segment_stat(dir, "00000001.dwal").st_size, end);
 	put_and_sync(store, 1);
-	CHECK(store->log.ahead.on);
+	CHECK(store->core->log.prealloc.on);
 	expect_unseen(dir, SYNCS);
 	/* what is large is written without */
 	CHECK_EQ(dw_put(store, stores_bytes("large"), (struct dw_bytes){large, 1 << 20}), 0);
-	CHECK(!store->log.ahead.on);
-	CHECK_EQ(segment_stat(dir, "00000002.dwal").st_size, store->log.end);
+	CHECK(!store->core->log.prealloc.on);
+	CHECK_EQ(segment_stat(dir, "00000002.dwal").st_size, store->core->log.end);
 	put_and_sync(store, SYNCS);
-	CHECK(store->log.ahead.on);
-	end = (off_t)store->log.end;
+	CHECK(store->core->log.prealloc.on);
+	end = (off_t)store->core->log.end;
 	CHECK_EQ(dw_close(store), 0);
 	CHECK_EQ(segment_stat(dir, "00000002.dwal").st_size, end);
 	free(large);
@@ -118,9 +118,9 @@ static void test_little_room(void)
 		struct dw_store *store = NULL;
 		spaceio_init(&space);
 		CHECK_EQ(store_open(&space.io, dir, &options, NULL, &store), 0);
-		for (int i = 0; !store->log.wants_zeros && i < SYNCS; i++)
+		for (int i = 0; !store->core->log.wants_zeros && i < SYNCS; i++)
 			put_and_sync(store, 1);
-		CHECK(store->log.wants_zeros && !store->log.ahead.on);
+		CHECK(store->core->log.wants_zeros && !store->core->log.prealloc.on);
 		space.room = room;
 		int rc = dw_put(store, stores_bytes("k"), stores_bytes("v"));
 		CHECK(!rc || rc == -ENOSPC);
@@ -139,10 +139,10 @@ static void test_bulk(void)
 	struct dw_store *store = stores_open(dir, 0);
 
 	put_and_sync(store, SYNCS);
-	CHECK(store->log.ahead.on);
+	CHECK(store->core->log.prealloc.on);
 	for (int i = 0; i < 80000; i++)
 		stores_put(store, "again", "and again, with nobody who waits for the disk");
-	CHECK(!store->log.ahead.on);
+	CHECK(!store->core->log.prealloc.on);
 	CHECK_EQ(dw_close(store), 0);
 }
 
@@ -153,9 +153,9 @@ static void test_blocks(void)
 	struct dw_store *store = stores_open(dir, 0);
 
 	stores_put(store, "key", "value");
-	if (store->log.ahead.no_blocks) {
+	if (store->core->log.prealloc.no_blocks) {
 		stores_close(store);
-		check_skip("the file system allocates no blocks ahead");
+		check_skip("the file system allocates no blocks beforehand");
 		return;
 	}
 	CHECK(segment_stat(dir, "00000001.dwal").st_blocks * 512 >= 1 << 20);
@@ -223,11 +223,11 @@ static void test_told_apart(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"ahead_on_and_off", test_on_and_off},
-		{"ahead_little_room", test_little_room},
-		{"ahead_bulk", test_bulk},
-		{"ahead_blocks", test_blocks},
-		{"ahead_told_apart", test_told_apart},
+		{"prealloc_on_and_off", test_on_and_off},
+		{"prealloc_little_room", test_little_room},
+		{"prealloc_bulk", test_bulk},
+		{"prealloc_blocks", test_blocks},
+		{"prealloc_told_apart", test_told_apart},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

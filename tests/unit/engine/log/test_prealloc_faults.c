@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_ahead_faults.c - calls that fail while zeros are put behind the log, or taken away.
+ * test_prealloc_faults.c - calls that fail while zeros are put behind the log, or taken away.
  *
  * The file holds records that nobody synced yet.  So a sync that fails must stop the log,
  * whatever its error, and anything else that fails must leave the file as it was, or stop
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "disk/guard.h"
-#include "log/ahead.h"
+#include "log/prealloc.h"
 #include "tests/support/faultio.h"
 #include "tests/support/stores.h"
 
@@ -21,7 +21,7 @@ enum { END = 1000, SEGMENT_SIZE = 256 << 10, CALLS_MAX = 100 };
 
 struct scene {
 	struct faultio fault;
-	struct ahead ahead;
+	struct prealloc prealloc;
 	int fd;
 };
 
@@ -33,8 +33,8 @@ static void begin(struct scene *s)
 	s->fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	CHECK_EQ(write(s->fd, records, END), END);
 	faultio_init(&s->fault);
-	ahead_init(&s->ahead, &s->fault.io, SEGMENT_SIZE);
-	ahead_attach(&s->ahead, s->fd, END);
+	prealloc_init(&s->prealloc, &s->fault.io, SEGMENT_SIZE);
+	prealloc_attach(&s->prealloc, s->fd, END);
 }
 
 static void end(struct scene *s)
@@ -63,14 +63,14 @@ static bool enter_once(enum faultio_kind kind, int error, uint64_t fail_at)
 
 	begin(&s);
 	faultio_arm(&s.fault, kind, error, fail_at);
-	int rc = ahead_enter(&s.ahead, END, &sync_failed);
+	int rc = prealloc_enter(&s.prealloc, END, &sync_failed);
 	bool hit = s.fault.hit;
 	if (!hit) {
 		CHECK_EQ(rc, 0);
-		CHECK(s.ahead.on && !sync_failed);
-		CHECK_EQ(size_of(&s), s.ahead.size);
+		CHECK(s.prealloc.on && !sync_failed);
+		CHECK_EQ(size_of(&s), s.prealloc.size);
 	} else {
-		CHECK(!s.ahead.on);
+		CHECK(!s.prealloc.on);
 		CHECK(sync_failed || size_of(&s) == END);
 		CHECK(sync_failed || !hit_a_sync(&s));
 		/* without room it goes on as before; without the disk it does not */
@@ -100,7 +100,7 @@ static void test_enter(void)
 /* Where the next value needs more zeros, and so many bytes further. */
 static uint64_t last_place(const struct scene *s, uint64_t further)
 {
-	return s->ahead.size - GUARD_SIZE - s->ahead.reserve + further;
+	return s->prealloc.size - GUARD_SIZE - s->prealloc.reserve + further;
 }
 
 static bool grow_once(enum faultio_kind kind, int error, uint64_t fail_at, bool removes)
@@ -109,17 +109,17 @@ static bool grow_once(enum faultio_kind kind, int error, uint64_t fail_at, bool 
 	struct scene s;
 
 	begin(&s);
-	CHECK_EQ(ahead_enter(&s.ahead, END, &sync_failed), 0);
-	uint64_t before = s.ahead.size, place = last_place(&s, 1);
+	CHECK_EQ(prealloc_enter(&s.prealloc, END, &sync_failed), 0);
+	uint64_t before = s.prealloc.size, place = last_place(&s, 1);
 	faultio_arm(&s.fault, kind, error, fail_at);
-	int rc = ahead_make_room(&s.ahead, place, 0, removes, &sync_failed);
+	int rc = prealloc_make_room(&s.prealloc, place, 0, removes, &sync_failed);
 	bool hit = s.fault.hit;
 	if (!hit) {
 		CHECK_EQ(rc, 0);
-		CHECK(!sync_failed && s.ahead.size > before);
-		CHECK_EQ(size_of(&s), s.ahead.size);
+		CHECK(!sync_failed && s.prealloc.size > before);
+		CHECK_EQ(size_of(&s), s.prealloc.size);
 	} else {
-		CHECK_EQ(s.ahead.size, before);
+		CHECK_EQ(s.prealloc.size, before);
 		CHECK(sync_failed || !hit_a_sync(&s));
 		CHECK(sync_failed || size_of(&s) == before);
 		CHECK_EQ(sync_failed, hit_a_sync(&s) || kind == FAULTIO_GONE);
@@ -147,8 +147,8 @@ static void test_reserve_of_zeros(void)
 	struct scene s;
 
 	begin(&s);
-	CHECK_EQ(ahead_enter(&s.ahead, END, &sync_failed), 0);
-	CHECK(s.ahead.reserve > 1000);
+	CHECK_EQ(prealloc_enter(&s.prealloc, END, &sync_failed), 0);
+	CHECK(s.prealloc.reserve > 1000);
 	static const struct {
 		int64_t further; /* than the reserve's begin */
 		int value, removal;
@@ -157,14 +157,16 @@ static void test_reserve_of_zeros(void)
 		uint64_t place = last_place(&s, (uint64_t)cases[i].further);
 		for (int removes = 0; removes < 2; removes++) {
 			faultio_arm(&s.fault, FAULTIO_ERROR, ENOSPC, 1);
-			CHECK_EQ(ahead_make_room(&s.ahead, place - 30, 30, removes, &sync_failed),
+			CHECK_EQ(prealloc_make_room(&s.prealloc, place - 30, 30, removes,
+						    &sync_failed),
 				 removes ? cases[i].removal : cases[i].value);
 		}
 	}
-	uint64_t last = last_place(&s, s.ahead.reserve);
+	uint64_t last = last_place(&s, s.prealloc.reserve);
 	for (int further = 0; further < 2; further++) {
 		faultio_arm(&s.fault, FAULTIO_ERROR, ENOSPC, 1);
-		CHECK_EQ(ahead_make_room(&s.ahead, last, (uint64_t)further, true, &sync_failed),
+		CHECK_EQ(prealloc_make_room(&s.prealloc, last, (uint64_t)further, true,
+					    &sync_failed),
 			 further ? -ENOSPC : 0);
 	}
 	CHECK(!sync_failed);
@@ -200,10 +202,10 @@ static void test_reserve_of_blocks(void)
 			begin(&s);
 			struct io io = s.fault.io;
 			io.allocate = allocate_fails;
-			ahead_init(&s.ahead, &io, SEGMENT_SIZE);
-			ahead_attach(&s.ahead, s.fd, END);
+			prealloc_init(&s.prealloc, &io, SEGMENT_SIZE);
+			prealloc_attach(&s.prealloc, s.fd, END);
 			allocate_error = cases[i].error;
-			CHECK_EQ(ahead_make_room(&s.ahead, END, 100, removes, &sync_failed),
+			CHECK_EQ(prealloc_make_room(&s.prealloc, END, 100, removes, &sync_failed),
 				 removes ? cases[i].removal : cases[i].value);
 			CHECK(!sync_failed);
 			end(&s);
@@ -222,7 +224,7 @@ static void test_write_over(void)
 			bool entered = false, sync_failed = false;
 			struct scene s;
 			begin(&s);
-			CHECK_EQ(ahead_enter(&s.ahead, END, &entered), 0);
+			CHECK_EQ(prealloc_enter(&s.prealloc, END, &entered), 0);
 			faultio_arm(&s.fault, FAULTIO_ERROR, errors[i], n);
 			int rc = guard_write_over(&s.fault.io, s.fd, bytes, sizeof bytes, END, true,
 						  &sync_failed);
@@ -238,11 +240,11 @@ static void test_write_over(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"ahead_faults_enter", test_enter},
-		{"ahead_faults_grow", test_grow},
-		{"ahead_faults_reserve_of_zeros", test_reserve_of_zeros},
-		{"ahead_faults_reserve_of_blocks", test_reserve_of_blocks},
-		{"ahead_faults_write_over", test_write_over},
+		{"prealloc_faults_enter", test_enter},
+		{"prealloc_faults_grow", test_grow},
+		{"prealloc_faults_reserve_of_zeros", test_reserve_of_zeros},
+		{"prealloc_faults_reserve_of_blocks", test_reserve_of_blocks},
+		{"prealloc_faults_write_over", test_write_over},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * core.h - what engine code shares of a store: I/O, the log, the key directory, segments.
+ *
+ * One for each store that is open, by a writer, by a reader, or for its segments alone
+ * (store/opendir.h).  A snapshot has none of its own, so what changes a store takes a `struct
+ * core` and cannot be asked of a snapshot.  Nothing here reads or writes by itself.
+ *
+ * Lock order: compact_lock, hold_lock, log.lock, then one of the key directory's or of a
+ * snapshot's notes (never two), the pool's, that of work.wakeup.  log.sync_lock is taken with none
+ * of them held.
+ */
+#ifndef STORE_CORE_H
+#define STORE_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "index/keydir.h"
+#include "log/logwriter.h"
+#include "log/segset.h"
+#include "store/deadpages.h"
+#include "store/work.h"
+
+struct snapshot;
+
+struct core {
+	struct io *io;
+	int dirfd;
+	int lockfd; /* holds the writer's lock; -1: read only */
+	bool read_only;
+	dw_finding_fn *on_finding;
+	void *context;
+	struct fdpool pool;
+
+	pthread_mutex_t
+		hold_lock; /* one look at once (store/hold.h); covers lockfd once open, and: */
+	size_t hold_turn;  /* which segment comes next */
+	pthread_mutex_t compact_lock; /* one compaction at a time */
+	/* of the compaction under way; each is written by it alone, read by anyone */
+	struct {
+		atomic_int phase; /* enum dw_compact_phase */
+		atomic_uint segments_done, segments_total;
+		atomic_uint_fast64_t bytes_done, bytes_total;
+	} progress;
+	struct work work;
+	struct log_writer log;
+
+	struct keydir keydir;         /* read by anyone; changed under log.lock */
+	struct segset segments;       /* under log.lock */
+	struct dead_pages dead_pages; /* under log.lock */
+	struct snapshot *snapshots;   /* the newest first; under log.lock (store/snapshot.h) */
+
+	atomic_uint_fast64_t damage, compactions;
+};
+
+/* Figures of a segment at one moment. */
+struct segment_figures {
+	uint64_t size, live_bytes; /* as struct dw_segment has them */
+};
+
+/* A core for the directory `dirfd`, which is taken over, on failure too.  No lock is taken, no
+ * segment opened.  0 or -errno. */
+int core_new(struct io *io, int dirfd, const struct dw_options *options, struct core **ret);
+
+/* Let the lock go and free, without a sync. */
+void core_free(struct core *core);
+
+/* Hand a finding to the user. */
+void core_report(struct core *core, const struct dw_finding *finding);
+/* The same as a dw_finding_fn; `core` is the context. */
+void core_on_finding(void *core, const struct dw_finding *finding);
+/* A call about a segment (0: none) failed with `rc`: `what` says which. */
+void core_report_io(struct core *core, int rc, uint32_t segment, const char *what);
+
+/* Count and report a damaged record, of `key` (data NULL: unknown); returns -EBADMSG. */
+int core_damaged(struct core *core, const struct dw_segment *segment, uint64_t offset,
+		 enum dw_damage damage, struct dw_bytes key);
+
+/* Seal the active segment; the new one has `gap` free ids below it. */
+int core_rotate_locked(struct core *core, uint32_t gap);
+
+/* Let log.lock go after an append or a rotation: pages that these made dead leave the cache now.
+ * Kept for later they would hold on to segments that a compaction has removed. */
+void core_unlock_log(struct core *core);
+
+/* Bytes of all segments, and of the live records in them. */
+struct segment_figures core_sum_locked(const struct core *core);
+
+/* Invariants of a store, asserted in builds with STORE_CHECKS (those with sanitizers): live bytes
+ * add up, places lie within their segments, segments ascend.  log.lock held. */
+void core_check(struct core *core);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * work.h - what tells long work on a store to begin, to wait and to end.
+ *
+ * Appends leave word here that there is something to do, and whoever compacts looks here whether
+ * to give way; so nothing in this folder calls the threads in the background (background/).
+ * Takes no lock of the store with wakeup.lock held: appends leave word with log.lock held.
+ */
+#ifndef STORE_WORK_H
+#define STORE_WORK_H
+
+#include "base/throttle.h"
+
+struct work {
+	struct wakeup wakeup; /* also of compactions and verifications on demand */
+	cancel_count compact_cancels;
+
+	/* under the lock of the wakeup: */
+	bool changed;       /* something was appended since the background looked */
+	bool full;          /* an append found no room */
+	bool in_background; /* the compaction under way is the background's */
+	bool ends;          /* the background is to end */
+
+	atomic_bool idle; /* the background waits for `changed` */
+};
+
+int work_init(struct work *work);
+void work_release(struct work *work);
+
+/* Something was appended, or a snapshot closed.  log.lock may be held. */
+void work_wake(struct work *work);
+
+/* An append found no room. */
+void work_full(struct work *work);
+
+static inline void work_changed(struct work *work)
+{
+	if (atomic_load_explicit(&work->idle, memory_order_relaxed))
+		work_wake(work);
+}
+
+#endif
