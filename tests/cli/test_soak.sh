@@ -419,7 +419,7 @@ broken()
 	# grep reads on to the end, or nm would fail
 	if nm "$LIBRARY" | grep __asan_ >/dev/null; then options=-fsanitize=address,undefined; fi
 	local source objects=()
-	for source in "$TOP"/tools/soak/*.c "$TOP"/tools/common/{base64,path}.c; do
+	for source in "$TOP"/tools/soak/*.c "$TOP"/tools/common/*.c; do
 		source=${source#"$TOP"/}
 		objects+=("$(dirname "$LIBRARY")/obj/${source%.c}.o")
 	done

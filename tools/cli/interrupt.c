@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * interrupt.c - see cli/interrupt.h.
+ * interrupt.c - see interrupt.h.
  *
  * A thread takes the signals, for a handler may not call into the library.
  */
@@ -8,6 +8,8 @@
 
 #include <signal.h>
 #include <time.h>
+
+#include "tools/common/thread.h"
 
 enum { WAIT_NS = 20000000 };
 
@@ -53,7 +55,7 @@ void interrupt_begin(struct interrupt *interrupt, struct dw_store *store)
 
 	*interrupt = (struct interrupt){.store = store};
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* fails for bad arguments only */
-	interrupt->running = !pthread_create(&interrupt->thread, NULL, wait_for_signals, interrupt);
+	interrupt->running = !thread_start(&interrupt->thread, wait_for_signals, interrupt);
 	if (!interrupt->running) /* then a signal kills, as ever */
 		(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }

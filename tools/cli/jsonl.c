@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * jsonl.c - see cli/jsonl.h.  A line may hold the largest value there is: some
+ * jsonl.c - see jsonl.h.  A line may hold the largest value there is: some
  * 90 MB.
  */
 #include "tools/cli/jsonl.h"

@@ -5,30 +5,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <mntent.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tools/cli/tool.h"
-
-int fail(const struct args *args, int status, const char *format, ...)
-{
-	va_list list;
-
-	(void)fprintf(stderr, "datawal: %s%s", args->command ? args->command->name : "",
-		      args->command ? ": " : "");
-	va_start(list, format);
-	(void)vfprintf(stderr, format, list);
-	va_end(list);
-	(void)fputc('\n', stderr);
-	return status;
-}
-
-int status_of(int rc)
-{
-	return rc == -EBADMSG || rc == -EIO ? STATUS_HARD : STATUS_USER;
-}
 
 /* Whether the mount says of itself that it only reads; the kernel's table does not. */
 static bool only_reads(const char *dir)

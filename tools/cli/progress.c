@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * progress.c - see cli/progress.h.
+ * progress.c - see progress.h.
  */
 #include "tools/cli/progress.h"
 
@@ -10,20 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/common/clock.h"
+#include "tools/common/thread.h"
+
 enum { FIRST_MS = 500, EVERY_MS = 100, BAR_WIDTH = 24 };
-
-static struct timespec now(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-	return t;
-}
-
-static double seconds_between(struct timespec from, struct timespec to)
-{
-	return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-}
+static const int64_t MS = 1000000;
 
 void progress_begin(struct progress *progress, const struct args *args, uint64_t total)
 {
@@ -31,9 +22,9 @@ void progress_begin(struct progress *progress, const struct args *args, uint64_t
 		.on = !args->quiet && isatty(STDERR_FILENO),
 		.what = args->command->name,
 		.total = total,
-		.begun = now(),
+		.begun_ns = clock_monotonic_ns(),
 	};
-	progress->drawn = progress->begun;
+	progress->drawn_ns = progress->begun_ns;
 }
 
 static void draw(struct progress *progress, uint64_t done, double elapsed)
@@ -58,12 +49,11 @@ void progress_at(struct progress *progress, uint64_t done)
 {
 	if (!progress->on)
 		return;
-	struct timespec t = now();
-	double elapsed = seconds_between(progress->begun, t);
-	if (elapsed * 1000 < FIRST_MS || seconds_between(progress->drawn, t) * 1000 < EVERY_MS)
+	int64_t now = clock_monotonic_ns(), elapsed = now - progress->begun_ns;
+	if (elapsed < FIRST_MS * MS || now - progress->drawn_ns < EVERY_MS * MS)
 		return;
-	draw(progress, done, elapsed);
-	progress->drawn = t;
+	draw(progress, done, (double)elapsed / 1e9);
+	progress->drawn_ns = now;
 	progress->shown = true;
 }
 
@@ -94,14 +84,10 @@ static uint64_t size_of_files(const char *directory, const char *part)
 static void *watch_thread(void *context)
 {
 	struct progress_watch *watch = context;
-	struct timespec at;
 
 	(void)pthread_mutex_lock(&watch->lock);
 	while (!watch->stop) {
-		(void)clock_gettime(CLOCK_REALTIME, &at); /* cannot fail */
-		at.tv_nsec += EVERY_MS * 1000000L;
-		at.tv_sec += at.tv_nsec / 1000000000;
-		at.tv_nsec %= 1000000000;
+		struct timespec at = clock_timespec(clock_realtime_ns() + EVERY_MS * MS);
 		(void)pthread_cond_timedwait(&watch->stopped, &watch->lock, &at); /* or timed out */
 		if (!watch->stop)
 			progress_at(&watch->progress, size_of_files(watch->directory, watch->part));
@@ -121,7 +107,7 @@ void progress_watch_begin(struct progress_watch *watch, const struct args *args,
 	};
 	progress_begin(&watch->progress, args, total);
 	if (watch->progress.on) /* without a thread there is no bar, that is all */
-		watch->running = !pthread_create(&watch->thread, NULL, watch_thread, watch);
+		watch->running = !thread_start(&watch->thread, watch_thread, watch);
 }
 
 void progress_watch_end(struct progress_watch *watch)

@@ -9,7 +9,7 @@
 #define TOOLS_CLI_PROGRESS_H
 
 #include <pthread.h>
-#include <time.h>
+#include <stdint.h>
 
 #include "tools/cli/tool.h"
 
@@ -17,7 +17,7 @@ struct progress {
 	bool on, shown;
 	const char *what; /* the caller's */
 	uint64_t total;   /* bytes; 0: not known */
-	struct timespec begun, drawn;
+	int64_t begun_ns, drawn_ns;
 };
 
 void progress_begin(struct progress *progress, const struct args *args, uint64_t total);

@@ -88,13 +88,15 @@ int args_key(const struct args *args, struct dw_bytes *ret);
 int args_base64(const struct args *args, const char *option, const char *text,
 		struct dw_bytes *ret);
 
-/* --- cli/open.c --- */
+/* --- cli/fail.c --- */
 
 /* Say "datawal: COMMAND: ..." and return `status`. */
 __attribute__((format(printf, 3, 4))) int fail(const struct args *args, int status,
 					       const char *format, ...);
 /* STATUS_HARD for damage and I/O errors, else STATUS_USER. */
 int status_of(int rc);
+
+/* --- cli/open.c --- */
 
 /* A snapshot; `*torn_ret` (may be NULL) is STATUS_SOFT if the log ends in a torn tail.  0,
  * or the exit status after saying what is wrong. */

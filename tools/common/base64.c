@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * base64.c - see common/base64.h.  The work is OpenSSL's; it forgives what is
+ * base64.c - see base64.h.  The work is OpenSSL's; it forgives what is
  * not allowed here (blanks around the text, padding anywhere), so that is checked first.
  */
 #include "tools/common/base64.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * format.c - see common/format.h.
+ * format.c - see format.h.
  */
 #include "tools/common/format.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * path.c - see common/path.h.
+ * path.c - see path.h.
  */
 #include "tools/common/path.h"
 

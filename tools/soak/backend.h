@@ -62,10 +62,4 @@ bool backend_renames(const struct step *step);
 /* Give each slot the name of its file.  0, or SOAK_SETUP after a message. */
 int backend_name_slots(struct oracle *oracle);
 
-/* Remove a directory and all below it, but nothing of another file system.  A missing
- * one is fine.  0 or -errno. */
-int tree_remove(const char *path);
-/* The same of all below it, but not of the directory itself. */
-int tree_clear(const char *path);
-
 #endif

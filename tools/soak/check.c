@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * check.c - see soak/check.h.
+ * check.c - see check.h.
  *
  * A key must be as its last acknowledged operation left it: a process that is killed
  * loses nothing that was appended, synced or not.  Only the one operation that was

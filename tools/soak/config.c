@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * config.c - see soak/config.h.
+ * config.c - see config.h.
  */
 #include "tools/soak/config.h"
 

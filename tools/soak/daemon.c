@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * daemon.c - see soak/daemon.h.
+ * daemon.c - see daemon.h.
  *
  * datawalfs goes to the background by itself once it is ready, which is when its parent
  * ends.  The daemon is then adopted, so that its exit status can be had.
@@ -17,19 +17,12 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tools/common/clock.h"
 #include "tools/soak/say.h"
 
 enum { POLL_MS = 10, PATIENCE_MS = 60000, EXEC_FAILED = 127 };
-
-static void nap(void)
-{
-	const struct timespec time = {0, POLL_MS * 1000000L};
-
-	(void)nanosleep(&time, NULL); /* shorter is fine */
-}
 
 /* Run a program to its end; its exit status, or -1. */
 static int run_program(char *const argv[], bool quiet)
@@ -144,7 +137,7 @@ static int unmount(const struct paths *paths)
 		if (errno != EBUSY && errno != EPERM)
 			break;
 		/* someone looks into it for a moment, an indexer for example */
-		nap();
+		clock_sleep_us(POLL_MS * 1000);
 	}
 	(void)soak_failed("'%s' cannot be unmounted: %s", paths->mount, strerror(errno));
 	return -1;
@@ -168,7 +161,7 @@ int daemon_stop(const struct paths *paths, pid_t pid)
 			describe_end("after it was unmounted", status);
 			return -1;
 		}
-		nap();
+		clock_sleep_us(POLL_MS * 1000);
 	}
 	(void)soak_failed("the daemon is unmounted but does not end");
 	(void)kill(pid, SIGKILL);
@@ -193,7 +186,7 @@ int daemon_clear(const struct paths *paths)
 	for (int ms = 0; rc && ms < PATIENCE_MS; ms += POLL_MS) {
 		rc = flock(fd, LOCK_EX | LOCK_NB);
 		if (rc)
-			nap();
+			clock_sleep_us(POLL_MS * 1000);
 	}
 	(void)close(fd); /* only locked */
 	if (rc)

@@ -5,7 +5,10 @@
  * tests/fixtures/soak holds what it writes, and a test holds the two together: what
  * comes out of here must never change.  Keys are any bytes, '/' and NUL among them.
  */
+#include "tools/soak/fixtures.h"
+
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,6 @@
 #include "tools/common/path.h"
 #include "tools/soak/sample.h"
 #include "tools/soak/say.h"
-#include "tools/soak/stream.h"
 
 static const struct fixture {
 	const char *name;
@@ -26,7 +28,8 @@ static const struct fixture {
 	{"large_payloads.jsonl", 20, 32, 65536, UINT64_C(0x646174614c617267)},
 };
 
-uint64_t soak_random(uint64_t *state)
+/* The next number of a series, and its state (SplitMix64). */
+static uint64_t next_random(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -48,7 +51,7 @@ static struct dw_bytes random_bytes(uint64_t *state, size_t size)
 
 	for (size_t i = 0; i < size; i++, number >>= 8) {
 		if (i % 8 == 0)
-			number = soak_random(state);
+			number = next_random(state);
 		bytes[i] = (uint8_t)number;
 	}
 	return (struct dw_bytes){bytes, size};

@@ -10,44 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/soak/say.h"
+#include "tools/soak/tree.h"
 #include "tools/soak/workdir.h"
-
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static int remove_below(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	return ftw->level ? remove_entry(path, st, kind, ftw) : 0;
-}
-
-static int walk(const char *path, __nftw_func_t remove)
-{
-	if (nftw(path, remove, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-		return -errno;
-	return 0;
-}
-
-int tree_remove(const char *path)
-{
-	return walk(path, remove_entry);
-}
-
-int tree_clear(const char *path)
-{
-	return walk(path, remove_below);
-}
 
 /* What a kill in the middle of a swap left. */
 static int recover_swap(const struct paths *paths)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * oracle.c - see soak/oracle.h.
+ * oracle.c - see oracle.h.
  */
 #include "tools/soak/say.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * plot.c - see soak/plot.h.
+ * plot.c - see plot.h.
  *
  * gnuplot reads script and data from its standard input and writes the picture to its
  * standard output: no path has to be quoted for it.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * run.c - see soak/run.h.
+ * run.c - see run.h.
  *
  * The supervisor.  It makes the store and never opens it again: a worker does, a child process,
  * so that a kill is a real one and the figures are those of whoever has the store open (through a
@@ -22,10 +22,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tools/common/clock.h"
 #include "tools/soak/daemon.h"
+#include "tools/soak/load.h"
 #include "tools/soak/sample.h"
 #include "tools/soak/say.h"
 #include "tools/soak/workdir.h"
@@ -49,7 +50,7 @@ struct run {
 	struct oracle oracle;
 	struct progress *progress; /* shared with the worker */
 	FILE *csv;
-	struct timespec start;
+	int64_t start_ns;
 	uint64_t next_sample_s, kill_at, kills, compaction_kills;
 	pid_t worker, daemon; /* 0: none */
 	int socket;           /* to the worker */
@@ -64,10 +65,7 @@ static void on_signal(int signal)
 
 static uint64_t elapsed_s(const struct run *run)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return (uint64_t)(now.tv_sec - run->start.tv_sec) - (now.tv_nsec < run->start.tv_nsec);
+	return (uint64_t)(clock_monotonic_ns() - run->start_ns) / 1000000000;
 }
 
 /* --- workers --- */
@@ -192,9 +190,8 @@ static void do_kill(struct run *run)
 	bool compacts = compacts_at(run, run->kill_at);
 	uint64_t us = oracle_random(&run->oracle, run->kills, SALT_KILL_DELAY) %
 		      (compacts ? COMPACTION_KILL_DELAY_US : KILL_DELAY_US);
-	const struct timespec delay = {0, (long)us * 1000};
 
-	(void)nanosleep(&delay, NULL); /* shorter is fine */
+	clock_sleep_us((int64_t)us);
 	kill_worker(run);
 	run->kills++;
 	run->compaction_kills += compacts;
@@ -321,7 +318,7 @@ static int work(struct run *run)
 	int rc;
 
 	say_beginning(run);
-	(void)clock_gettime(CLOCK_MONOTONIC, &run->start); /* cannot fail for this clock */
+	run->start_ns = clock_monotonic_ns();
 	run->next_sample_s = run->config->progress_s;
 	do {
 		choose_kill(run);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * sample.c - see soak/sample.h.
+ * sample.c - see sample.h.
  */
 #include "tools/soak/sample.h"
 

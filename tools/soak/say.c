@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * say.c - see soak/say.h.
+ * say.c - see say.h.
  */
 #include "tools/soak/say.h"
 

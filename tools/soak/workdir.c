@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * workdir.c - see soak/workdir.h.
+ * workdir.c - see workdir.h.
  */
 #include "tools/soak/workdir.h"
 
@@ -16,6 +16,7 @@
 #include "tools/soak/daemon.h"
 #include "tools/soak/sample.h"
 #include "tools/soak/say.h"
+#include "tools/soak/tree.h"
 
 /* In the store; no reader of stores looks at it. */
 static const char mark_name[] = ".datawal-soak";

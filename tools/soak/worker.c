@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * worker.c - see soak/worker.h.
+ * worker.c - see worker.h.
  */
 #include "tools/soak/worker.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/common/thread.h"
 #include "tools/soak/check.h"
 #include "tools/soak/say.h"
 
@@ -77,7 +78,7 @@ static int begin_compaction(struct loop *loop)
 			       ? call_failed(loop->worker, "compaction", compaction->result)
 			       : 0;
 	}
-	rc = -pthread_create(&compaction->thread, NULL, compact, compaction);
+	rc = thread_start(&compaction->thread, compact, compaction);
 	compaction->running = !rc;
 	return rc ? call_failed(loop->worker, "starting a thread", rc) : 0;
 }

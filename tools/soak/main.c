@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * datawal-soak.c - the long-running validator: works on a store for as long as it is
+ * main.c - the long-running validator: works on a store for as long as it is
  * told, through the library or a mount, kills what it likes, and compares.
  */
 #include <errno.h>
@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "tools/soak/config.h"
+#include "tools/soak/fixtures.h"
 #include "tools/soak/plot.h"
 #include "tools/soak/run.h"
 #include "tools/soak/say.h"
-#include "tools/soak/stream.h"
 
 /* Whether what was asked for arrived. */
 static int printed(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * datawal-backup.c - run a command on a snapshot of a mount, and let the snapshot go.
+ * main.c - run a command on a snapshot of a mount, and let the snapshot go.
  *
  * Three processes: this one waits for the command and passes signals on to it; the
  * command; and a keeper that does nothing but wait for the end of this one.  A pipe tells
@@ -24,8 +24,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tools/common/clock.h"
 
 /* Exit statuses beside the command's, as those of env(1) and timeout(1). */
 enum { FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127, BY_SIGNAL = 128 };
@@ -170,12 +171,12 @@ static int take_snapshot(struct backup *backup)
 	if (backup->name) {
 		rc = try_snapshot(backup, backup->name);
 	} else {
-		struct timespec now;
 		/* the time alone could be another one's in a container, or the pid */
 		do {
-			(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-			(void)snprintf(own, sizeof own, "backup-%lld.%09ld-%ld",
-				       (long long)now.tv_sec, now.tv_nsec, (long)getpid());
+			int64_t now = clock_realtime_ns();
+			(void)snprintf(own, sizeof own, "backup-%lld.%09lld-%ld",
+				       (long long)(now / 1000000000), (long long)(now % 1000000000),
+				       (long)getpid());
 			rc = try_snapshot(backup, own);
 		} while (rc == EEXIST);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * datawal.c - the command line: look into a store, change it, mend it.
+ * main.c - the command line: look into a store, change it, mend it.
  *
  * Finds the command, parses its arguments, runs it, and sees that what went to stdout
  * arrived there.  Commands that read take no lock and change nothing.
