@@ -9,6 +9,7 @@
 #   REPS        rounds (5); medians are taken over them
 #   SCENARIOS   some of runkv.sh's and runfs.sh's, instead of all
 #   PEERS       some of theirs, instead of all; "datawal" and "project" are ours
+#   BEFORE      another datawalfs, measured as the peer "before"
 #   BENCH_KEYS  also open stores of so many keys, e.g. 10000000
 #   QUICK       1: one round of small sizes.  It tries the harness; its figures say nothing
 #   BENCH_OUT   where the figures go (build/bench/result)
@@ -21,9 +22,9 @@ top=$(readlink -f "$here/../..")
 out=${BENCH_OUT:-$top/build/bench/result}
 
 all_scenarios_kv="small batch1000 sync1 sync1000 4k 1m half threads open export"
-all_scenarios_fs="pinned free million"
+all_scenarios_fs="pinned free busy million"
 all_peers_kv="null raw rawmm rawpre model modelmm lmdb sqlite leveldb rocksdb tkrzw datawal"
-all_peers_fs="ext4 memfs memfs_fast bindfs mergerfs gocryptfs project"
+all_peers_fs="ext4 memfs memfs_fast bindfs mergerfs gocryptfs project${BEFORE:+ before}"
 
 die() { echo "bench: $*" >&2; exit 1; }
 

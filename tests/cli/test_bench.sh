@@ -103,7 +103,7 @@ test_bench_bars_are_measured()
 		case " $all_peers_kv base64 " in *" $name "*) ;; *) false ;; esac
 	done
 	for name in $(bar_peers fs); do
-		case " $all_peers_fs engine " in *" $name "*) ;; *) false ;; esac
+		case " $all_peers_fs engine before " in *" $name "*) ;; *) false ;; esac
 	done
 }
 
