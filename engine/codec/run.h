@@ -68,6 +68,12 @@ struct run_place {
 	int8_t change;
 };
 
+/* The same bytes; of none, not NULL, which may be neither compared nor added to. */
+static inline struct dw_bytes run_bytes(const void *data, size_t size)
+{
+	return (struct dw_bytes){size ? data : "", size};
+}
+
 /* Whether the fields go together: a put changes by 0 or +1, a tombstone by 0 or -1. */
 bool run_place_is_valid(const struct run_place *place);
 

@@ -276,6 +276,7 @@ static int guarded_step(struct step *step, void (*body)(void *context))
 
 int run_cursor_seek(struct run_cursor *cursor, struct dw_bytes key)
 {
+	key = run_bytes(key.data, key.size);
 	struct step step = {.cursor = cursor, .key = key};
 
 	assert(cursor->page);

@@ -150,7 +150,7 @@ static void get_body(void *context)
 
 int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_place *ret)
 {
-	struct get get = {.run = run, .key = key, .hash = hash};
+	struct get get = {.run = run, .key = run_bytes(key.data, key.size), .hash = hash};
 
 	assert(key.size <= DW_KEY_SIZE_MAX);
 	int rc = run_guarded(run, get_body, &get);

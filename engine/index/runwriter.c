@@ -17,10 +17,8 @@
 #include <time.h>
 
 #include "base/limits.h"
-#include "codec/runblock.h"
 #include "codec/segname.h"
-#include "disk/atomicfile.h"
-#include "index/rundirs.h"
+#include "index/runwriter_internal.h"
 
 enum {
 	OUT_PAGES = 256,  /* that are written at once */
@@ -28,44 +26,6 @@ enum {
 	DIRECTORIES_A_BUCKET = 100,
 	DIRECTORIES_MAX = 1 << 18, /* of a chunk; one key may bring some more */
 	LINES_GROW_MAX = 4,        /* times the lines are doubled if keys do not find room */
-};
-
-/* The hash of a key, and the place of its entry in the chunk. */
-struct hashed {
-	uint64_t hash;
-	uint32_t page, offset;
-};
-
-/* The first key of a block. */
-struct first {
-	uint32_t page; /* in the chunk */
-	uint32_t size;
-	size_t key_at; /* in first_keys */
-};
-
-struct runwriter {
-	struct atomicfile file;
-	struct run_header header;
-	uint32_t chunk_keys_max;
-	bool failed;  /* nothing more may be done */
-	uint8_t *out; /* owned; OUT_PAGES pages */
-	uint32_t out_count;
-	uint32_t pages; /* so far, those in `out` included */
-
-	struct run_block_builder block;
-	struct rundirs dirs;
-	struct buf last; /* the last key */
-
-	/* of the chunk */
-	uint32_t chunk_page, data_pages, chunk_keys;
-	struct hashed *hashes; /* owned; chunk_keys_max; those of the block have no page yet */
-	struct first *firsts;  /* owned; RUN_DATA_PAGES_MAX */
-	uint32_t first_count;
-	struct buf first_keys;
-	struct buf block_first; /* the first key of the block that is being made */
-
-	struct buf table;
-	struct run_end end;
 };
 
 /* --- pages --- */
@@ -78,9 +38,7 @@ static int flush(struct runwriter *writer)
 	return size ? atomicfile_write(&writer->file, writer->out, size) : 0;
 }
 
-/* The next page of the file, zeroed, for the caller to fill and to seal.  NULL: `*rc_ret` says
- * why. */
-static uint8_t *next_page(struct runwriter *writer, int *rc_ret)
+uint8_t *runwriter_next_page(struct runwriter *writer, int *rc_ret)
 {
 	int rc = writer->out_count == OUT_PAGES ? flush(writer) : 0;
 
@@ -96,7 +54,7 @@ static uint8_t *next_page(struct runwriter *writer, int *rc_ret)
 	return page;
 }
 
-static void seal(struct runwriter *writer, enum run_page_kind kind, uint8_t *page)
+void runwriter_seal(struct runwriter *writer, enum run_page_kind kind, uint8_t *page)
 {
 	run_page_seal(writer->header.stamp, writer->pages - 1, kind, page);
 }
@@ -109,11 +67,11 @@ static int write_bytes(struct runwriter *writer, enum run_page_kind kind, const 
 
 	while (size) {
 		size_t n = size < RUN_PAYLOAD ? size : RUN_PAYLOAD;
-		uint8_t *page = next_page(writer, &rc);
+		uint8_t *page = runwriter_next_page(writer, &rc);
 		if (!page)
 			return rc;
 		memcpy(page, data, n);
-		seal(writer, kind, page);
+		runwriter_seal(writer, kind, page);
 		data += n;
 		size -= n;
 	}
@@ -161,7 +119,7 @@ static int begin(struct runwriter *writer, struct io *io, int dirfd,
 		return rc;
 	if (options->owner)
 		owner_apply(options->owner, io, writer->file.fd);
-	uint8_t *page = next_page(writer, &rc);
+	uint8_t *page = runwriter_next_page(writer, &rc);
 	if (page)
 		run_header_encode(&writer->header, page);
 	writer->chunk_page = writer->pages;
@@ -223,11 +181,11 @@ static int end_block(struct runwriter *writer)
 		return 0;
 	assert(writer->data_pages < RUN_DATA_PAGES_MAX);
 	assert(count <= writer->chunk_keys);
-	uint8_t *page = next_page(writer, &rc);
+	uint8_t *page = runwriter_next_page(writer, &rc);
 	if (!page)
 		return rc;
 	run_block_builder_encode(&writer->block, page);
-	seal(writer, RUN_PAGE_BLOCK, page);
+	runwriter_seal(writer, RUN_PAGE_BLOCK, page);
 	struct hashed *hashes = writer->hashes + writer->chunk_keys - count;
 	for (uint32_t i = 0; i < count; i++) {
 		hashes[i].page = writer->data_pages;
@@ -242,119 +200,12 @@ static int end_block(struct runwriter *writer)
 	return buf_add(&writer->first_keys, writer->block_first.data, writer->block_first.size);
 }
 
-/* Lines with all keys of the chunk; the caller frees them.  NULL: `*rc_ret`. */
-static uint8_t *fill_lines(const struct runwriter *writer, uint32_t *count_ret, int *rc_ret)
-{
-	uint32_t count = writer->chunk_keys / KEYS_A_LINE + 1;
-
-	for (int n = 0; n <= LINES_GROW_MAX; n++, count *= 2) {
-		uint8_t *lines = calloc(count, RUN_LINE_SIZE);
-		if (!lines) {
-			*rc_ret = -ENOMEM;
-			return NULL;
-		}
-		uint32_t i = 0;
-		for (; i < writer->chunk_keys; i++) {
-			const struct hashed *h = &writer->hashes[i];
-			if (!run_lines_add(lines, count, h->hash,
-					   run_slot(h->hash, h->page, h->offset)))
-				break;
-		}
-		if (i == writer->chunk_keys) {
-			*count_ret = count;
-			return lines;
-		}
-		free(lines);
-	}
-	*rc_ret = -EOVERFLOW; /* more keys with one hash than a chain holds */
-	return NULL;
-}
-
-static int write_hash(struct runwriter *writer, struct run_chunk *chunk)
-{
-	int rc = 0;
-	uint8_t *lines = fill_lines(writer, &chunk->lines, &rc);
-
-	if (!lines)
-		return rc;
-	for (uint32_t at = 0; at < chunk->lines && !rc; at += RUN_LINES_A_PAGE) {
-		uint32_t n = chunk->lines - at;
-		if (n > RUN_LINES_A_PAGE)
-			n = RUN_LINES_A_PAGE;
-		uint8_t *page = next_page(writer, &rc);
-		if (!page)
-			break;
-		memcpy(page, lines + (size_t)at * RUN_LINE_SIZE, (size_t)n * RUN_LINE_SIZE);
-		seal(writer, RUN_PAGE_HASH, page);
-	}
-	free(lines);
-	return rc;
-}
-
-static struct dw_bytes first_key(const struct runwriter *writer, uint32_t i)
+struct dw_bytes runwriter_first_key(const struct runwriter *writer, uint32_t i)
 {
 	const struct first *first = &writer->firsts[i];
 
-	return (struct dw_bytes){writer->first_keys.data + first->key_at, first->size};
-}
-
-static int write_fences(struct runwriter *writer, const struct run_chunk *chunk)
-{
-	uint8_t *page = NULL;
-	int rc = 0;
-
-	for (uint32_t i = 0; i < writer->first_count; i++) {
-		uint32_t at = i % RUN_FENCES_A_PAGE;
-		if (!at) {
-			if (page)
-				seal(writer, RUN_PAGE_FENCES, page);
-			page = next_page(writer, &rc);
-			if (!page)
-				return rc;
-		}
-		run_fence_put(page, at, run_fence(first_key(writer, i), chunk->prefix_size),
-			      writer->firsts[i].page);
-	}
-	assert(page); /* a chunk has a block */
-	seal(writer, RUN_PAGE_FENCES, page);
-	return 0;
-}
-
-static int compare_directories(const void *a, const void *b)
-{
-	return run_directory_compare(a, b);
-}
-
-/* Sorted by their hashes, each goes into the page of its bucket or, where that is full, into the
- * next one with room. */
-static int write_directories(struct runwriter *writer, struct run_chunk *chunk)
-{
-	struct run_directory *all = writer->dirs.done;
-	uint32_t count = writer->dirs.done_count, at = 0, buckets = 0;
-	int rc = 0;
-
-	if (!count)
-		return 0;
-	qsort(all, count, sizeof *all, compare_directories);
-	buckets = count / DIRECTORIES_A_BUCKET + 1;
-	chunk->directory_buckets = buckets;
-	while (at < count || chunk->directory_pages < buckets) {
-		uint32_t n = 0;
-		while (at + n < count && n < RUN_DIRECTORIES_A_PAGE &&
-		       run_directory_bucket(all[at + n].high, buckets) <= chunk->directory_pages)
-			n++;
-		bool over = at + n < count && run_directory_bucket(all[at + n].high, buckets) <=
-						      chunk->directory_pages;
-		uint8_t *page = next_page(writer, &rc);
-		if (!page)
-			return rc;
-		run_directory_page_encode(all + at, n, over, page);
-		seal(writer, RUN_PAGE_DIRECTORIES, page);
-		chunk->directory_pages++;
-		at += n;
-	}
-	writer->dirs.done_count = 0;
-	return 0;
+	return first->size ? run_bytes(writer->first_keys.data + first->key_at, first->size)
+			   : run_bytes(NULL, 0);
 }
 
 static size_t common_size(struct dw_bytes a, struct dw_bytes b)
@@ -371,7 +222,7 @@ static size_t common_size(struct dw_bytes a, struct dw_bytes b)
 
 static struct dw_bytes last_key(const struct runwriter *writer)
 {
-	return (struct dw_bytes){writer->last.data, writer->last.size};
+	return run_bytes(writer->last.data, writer->last.size);
 }
 
 /* Write the chunk's tables, if there is a chunk, and start another. */
@@ -387,14 +238,10 @@ static int end_chunk(struct runwriter *writer)
 		.data_pages = writer->data_pages,
 		.blocks = writer->first_count,
 		.keys = writer->chunk_keys,
-		.key = first_key(writer, 0),
+		.key = runwriter_first_key(writer, 0),
 	};
 	chunk.prefix_size = (uint32_t)common_size(chunk.key, last_key(writer));
-	rc = write_hash(writer, &chunk);
-	if (!rc)
-		rc = write_fences(writer, &chunk);
-	if (!rc)
-		rc = write_directories(writer, &chunk);
+	rc = runwriter_write_tables(writer, &chunk);
 	if (!rc)
 		rc = run_chunk_add(&writer->table, &chunk);
 	if (rc < 0)
@@ -474,6 +321,7 @@ int runwriter_add(struct runwriter *writer, struct dw_bytes key, const struct ru
 	int rc = writer->failed ? -EINVAL : 0;
 
 	assert(!writer->end.pages); /* not finished */
+	key = run_bytes(key.data, key.size);
 	if (!rc &&
 	    (key.size > DW_KEY_SIZE_MAX || !run_place_is_valid(place) || !is_in_order(writer, key)))
 		rc = -EINVAL;
@@ -499,7 +347,7 @@ static int write_end(struct runwriter *writer)
 
 	if (rc < 0)
 		return rc;
-	uint8_t *page = next_page(writer, &rc);
+	uint8_t *page = runwriter_next_page(writer, &rc);
 	if (!page)
 		return rc;
 	writer->end.pages = writer->pages;

@@ -98,14 +98,26 @@ size_t page_literal(const char *cell, char ret[PAGE_TEXT_MAX])
 	return used;
 }
 
+/* The zeros that a line `*` stands for end where the next one begins. */
+static void add_zeros(struct buf *ret, size_t size)
+{
+	CHECK(size > ret->size);
+	CHECK_EQ(buf_reserve(ret, size - ret->size), 0);
+	memset(ret->data + ret->size, 0, size - ret->size);
+	ret->size = size;
+}
+
 /* One line of xxd's: its offset, its bytes in pairs, and what they read like. */
-static void parse_hex_line(const char *line, struct buf *ret)
+static void parse_hex_line(const char *line, bool skipped, struct buf *ret)
 {
 	uint8_t bytes[LINE_BYTES];
 	size_t count = 0;
 	char *at;
+	size_t offset = strtoul(line, &at, 16);
 
-	CHECK_EQ(strtoul(line, &at, 16), ret->size);
+	if (skipped)
+		add_zeros(ret, offset);
+	CHECK_EQ(offset, ret->size);
 	CHECK(*at == ':');
 	for (at++; count < LINE_BYTES && !(at[0] == ' ' && at[1] == ' '); count++) {
 		char digits[3] = "";
@@ -129,8 +141,11 @@ struct buf page_fenced(const char *fence)
 
 	CHECK(at != NULL);
 	at += strlen(fence);
-	while ((line = strsep(&at, "\n")) && *line != '`')
-		parse_hex_line(line, &bytes);
+	for (bool skipped = false; (line = strsep(&at, "\n")) && *line != '`';) {
+		if (*line != '*')
+			parse_hex_line(line, skipped, &bytes);
+		skipped = *line == '*';
+	}
 	free(page);
 	CHECK(bytes.size > 0);
 	return bytes;
