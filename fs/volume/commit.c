@@ -266,6 +266,11 @@ int volume_commit_early(struct volume *volume)
 	return rc;
 }
 
+int volume_sync(struct volume *volume)
+{
+	return journal_make_durable(volume);
+}
+
 /* A file of that directory that no log has yet, counted; NULL: none. */
 static struct node *take_unlogged(struct volume *volume, const struct node *dir)
 {

@@ -21,7 +21,6 @@
 #include "fs/volume/commit.h"
 #include "fs/volume/dirty.h"
 #include "fs/volume/evict.h"
-#include "fs/volume/journal.h"
 #include "fs/volume/opens.h"
 
 /* Values up to this size are read and checked with one call at every read; larger
@@ -287,9 +286,4 @@ int volume_fsync(struct volume *volume, struct node *node)
 	int rc = volume_commit(volume, node);
 
 	return rc < 0 ? rc : volume_sync(volume);
-}
-
-int volume_sync(struct volume *volume)
-{
-	return journal_make_durable(volume);
 }
