@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # test_lint.sh - the order of folders: these sources keep it, and a tree that breaks a rule of
-# it is told so, rule by rule.
+# it is told so, rule by rule; likewise the lists of mutants.
 #
 # DATAWAL names a binary of the build whose objects are read.  Each test runs in a shell of its
 # own with `set -e`, in a fresh directory "$W".
@@ -26,7 +26,7 @@ make_tree()
 		'fs/volume' 'fs/fuse' 'tools/common' 'tools/cli tools/soak' \
 		'tests/unit/engine/base tests/unit/fs/volume' \
 		'part engine sees' 'part fs sees engine' 'part tools sees engine' 'part tests sees *' \
-		'header fuse in fs/fuse' 'mirror tests/unit' \
+		'header fuse in fs/fuse tests' 'mirror tests/unit' \
 		'lines of a file 30' 'lines of a function 10'
 	file engine/datawal.h 'int dw_open(void);'
 	file engine/base/buf.h 'int buf_add(void);'
@@ -165,6 +165,16 @@ test_lint_fuse_outside()
 	told 'include fs/volume/volume.c: <linux/fuse.h> does not belong in fs/volume'
 }
 
+# A test may include it, and may define what a library of the system has.
+test_lint_fuse_in_tests()
+{
+	make_tree
+	file fs/fuse/ops.c 'int fuse_reply(void);' 'int main(void)' '{' 'return fuse_reply();' '}'
+	file tests/unit/fs/volume/test_fuse.c '#include <linux/fuse.h>' 'int fuse_reply(void);' \
+		'int fuse_reply(void)' '{' 'return 0;' '}'
+	well
+}
+
 test_lint_circle_of_headers()
 {
 	make_tree
@@ -252,6 +262,41 @@ test_lint_known_mended()
 	told 'tests/layers.known: is mended, take it out: length of engine/store/gone.h: 33 lines -- a contract'
 	file tests/layers.known 'length of engine/store/gone.h: 33 lines'
 	told 'tests/layers.known: no fault with a reason: length of engine/store/gone.h: 33 lines'
+}
+
+# --- mutants ---
+
+# mutants LINE...: what is said of a list with these lines, in a tree of three files
+mutants()
+{
+	file engine/base/buf.c 'int buf_add(void)' '{' 'return 1;' '}'
+	file tests/unit/engine/base/test_buf.c 'static void buf_grows(void)' '{' '}'
+	file tests/mount/test_life.sh 'test_life()'
+	printf '%s\n' "$@" > "$W/some.list"
+	perl "$TOP/tests/mutants/mutate.pl" check "$W/tree" "$W/some.list"
+}
+export -f mutants
+
+# Each mutant applies to these sources, and its tests are there.
+test_lint_mutants()
+{
+	perl "$TOP/tests/mutants/mutate.pl" check "$TOP" "$TOP"/tests/mutants/*.list
+}
+
+test_lint_mutants_told()
+{
+	mutants 'mutant well' 'file engine/base/buf.c' 'test unit/engine/base/test_buf buf_grows' \
+		'test mount/test_life.sh test_life' '-return 1;' '+return 0;'
+	fails mutants 'mutant gone' 'file engine/base/buf.c' '-return 2;' '+return 0;' > "$W/said"
+	grep -qxF "mutant gone: 'return 2;' occurs 0 times" "$W/said"
+	fails mutants 'mutant file' 'file engine/base/bufs.c' '-return 1;' > "$W/said"
+	grep -qxF 'mutant file: there is no engine/base/bufs.c' "$W/said"
+	fails mutants 'mutant program' 'file engine/base/buf.c' 'test unit/test_buf' '-return 1;' > "$W/said"
+	grep -qxF 'mutant program: there is no tests/unit/test_buf.c' "$W/said"
+	fails mutants 'mutant test' 'file engine/base/buf.c' 'test mount/test_life.sh test_death' \
+		'-return 1;' > "$W/said"
+	grep -qxF 'mutant test: there is no test_death in tests/mount/test_life.sh' "$W/said"
+	diff <(printf '%s\n' 'int buf_add(void)' '{' 'return 1;' '}') "$W/tree/engine/base/buf.c"
 }
 
 run_tests "$@"

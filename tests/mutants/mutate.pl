@@ -3,6 +3,8 @@
 #
 # mutate.pl names LIST...              - a line for each mutant: name, file, tests
 # mutate.pl apply NAME TREE LIST...    - change the file of that mutant in TREE
+# mutate.pl check TREE LIST...         - say which of them do not apply, or name tests that are
+#                                        not there; change nothing
 #
 # A list is text.  Lines that begin with '#' say what a mutant breaks; then:
 #
@@ -64,22 +66,45 @@ sub pattern_of {
 	return qr/$pattern/;
 }
 
-sub apply {
-	my ($mutant, $tree) = @_;
-	my $path = "$tree/$mutant->{file}";
-	-e $path or return "there is no $mutant->{file}";
+# The file's text with the change in it, and what is wrong.
+sub changed {
+	my ($mutant, $path) = @_;
+	-e $path or return ('', "there is no $mutant->{file}");
 	my $text = read_file($path);
 	for my $hunk (@{ $mutant->{hunks} }) {
 		my $pattern = pattern_of($hunk->{'-'});
 		my $count   = () = $text =~ /$pattern/g;
-		return "'" . join(' ', map { s/^\s+//r } @{ $hunk->{'-'} }) . "' occurs $count times"
+		return ('', "'" . join(' ', map { s/^\s+//r } @{ $hunk->{'-'} }) . "' occurs $count times")
 		  if $count != 1;
 		my $new = join "\n", @{ $hunk->{'+'} };
 		$text =~ s/$pattern/$new/;
 	}
+	return ($text, '');
+}
+
+sub apply {
+	my ($mutant, $tree) = @_;
+	my $path = "$tree/$mutant->{file}";
+	my ($text, $wrong) = changed($mutant, $path);
+	return $wrong if $wrong;
 	open my $out, '>', $path or fail("$path: $!");
 	print $out $text;
 	close $out or fail("$path: $!");
+	return '';
+}
+
+# What is wrong with a mutant before it is built.
+sub check {
+	my ($mutant, $tree) = @_;
+	my (undef, $wrong) = changed($mutant, "$tree/$mutant->{file}");
+	return $wrong if $wrong;
+	for (@{ $mutant->{tests} }) {
+		my ($program, $name) = split ' ';
+		my $source = "tests/$program" . ($program =~ /\.sh$/ ? '' : '.c');
+		return "there is no $source" if !-e "$tree/$source";
+		return "there is no $name in $source"
+		  if $name && read_file("$tree/$source") !~ /\b\Q$name\E\b/;
+	}
 	return '';
 }
 
@@ -101,4 +126,14 @@ elsif ($what eq 'apply') {
 	print "$wrong\n" if $wrong;
 	exit($wrong ? 1 : 0);
 }
-else { fail("usage: mutate.pl names LIST... | apply NAME TREE LIST...") }
+elsif ($what eq 'check') {
+	my ($tree, @lists) = @ARGV;
+	my $bad = 0;
+	for my $mutant (map { read_list($_) } @lists) {
+		my $wrong = check($mutant, $tree) or next;
+		print "mutant $mutant->{name}: $wrong\n";
+		$bad = 1;
+	}
+	exit $bad;
+}
+else { fail("usage: mutate.pl names LIST... | apply NAME TREE LIST... | check TREE LIST...") }
