@@ -156,9 +156,10 @@ struct dw_report {
  * it is opened for writing.
  * -ENOENT: no directory, or an empty one that is only to be read; -ENOTDIR; -ENOMEDIUM: no store
  * here, the directory has other files and no segment (nothing was changed); -EBUSY: another process
- * writes it (DW_FINDING_LOCKED); -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed;
- * `datawal repair`); -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file;
- * -EEXIST: .lock is no regular file (DW_FINDING_IO).
+ * writes it (DW_FINDING_LOCKED), or makes and removes segments faster than they are opened
+ * (DW_FINDING_IO); -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed; `datawal repair`);
+ * -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file; -EEXIST: .lock is no
+ * regular file (DW_FINDING_IO).
  * A writer quarantines a torn tail before this returns.
  * `report_ret` may be NULL; it is also set on -EBADMSG. */
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,

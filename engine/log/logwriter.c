@@ -59,8 +59,9 @@ void log_release(struct log_writer *log)
 
 int log_claim(struct log_writer *log, struct dw_segment *segment)
 {
+	/* one of an earlier try may be the same file, and would keep this one out */
+	detach(log);
 	int fd = segment_pin(segment);
-
 	if (fd < 0)
 		return fd;
 	int rc = dirlock_wait(log->pool->io, fd, log->wait_ms);
@@ -68,7 +69,6 @@ int log_claim(struct log_writer *log, struct dw_segment *segment)
 		segment_unpin(segment);
 		return rc;
 	}
-	detach(log);
 	log->active = segment_ref(segment);
 	log->fd = fd;
 	return 0;

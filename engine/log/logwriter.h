@@ -101,7 +101,7 @@ void log_poison(struct log_writer *log, int error, const char *what);
 void log_poison_as(struct log_writer *log, int error, const struct dw_finding *finding);
 
 /* Lock a segment that log_continue() will be given, against other writers.  0, -EBUSY or another
- * -errno.  It stays locked until the next one is, or log_release(). */
+ * -errno.  It stays locked until the next call, or log_release(). */
 int log_claim(struct log_writer *log, struct dw_segment *segment);
 
 /* Whether the active segment and the directory are still there: 0, or -ESTALE, and the log is

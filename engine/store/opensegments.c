@@ -120,5 +120,9 @@ int segments_open(struct core *core, uint64_t **sizes_ret)
 		*sizes_ret = NULL;
 		segset_release(&core->segments);
 	}
-	return rc;
+	if (rc != -EAGAIN)
+		return rc;
+	/* a writer that is not kept out goes on and on */
+	core_report_io(core, -EBUSY, 0, "listing the segments, for segments come and go meanwhile");
+	return -EBUSY;
 }

@@ -16,7 +16,8 @@
 enum { OPEN_TRIES = 1000 };
 
 /* `*sizes_ret`, owned by the caller: bytes of each segment's file.  A writer has its active
- * segment locked afterwards.  0, -EAGAIN (a compaction was faster OPEN_TRIES times) or -errno. */
+ * segment locked afterwards.  0, -EBUSY (another writer was faster OPEN_TRIES times; reported) or
+ * another -errno. */
 int segments_open(struct core *core, uint64_t **sizes_ret);
 
 /* Whether `rc` is what a reader meets where a compaction has just removed a segment: no such name

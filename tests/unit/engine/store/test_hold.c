@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -517,6 +518,66 @@ static void test_lock_file_had_for_a_moment(void)
 	stores_close(store);
 }
 
+/* A writer that knows of `.lock` only, and lost it: it makes and removes segments meanwhile. */
+static const char *meddled;
+static int meddling; /* so many lists more are not what they were */
+
+static int list_meddled(struct io *io, int dirfd, io_name_fn *visit, void *context)
+{
+	int rc = io_posix.list(io, dirfd, visit, context);
+
+	if (meddling > 0) {
+		meddling--;
+		const char *extra = in(meddled, "00000001.dwal");
+		if (unlink(extra) < 0)
+			CHECK_EQ(close(creat(extra, 0600)), 0);
+	}
+	return rc;
+}
+
+/* A store of the segment 2 alone, so that 1 may come and go. */
+static const char *second_alone(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_put(store, "a", "1");
+	stores_close(store);
+	CHECK_EQ(unlink(in(dir, "00000001.dwal")), 0);
+	(void)unlink(in(dir, "00000001.hint")); /* an empty segment may have none */
+	return dir;
+}
+
+/* What the first try has locked is no other writer. */
+static void test_segments_that_change(void)
+{
+	struct dw_options options = noting;
+	struct dw_store *store = NULL;
+	struct io io = io_posix;
+
+	io.list = list_meddled;
+	for (int tries = 0; tries < 8; tries++) {
+		meddled = second_alone();
+		meddling = tries;
+		found.kind = DW_FINDING_REMOVED;
+		CHECK_EQ(store_open(&io, meddled, &options, NULL, &store), 0);
+		CHECK_EQ(found.kind, DW_FINDING_REMOVED);
+		stores_expect(store, "a", "1");
+		stores_close(store);
+	}
+	for (int reads = 0; reads < 2; reads++) {
+		options.read_only = reads;
+		meddled = second_alone();
+		meddling = INT_MAX;
+		found.kind = DW_FINDING_REMOVED;
+		CHECK_EQ(store_open(&io, meddled, &options, NULL, &store), -EBUSY);
+		CHECK_EQ(found.kind, DW_FINDING_IO);
+		CHECK_EQ(found.error, EBUSY);
+		CHECK(strstr(found.name, "segments come and go") != NULL);
+	}
+}
+
 /* --- disks --- */
 
 static uint32_t fs_type;
@@ -585,6 +646,7 @@ int main(int argc, char **argv)
 		{"hold_attributes_removed", test_attributes_removed},
 		{"hold_lock_file_comes_back", test_lock_file_comes_back},
 		{"hold_lock_file_had_for_a_moment", test_lock_file_had_for_a_moment},
+		{"hold_segments_that_change", test_segments_that_change},
 		{"hold_local_locks", test_local_locks},
 		{NULL, NULL},
 	};
