@@ -65,15 +65,16 @@ static int check_fresh(struct io *io, const char *path)
 	return rc;
 }
 
-/* A part of a copy looks like a whole store: it goes. */
-static void remove_copy(struct io *io, const char *path)
+/* A part of a copy looks like a whole store: it goes, with no look at its path, which may lead to
+ * another store by now, and under its lock. */
+static void remove_copy(struct dw_store *to)
 {
+	struct core *core = to->core;
 	struct segset_ids ids = {0};
 	char name[SEGNAME_SIZE];
-	int dirfd = io->open(io, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	struct io *io = core->io;
+	int dirfd = core->dirfd;
 
-	if (dirfd < 0)
-		return;
 	if (!segset_list(io, dirfd, &ids))
 		while (ids.count) {
 			uint32_t id = ids.items[--ids.count];
@@ -84,7 +85,9 @@ static void remove_copy(struct io *io, const char *path)
 		}
 	(void)io->unlink(io, dirfd, ".lock"); /* else the directory would not be empty */
 	segset_ids_release(&ids);
-	(void)io->close(io, dirfd); /* nothing was written through it */
+	/* not closed: there is nothing left to bring to disk */
+	store_drop(to);
+	core_free(core);
 }
 
 static int compact_to(struct dw_store *store, const char *path, bool among_files)
@@ -105,10 +108,11 @@ static int compact_to(struct dw_store *store, const char *path, bool among_files
 	if (rc < 0)
 		return rc;
 	rc = copy_live(store, to);
-	int closed = store_close(to);
-	rc = rc ? rc : closed;
-	if (rc < 0)
-		remove_copy(core->io, path);
+	if (!rc)
+		rc = dw_sync(to);
+	if (!rc)
+		return store_close(to);
+	remove_copy(to);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "compact/compact.h"
@@ -446,6 +447,50 @@ static void test_copy_fails(void)
 	stores_close(store);
 }
 
+/* The target's name leads elsewhere from the first record on. */
+static char moved_from[600], moved_to[600], moved_in[600];
+
+static ssize_t move_target(struct io *io, int fd, const struct iovec *iov, int count, off_t offset)
+{
+	struct stat st, own;
+	char first[700];
+
+	(void)io;
+	(void)snprintf(first, sizeof first, "%s/00000001.dwal", moved_from);
+	CHECK_EQ(fstat(fd, &own), 0);
+	if (stat(first, &st) < 0 || st.st_ino != own.st_ino)
+		return io_posix.pwritev(&io_posix, fd, iov, count, offset);
+	CHECK_EQ(rename(moved_from, moved_to), 0);
+	CHECK_EQ(rename(moved_in, moved_from), 0);
+	return -EIO;
+}
+
+/* A failed copy takes away what it made, wherever that is by now, and nothing else. */
+static void test_copy_fails_elsewhere(void)
+{
+	const char *root = stores_dir();
+	struct dw_store *store = NULL, *other;
+	struct io io = io_posix;
+
+	io.pwritev = move_target;
+	(void)snprintf(moved_from, sizeof moved_from, "%s/target", root);
+	(void)snprintf(moved_to, sizeof moved_to, "%s/moved", root);
+	(void)snprintf(moved_in, sizeof moved_in, "%s/other", root);
+	other = stores_open(moved_in, 0);
+	stores_put(other, "precious", "1");
+	stores_close(other);
+	store = open_with(&io, stores_dir(), SEGMENT_SIZE);
+	stores_put(store, "a", "1");
+	CHECK_EQ(dw_compact_to(store, moved_from), -EIO);
+	stores_close(store);
+	struct files left = files_snapshot(moved_to);
+	CHECK_EQ(left.count, 0);
+	files_release(&left);
+	other = stores_open_reader(moved_from);
+	stores_expect(other, "precious", "1");
+	stores_close(other);
+}
+
 /* A run in which nothing seems to live, but for a tombstone that must stay. */
 static void test_last_tombstone(void)
 {
@@ -584,6 +629,7 @@ int main(int argc, char **argv)
 		{"compact_run_all_deleted", test_all_deleted},
 		{"compact_run_room_needed", test_room_needed},
 		{"compact_run_copy_fails", test_copy_fails},
+		{"compact_run_copy_fails_elsewhere", test_copy_fails_elsewhere},
 		{"compact_run_last_tombstone", test_last_tombstone},
 		{"compact_run_cancel", test_cancel},
 		{"compact_run_cancel_waiting", test_cancel_waiting},
