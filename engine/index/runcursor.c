@@ -108,7 +108,7 @@ static int block_begins_before(struct run *run, const struct run_chunk *chunk, u
 	uint32_t number;
 	const uint8_t *page = block_page(run, chunk, i, &number);
 	struct run_block block;
-	int order;
+	int order = 0;
 
 	if (!page)
 		return -EBADMSG;

@@ -16,11 +16,14 @@
 bool run_find_chunk(const struct run *run, struct dw_bytes key, uint32_t *ret)
 {
 	uint32_t from = 0, to = run_chunk_count(run);
-	struct dw_bytes shared = {to ? run->chunks[0].key.data : NULL, run->shared};
-	size_t size = key.size < shared.size ? key.size : shared.size;
-	int order = size ? memcmp(key.data, shared.data, size) : 0;
 
-	if (!to || order < 0 || (!order && key.size < shared.size))
+	if (!to)
+		return false;
+	struct dw_bytes head = key, shared = {run->chunks[0].key.data, run->shared};
+	if (head.size > shared.size)
+		head.size = shared.size;
+	int order = run_compare(head, shared);
+	if (order < 0)
 		return false;
 	uint64_t fence = run_fence(key, run->shared);
 	if (order > 0)
@@ -179,7 +182,7 @@ static void below_body(void *context)
 	below->rc = 0;
 	for (; at < chunk->directory_pages; at++) {
 		const uint8_t *page = run_page(below->run, run_chunk_directory_page(chunk) + at);
-		bool over;
+		bool over = false;
 		if (!page)
 			below->rc = -EBADMSG;
 		else

@@ -2,8 +2,8 @@
  *
  * runwriter.c - see runwriter.h.
  *
- * A key goes into the block that is being made; a full block is written.  For the end of the
- * chunk are kept: the hash of each key with its entry's place, the first key of each block, and
+ * A key goes into the block that is being made; a full block is written.  Kept for the end of the
+ * chunk: the hash of each key with its entry's place, the first key of each block, and
  * the directories that are done.  Then the chunk's tables are written, and all that is forgotten.
  * Nothing is ever written but behind what is there.
  */
@@ -21,11 +21,8 @@
 #include "index/runwriter_internal.h"
 
 enum {
-	OUT_PAGES = 256,  /* that are written at once */
-	KEYS_A_LINE = 11, /* of the 15 that have room: seldom is a line full */
-	DIRECTORIES_A_BUCKET = 100,
+	OUT_PAGES = 256,           /* that are written at once */
 	DIRECTORIES_MAX = 1 << 18, /* of a chunk; one key may bring some more */
-	LINES_GROW_MAX = 4,        /* times the lines are doubled if keys do not find room */
 };
 
 /* --- pages --- */
