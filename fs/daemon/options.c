@@ -298,7 +298,7 @@ static int resolve_export(struct settings *settings)
 	const char *given = settings->export_dir;
 
 	if (!given)
-		return asprintf(&settings->export_path, "%s/" CONTROL_EXPORT_DIRECTORY,
+		return asprintf(&settings->export_path, "%s/" EXPORT_DIRECTORY,
 				settings->store_path) < 0
 			       ? fail("export_dir: out of memory%s%s", "", "")
 			       : 0;
@@ -315,7 +315,7 @@ static int resolve_export(struct settings *settings)
 				     ? settings->export_path + strlen(settings->store_path)
 				     : NULL;
 	if (inside &&
-	    (!*inside || (inside[1] == '.' && strcmp(inside, "/" CONTROL_EXPORT_DIRECTORY))))
+	    (!*inside || (inside[1] == '.' && strcmp(inside, "/" EXPORT_DIRECTORY))))
 		return fail("export_dir '%s' is the store's; choose one outside%s", given, "");
 	return 0;
 }

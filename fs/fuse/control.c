@@ -93,7 +93,7 @@ void control_op_open(const struct request *request, fuse_ino_t ino, struct fuse_
 	fi->direct_io = 1; /* the size is not known before */
 	fi->nonseekable = ino == CONTROL_EXPORT;
 	if (fuse_reply_open(request->handle, fi) == -ENOENT)
-		control_close(control, file);
+		control_close(file);
 }
 
 static struct control_file *control_file_of(const struct fuse_file_info *fi)
@@ -103,7 +103,7 @@ static struct control_file *control_file_of(const struct fuse_file_info *fi)
 
 void control_op_release(const struct request *request, struct fuse_file_info *fi)
 {
-	control_close(request->mount->control, control_file_of(fi));
+	control_close(control_file_of(fi));
 	reply_err(request, 0);
 }
 
@@ -135,8 +135,7 @@ void control_op_read(const struct request *request, size_t size, off_t offset,
 	ssize_t n = -ENOMEM;
 
 	if (buf)
-		n = control_read(request->mount->control, control_file_of(fi), buf, size,
-				 (uint64_t)offset);
+		n = control_read(control_file_of(fi), buf, size, (uint64_t)offset);
 	if (n < 0)
 		reply_err(request, (int)n);
 	else
@@ -158,6 +157,6 @@ void control_op_write(const struct request *request, const char *buf, size_t siz
 {
 	const struct volume_cred caller = request_cred(request);
 
-	control_start(request->mount->control, control_file_of(fi), &caller, buf, size, reply_done,
+	control_start(control_file_of(fi), &caller, (struct dw_bytes){buf, size}, reply_done,
 		      request->handle);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * control.c - the control directory: its life, its names, opening and reading.
+ * control.c - see control.h.
  */
 #include "fs/mounted/control.h"
 
@@ -11,15 +11,48 @@
 #include <utlist.h>
 
 #include "fs/base/clock.h"
-#include "fs/mounted/control_internal.h"
 #include "fs/name/name.h"
 
 enum { BLOCK_SIZE = 4096 };
+
+struct control {
+	struct status status;
+	struct commands commands;
+	char *name; /* owned */
+	uid_t uid;  /* the mount's owner */
+	gid_t gid;
+	pthread_mutex_t lock;      /* of what follows */
+	struct control_file *open; /* all that are */
+};
+
+struct control_file {
+	struct control *control;
+	struct control_file *prev, *next; /* of control.open */
+	uint64_t id;
+	struct volume_cred opener;
+	char *text; /* owned; what reading gives */
+	size_t text_size;
+	struct dw_export *export;
+	struct generation *generation; /* held for `export`; NULL */
+	uint64_t exported;             /* bytes given out */
+};
 
 bool control_name_is_valid(const char *name)
 {
 	return *name && strlen(name) <= NAME_SIZE_MAX && strcmp(name, ".") && strcmp(name, "..") &&
 	       !strpbrk(name, "/%");
+}
+
+/* Of the mount. */
+static void take_owner(struct control *control)
+{
+	struct generation *generation = generations_hold(control->status.generations, NULL);
+	const struct volume_options *options = volume_get_options(generation->volume);
+
+	control->uid = options->uid;
+	control->gid = options->gid;
+	control->status.read_only = options->read_only;
+	generations_drop(control->status.generations, generation);
 }
 
 int control_new(const struct control_config *config, struct control **ret)
@@ -28,58 +61,47 @@ int control_new(const struct control_config *config, struct control **ret)
 
 	if (!control)
 		return -ENOMEM;
-	struct generation *generation = generations_hold(config->generations, NULL);
-	const struct volume_options *options = volume_get_options(generation->volume);
-	control->uid = options->uid;
-	control->gid = options->gid;
-	control->read_only = options->read_only;
-	generations_drop(config->generations, generation);
-	control->generations = config->generations;
-	control->metrics = config->metrics;
-	control->maintain = config->maintain;
-	atomic_init(&control->auto_compact, config->maintained);
 	control->name = strdup(config->name);
-	control->export_fd = config->export_fd;
-	control->export_path = config->export_path;
-	control->export_given = config->export_given;
-	control->started_ns = clock_realtime_ns();
-	int rc = control->name ? 0 : -ENOMEM;
-	if (!rc)
-		rc = -pthread_mutex_init(&control->lock, NULL);
-	if (!rc)
-		rc = -pthread_cond_init(&control->idle, NULL);
+	control->commands = (struct commands){
+		.generations = config->generations,
+		.target = {config->export_fd, config->export_path, config->export_given,
+			   control->name},
+		.maintain = config->maintain,
+		.auto_compact = config->maintained,
+	};
+	control->status = (struct status){
+		.generations = config->generations,
+		.commands = &control->commands,
+		.metrics = config->metrics,
+		.started_ns = clock_realtime_ns(),
+	};
+	take_owner(control);
+	int rc = control->name ? -pthread_mutex_init(&control->lock, NULL) : -ENOMEM;
+	if (!rc) {
+		rc = commands_init(&control->commands);
+		if (rc < 0)
+			(void)pthread_mutex_destroy(&control->lock);
+	}
 	if (rc < 0) {
-		control_free(control);
+		free(control->name);
+		free(control);
 		return rc;
 	}
 	*ret = control;
 	return 0;
 }
 
-enum { CANCEL_AGAIN_NS = 20000000 };
-
-/* Unmounting waits for no long work.  Again and again: work that has not quite begun is not
- * cancelled yet. */
-static void end_commands(struct control *control)
-{
-	(void)pthread_mutex_lock(&control->lock);
-	control->ending = true;
-	while (control->running) {
-		control_cancel_jobs(control);
-		const struct timespec at = attr_timespec(clock_realtime_ns() + CANCEL_AGAIN_NS);
-		(void)pthread_cond_timedwait(&control->idle, &control->lock, &at); /* or later */
-	}
-	(void)pthread_mutex_unlock(&control->lock);
-}
-
 void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	end_commands(control);
+	/* unmounting waits for no long work */
+	commands_end(&control->commands);
 	/* the kernel does not release what a signal cut off */
 	while (control->open)
-		control_close(control, control->open);
+		control_close(control->open);
+	commands_release(&control->commands);
+	(void)pthread_mutex_destroy(&control->lock); /* fails only while it is held */
 	free(control->name);
 	free(control);
 }
@@ -94,14 +116,11 @@ const char *control_name(const struct control *control)
 static const struct entry {
 	const char *name;
 	uint64_t id;
-	char *(*text)(struct control *control); /* what reading gives; NULL: something else */
+	char *(*text)(const struct status *status); /* what reading gives; NULL: something else */
 } entries[] = {
-	{"control", CONTROL_COMMANDS, control_last_text},
-	{"export.jsonl", CONTROL_EXPORT, NULL},
-	{"metrics", CONTROL_METRICS, control_metrics_text},
-	{"snapshots", CONTROL_SNAPSHOTS, NULL},
-	{"stats.json", CONTROL_STATS, control_stats_text},
-	{"status", CONTROL_STATUS, control_status_text},
+	{"control", CONTROL_COMMANDS, status_last_command}, {"export.jsonl", CONTROL_EXPORT, NULL},
+	{"metrics", CONTROL_METRICS, status_metrics},       {"snapshots", CONTROL_SNAPSHOTS, NULL},
+	{"stats.json", CONTROL_STATS, status_stats},        {"status", CONTROL_STATUS, status_text},
 };
 
 enum { ENTRIES = sizeof entries / sizeof *entries };
@@ -140,9 +159,9 @@ int control_getattr(struct control *control, uint64_t id, struct stat *ret)
 		.st_uid = control->uid,
 		.st_gid = control->gid,
 		.st_blksize = BLOCK_SIZE,
-		.st_mtim = attr_timespec(control->started_ns),
-		.st_ctim = attr_timespec(control->started_ns),
-		.st_atim = attr_timespec(control->started_ns),
+		.st_mtim = attr_timespec(control->status.started_ns),
+		.st_ctim = attr_timespec(control->status.started_ns),
+		.st_atim = attr_timespec(control->status.started_ns),
 	};
 	return 0;
 }
@@ -156,7 +175,7 @@ int control_admits(const struct control *control, uid_t uid)
 
 static int prepare_export(struct control *control, struct control_file *file)
 {
-	file->generation = generations_hold(control->generations, NULL);
+	file->generation = generations_hold(control->status.generations, NULL);
 	/* what readers of the mount see is what the export holds */
 	int rc = volume_commit_all(file->generation->volume);
 	return rc ? rc : dw_export_open(volume_store(file->generation->volume), &file->export);
@@ -166,7 +185,7 @@ static int prepare(struct control *control, struct control_file *file)
 {
 	if (file->id == CONTROL_EXPORT)
 		return prepare_export(control, file);
-	file->text = entries[file->id - CONTROL_COMMANDS].text(control);
+	file->text = entries[file->id - CONTROL_COMMANDS].text(&control->status);
 	if (!file->text)
 		return -ENOMEM;
 	file->text_size = strlen(file->text);
@@ -187,6 +206,7 @@ int control_open(struct control *control, uint64_t id, int flags, const struct v
 	struct control_file *file = calloc(1, sizeof *file);
 	if (!file)
 		return -ENOMEM;
+	file->control = control;
 	file->id = id;
 	file->opener = *caller;
 	(void)pthread_mutex_lock(&control->lock);
@@ -194,7 +214,7 @@ int control_open(struct control *control, uint64_t id, int flags, const struct v
 	(void)pthread_mutex_unlock(&control->lock);
 	int rc = reads ? prepare(control, file) : 0;
 	if (rc < 0) {
-		control_close(control, file);
+		control_close(file);
 		return rc;
 	}
 	*ret = file;
@@ -211,10 +231,8 @@ static ssize_t read_export(struct control_file *file, void *ret, size_t size, ui
 	return n;
 }
 
-ssize_t control_read(struct control *control, struct control_file *file, void *ret, size_t size,
-		     uint64_t offset)
+ssize_t control_read(struct control_file *file, void *ret, size_t size, uint64_t offset)
 {
-	(void)control;
 	if (file->export)
 		return read_export(file, ret, size, offset);
 	if (!file->text || offset >= file->text_size)
@@ -225,16 +243,45 @@ ssize_t control_read(struct control *control, struct control_file *file, void *r
 	return (ssize_t)size;
 }
 
-void control_close(struct control *control, struct control_file *file)
+void control_close(struct control_file *file)
 {
-	if (!file)
-		return;
+	struct control *control = file->control;
+
 	(void)pthread_mutex_lock(&control->lock);
 	DL_DELETE(control->open, file);
 	(void)pthread_mutex_unlock(&control->lock);
 	dw_export_close(file->export);
 	if (file->generation)
-		generations_drop(control->generations, file->generation);
+		generations_drop(control->status.generations, file->generation);
 	free(file->text);
 	free(file);
+}
+
+/* --- writing --- */
+
+static int check_write(const struct control_file *file, const struct volume_cred *caller)
+{
+	if (file->id != CONTROL_COMMANDS)
+		return -EACCES;
+	/* a program with more rights that was given the file as its output */
+	return caller->uid != file->opener.uid || caller->gid != file->opener.gid ? -EPERM : 0;
+}
+
+ssize_t control_write(struct control_file *file, const struct volume_cred *caller,
+		      struct dw_bytes commands)
+{
+	int rc = check_write(file, caller);
+
+	return rc ? rc : commands_run(&file->control->commands, commands);
+}
+
+void control_start(struct control_file *file, const struct volume_cred *caller,
+		   struct dw_bytes commands, commands_done_fn *done, void *context)
+{
+	int rc = check_write(file, caller);
+
+	if (rc < 0)
+		done(context, rc);
+	else
+		commands_start(&file->control->commands, commands, done, context);
 }

@@ -10,8 +10,7 @@
 #ifndef FS_MOUNTED_CONTROL_H
 #define FS_MOUNTED_CONTROL_H
 
-#include "fs/mounted/generation.h"
-#include "fs/mounted/metrics.h"
+#include "fs/mounted/status.h"
 
 struct control;
 struct control_file;
@@ -40,14 +39,11 @@ struct control_config {
 	struct dw_maintain_options maintain; /* what `compact auto` does */
 	bool maintained;                     /* it was done already */
 	/* The directory that `export NAME` writes to, outlives the control directory; -1: the
-	 * store's own, CONTROL_EXPORT_DIRECTORY.  Then its absolute path, and the same as the
+	 * store's own, EXPORT_DIRECTORY.  Then its absolute path, and the same as the
 	 * operator gave it or NULL: only for texts, and to recognise NAME in an absolute path. */
 	int export_fd;
 	const char *export_path, *export_given;
 };
-
-/* In the store's directory; no reader of a store looks at it. */
-#define CONTROL_EXPORT_DIRECTORY ".export"
 
 /* Whether a directory may have this name: one that no key's component is shown as,
  * however it is quoted (fs/name/name.h). */
@@ -73,20 +69,16 @@ int control_admits(const struct control *control, uid_t uid);
 int control_open(struct control *control, uint64_t id, int flags, const struct volume_cred *caller,
 		 struct control_file **ret);
 /* Sequential for export.jsonl: -ESPIPE elsewhere. */
-ssize_t control_read(struct control *control, struct control_file *file, void *ret, size_t size,
-		     uint64_t offset);
-/* Run the commands in `data`, a line each; all of it is taken, or the first failing
- * command's error is returned.  -EINVAL: no such command; -EPERM: the caller is another
- * than who opened the file (and handed it to a program that may do more). */
-ssize_t control_write(struct control *control, struct control_file *file,
-		      const struct volume_cred *caller, const char *data, size_t size);
-void control_close(struct control *control, struct control_file *file);
-
-/* control_write() in a thread of its own, so that commands may lead back to the mount
- * itself; `done` is called once, here or there, with its result.  `data` is copied. */
-typedef void control_done_fn(void *context, ssize_t result);
-void control_start(struct control *control, struct control_file *file,
-		   const struct volume_cred *caller, const char *data, size_t size,
-		   control_done_fn *done, void *context);
+ssize_t control_read(struct control_file *file, void *ret, size_t size, uint64_t offset);
+/* Run `commands`, a line each; all of it is taken, or the first failing command's error is
+ * returned.  -EINVAL: no such command; -EPERM: the caller is another than who opened the file
+ * (and handed it to a program that may do more). */
+ssize_t control_write(struct control_file *file, const struct volume_cred *caller,
+		      struct dw_bytes commands);
+/* The same in a thread of its own, so that commands may lead back to the mount itself; `done` is
+ * called once, here or there, with the result.  `commands` are copied. */
+void control_start(struct control_file *file, const struct volume_cred *caller,
+		   struct dw_bytes commands, commands_done_fn *done, void *context);
+void control_close(struct control_file *file);
 
 #endif

@@ -77,17 +77,17 @@ static void check_answer(struct control *control, struct volume *volume, size_t 
 	char text[4096];
 
 	FUZZ_CHECK(!control_open(control, CONTROL_COMMANDS, O_RDONLY, &root, &file));
-	ssize_t n = control_read(control, file, text, sizeof text, 0);
+	ssize_t n = control_read(file, text, sizeof text, 0);
 	FUZZ_CHECK(n > 0 && text[n - 1] == '\n' && !memchr(text, 0, (size_t)n));
 	FUZZ_CHECK((lines == 0) == !strncmp(text, "no command yet", 14));
-	control_close(control, file);
+	control_close(file);
 	FUZZ_CHECK(!control_open(control, CONTROL_STATS, O_RDONLY, &root, &file));
-	n = control_read(control, file, text, sizeof text, 0);
+	n = control_read(file, text, sizeof text, 0);
 	json_t *stats = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
 	FUZZ_CHECK(json_integer_value(json_object_get(stats, "keys")) ==
 		   (json_int_t)dw_count(volume_store(volume)));
 	json_decref(stats);
-	control_close(control, file);
+	control_close(file);
 }
 
 const unsigned fuzz_runs = 2000;
@@ -126,13 +126,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      .export_path = "/.export"};
 	FUZZ_CHECK(!control_new(&config, &control));
 	FUZZ_CHECK(!control_open(control, CONTROL_COMMANDS, O_WRONLY, &root, &file));
-	ssize_t n = control_write(control, file, &root, (const char *)data, size);
+	ssize_t n = control_write(file, &root, (struct dw_bytes){data, size});
 	bool refused = size && memchr(data, 0, size);
 	FUZZ_CHECK(n < 0 || (size_t)n == size);
 	FUZZ_CHECK(!refused || n == -EINVAL);
 	if (!refused && size < 4000)
 		FUZZ_CHECK(verdict == GOOD ? n >= 0 : n == -EINVAL);
-	control_close(control, file);
+	control_close(file);
 	if (!refused && size < 4000)
 		check_answer(control, volume, lines);
 	naive_check(&view, store);

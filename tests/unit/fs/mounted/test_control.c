@@ -89,16 +89,16 @@ static bool says(struct world *w, const char *line)
 	char text[4096] = "";
 
 	CHECK_EQ(control_open(w->control, CONTROL_STATUS, O_RDONLY, &root, &file), 0);
-	ssize_t n = control_read(w->control, file, text, sizeof text - 1, 0);
+	ssize_t n = control_read(file, text, sizeof text - 1, 0);
 	CHECK(n > 0);
-	control_close(w->control, file);
+	control_close(file);
 	return strstr(text, line);
 }
 
 static void start(struct world *w, const char *command)
 {
 	atomic_store(&w->done, false);
-	control_start(w->control, w->file, &root, command, strlen(command), on_done, w);
+	control_start(w->file, &root, stores_bytes(command), on_done, w);
 	while (!says(w, "running 1\n"))
 		nap_ms(1);
 }
@@ -116,7 +116,7 @@ static void check_cancelled(const char *command, bool end)
 		control_free(w.control);
 	else
 		while (!atomic_load(&w.done)) { /* before it quite began nothing is cancelled */
-			CHECK_EQ(control_write(w.control, w.file, &root, "cancel", 6), 6);
+			CHECK_EQ(control_write(w.file, &root, stores_bytes("cancel")), 6);
 			nap_ms(10);
 		}
 	(void)clock_gettime(CLOCK_MONOTONIC, &ended);

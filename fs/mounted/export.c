@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * control_export.c - the command `export NAME`.
- *
- * The daemon may write where the caller may not, and cannot judge a path for it: the
- * caller may live in another root, mount namespace or user namespace.  So the caller
- * chooses a name and nothing else.  The directory is the operator's: a descriptor,
- * opened when the daemon started, or `.export` in the store.  Nothing here may follow
- * a link, or look up a path that the caller gave.
+ * export.c - see export.h.
  */
+#include "fs/mounted/export.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,8 +13,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "fs/mounted/control_internal.h"
 
 enum { EXPORT_BUFFER = 256 << 10 };
 
@@ -61,12 +55,6 @@ static int write_export(struct job *job, int fd)
 	return rc;
 }
 
-static int explain(struct job *job, int rc, const char *why)
-{
-	(void)snprintf(job->detail, TEXT_SIZE, "%s", why);
-	return rc;
-}
-
 /* Only a file is replaced. */
 static int check_target(struct job *job, int dir_fd, const char *name)
 {
@@ -74,9 +62,9 @@ static int check_target(struct job *job, int dir_fd, const char *name)
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return S_ISREG(st.st_mode)
-		       ? 0
-		       : explain(job, -EEXIST, "that name is there and no file; choose another");
+	return S_ISREG(st.st_mode) ? 0
+				   : job_explain(job, -EEXIST,
+						 "that name is there and no file; choose another");
 }
 
 /* With the directory's lock held: a temporary file is a leftover. */
@@ -109,35 +97,34 @@ static int open_default(struct job *job)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int store_fd = dw_directory_fd(volume_store(job->volume));
-	int fd = openat(store_fd, CONTROL_EXPORT_DIRECTORY, flags);
+	int fd = openat(store_fd, EXPORT_DIRECTORY, flags);
 
 	if (fd < 0 && errno == ENOENT) {
-		if (mkdirat(store_fd, CONTROL_EXPORT_DIRECTORY, 0700) < 0 && errno != EEXIST)
-			return explain(job, -errno,
-				       "no directory '.export' can be made in the store; mount "
-				       "with -o export_dir=DIR");
+		if (mkdirat(store_fd, EXPORT_DIRECTORY, 0700) < 0 && errno != EEXIST)
+			return job_explain(job, -errno,
+					   "no directory '.export' can be made in the store; mount "
+					   "with -o export_dir=DIR");
 		if (fsync(store_fd) < 0)
 			return -errno;
-		fd = openat(store_fd, CONTROL_EXPORT_DIRECTORY, flags);
+		fd = openat(store_fd, EXPORT_DIRECTORY, flags);
 	}
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-		return explain(job, -ENOTDIR,
-			       "'.export' in the store is no directory; move it away");
+		return job_explain(job, -ENOTDIR,
+				   "'.export' in the store is no directory; move it away");
 	return fd < 0 ? -errno : fd;
 }
 
 /* The directory with its lock, which ends with the descriptor.  Another mount of the store may
  * export to it as well. */
-static int open_locked(struct job *job)
+static int open_locked(struct job *job, int given)
 {
-	int given = job->control->export_fd;
 	int fd = given < 0 ? open_default(job)
 			   : openat(given, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return given < 0 ? fd : -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int rc = errno == EWOULDBLOCK ? explain(job, -EBUSY, "an export is under way")
+		int rc = errno == EWOULDBLOCK ? job_explain(job, -EBUSY, "an export is under way")
 					      : -errno;
 		(void)close(fd); /* was only opened */
 		return rc;
@@ -156,41 +143,34 @@ static const char *name_below(const char *path, const char *directory)
 }
 
 /* The name that the argument gives; NULL: none. */
-static const char *name_of(const struct job *job)
+static const char *name_of(const struct job *job, const struct export_target *target)
 {
-	const struct control *control = job->control;
 	const char *name = job->argument;
 
 	if (*name == '/')
-		name = name_below(job->argument, control->export_path);
+		name = name_below(job->argument, target->path);
 	if (!name && *job->argument == '/')
-		name = name_below(job->argument, control->export_given);
+		name = name_below(job->argument, target->given);
 	/* a hidden file is never an export: the temporary one, or something that a shell reads */
 	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX
 		       ? name
 		       : NULL;
 }
 
-int control_run_export(struct job *job)
+int export_run(struct job *job, const struct export_target *target)
 {
-	const struct control *control = job->control;
-	const char *name = name_of(job);
+	const char *name = name_of(job, target);
 
-	if (!name) {
-		(void)snprintf(
-			job->detail, TEXT_SIZE,
+	if (!name)
+		return job_explain(
+			job, -EINVAL,
 			"export NAME writes a file of that name to '%.200s'; for another place: "
 			"cat MNT/%.100s/export.jsonl > PATH",
-			control->export_path, control->name);
-		return -EINVAL;
-	}
-	int dir_fd = open_locked(job);
+			target->path, target->control);
+	int dir_fd = open_locked(job, target->fd);
 	if (dir_fd < 0)
 		return dir_fd;
 	int rc = export_locked(job, dir_fd, name);
 	(void)close(dir_fd); /* was only read */
-	if (!rc)
-		(void)snprintf(job->detail, TEXT_SIZE, "wrote '%.300s/%.150s'",
-			       control->export_path, name);
-	return rc;
+	return rc ? rc : job_explain(job, 0, "wrote '%.300s/%.150s'", target->path, name);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * control_text.c - what the files of the control directory say.
+ * status.c - see status.h.
  */
+#include "fs/mounted/status.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,6 @@
 #include <utlist.h>
 
 #include "fs/base/clock.h"
-#include "fs/mounted/control_internal.h"
 #include "fs/mounted/figures.h"
 #include "fs/mounted/snapshots.h"
 
@@ -43,15 +44,15 @@ static char *text_done(struct text *text)
 
 /* --- results --- */
 
-char *control_last_text(struct control *control)
+char *status_last_command(const struct status *status)
 {
 	struct text text;
 
 	text_init(&text);
 	if (!text.out)
 		return NULL;
-	(void)pthread_mutex_lock(&control->lock);
-	const struct outcome *last = &control->last;
+	(void)pthread_mutex_lock(&status->commands->lock);
+	const struct command_outcome *last = &status->commands->last;
 	const char *colon = *last->detail ? ": " : "";
 	if (!last->name)
 		(void)fprintf(text.out, "no command yet\n");
@@ -60,7 +61,7 @@ char *control_last_text(struct control *control)
 			      colon, last->detail);
 	else
 		(void)fprintf(text.out, "%s: done%s%s\n", last->name, colon, last->detail);
-	(void)pthread_mutex_unlock(&control->lock);
+	(void)pthread_mutex_unlock(&status->commands->lock);
 	return text_done(&text);
 }
 
@@ -72,32 +73,33 @@ static void print_time(FILE *out, const char *key, int64_t ns)
 }
 
 /* What a compaction says of itself; also of one in the background. */
-static void print_compaction(struct control *control, FILE *out)
+static void print_compaction(const struct status *status, FILE *out)
 {
 	static const char *const phases[] = {"none", "copying", "publishing", "removing"};
-	struct generation *generation = generations_hold(control->generations, NULL);
+	struct generation *generation = generations_hold(status->generations, NULL);
 	struct dw_compact_progress progress;
 
 	dw_compact_progress(volume_store(generation->volume), &progress);
-	generations_drop(control->generations, generation);
+	generations_drop(status->generations, generation);
 	(void)fprintf(out, "compact.auto %s\ncompact.phase %s\n",
-		      atomic_load(&control->auto_compact) ? "on" : "off", phases[progress.phase]);
+		      atomic_load(&status->commands->auto_compact) ? "on" : "off",
+		      phases[progress.phase]);
 	(void)fprintf(out, "compact.segments %" PRIu32 " of %" PRIu32 "\n", progress.segments_done,
 		      progress.segments_total);
 	(void)fprintf(out, "compact.bytes %" PRIu64 " of %" PRIu64 "\n", progress.bytes_done,
 		      progress.bytes_total);
 }
 
-static void print_jobs(struct control *control, FILE *out)
+static void print_jobs(const struct status *status, FILE *out)
 {
 	const struct job *job;
 	size_t count = 0;
 	int64_t now = clock_realtime_ns();
 
-	DL_COUNT(control->jobs, job, count);
+	DL_COUNT(status->commands->jobs, job, count);
 	(void)fprintf(out, "running %zu\n", count);
 	count = 0;
-	DL_FOREACH(control->jobs, job)
+	DL_FOREACH(status->commands->jobs, job)
 	{
 		count++;
 		(void)fprintf(out, "running.%zu.command %s\n", count, job->name);
@@ -110,7 +112,7 @@ static void print_jobs(struct control *control, FILE *out)
 	}
 }
 
-static void print_last(const struct outcome *last, FILE *out)
+static void print_last(const struct command_outcome *last, FILE *out)
 {
 	if (!last->name) {
 		(void)fprintf(out, "last.command none\n");
@@ -127,7 +129,7 @@ static void print_last(const struct outcome *last, FILE *out)
 		      (last->finished_ns - last->started_ns) / 1000000);
 }
 
-char *control_status_text(struct control *control)
+char *status_text(const struct status *status)
 {
 	struct text text;
 
@@ -135,62 +137,62 @@ char *control_status_text(struct control *control)
 	if (!text.out)
 		return NULL;
 	(void)fprintf(text.out, "version %s\npid %ld\nmode %s\n", DATAWALFS_VERSION, (long)getpid(),
-		      control->read_only ? "ro" : "rw");
-	print_time(text.out, "started", control->started_ns);
-	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(control->generations));
-	print_compaction(control, text.out);
-	(void)pthread_mutex_lock(&control->lock);
-	print_jobs(control, text.out);
-	print_last(&control->last, text.out);
-	(void)pthread_mutex_unlock(&control->lock);
+		      status->read_only ? "ro" : "rw");
+	print_time(text.out, "started", status->started_ns);
+	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(status->generations));
+	print_compaction(status, text.out);
+	(void)pthread_mutex_lock(&status->commands->lock);
+	print_jobs(status, text.out);
+	print_last(&status->commands->last, text.out);
+	(void)pthread_mutex_unlock(&status->commands->lock);
 	return text_done(&text);
 }
 
 /* --- figures --- */
 
-char *control_stats_text(struct control *control)
+char *status_stats(const struct status *status)
 {
-	struct generation *generation = generations_hold(control->generations, NULL);
+	struct generation *generation = generations_hold(status->generations, NULL);
 	char *json = figures_json(generation->volume, false), *text = NULL;
 
-	generations_drop(control->generations, generation);
+	generations_drop(status->generations, generation);
 	if (json && asprintf(&text, "%s\n", json) < 0)
 		text = NULL;
 	free(json);
 	return text;
 }
 
-static void print_daemon(const struct control *control, FILE *out)
+static void print_daemon(const struct status *status, FILE *out)
 {
 	metrics_print_head(out, "datawalfs_build_info", "gauge", "Always 1.");
 	(void)fprintf(out, "datawalfs_build_info{version=\"%s\"} 1\n", DATAWALFS_VERSION);
 	metrics_print_one(out, "datawalfs_start_time_seconds", "gauge",
 			  "When the store was mounted, in seconds since the epoch.",
-			  (uint64_t)control->started_ns / 1000000000);
+			  (uint64_t)status->started_ns / 1000000000);
 	metrics_print_one(out, "datawalfs_uptime_seconds", "gauge",
 			  "How long the store is mounted.",
-			  (uint64_t)(clock_realtime_ns() - control->started_ns) / 1000000000);
+			  (uint64_t)(clock_realtime_ns() - status->started_ns) / 1000000000);
 	metrics_print_one(out, "datawalfs_read_only", "gauge", "1 for a mount with -o ro.",
-			  control->read_only);
+			  status->read_only);
 }
 
-static void print_commands(struct control *control, FILE *out)
+static void print_commands(const struct status *status, FILE *out)
 {
 	static const char runs[] = "datawalfs_commands_total";
 	static const char seconds[] = "datawalfs_command_duration_seconds_total";
-	struct tally tallies[COMMANDS];
+	struct command_tally tallies[COMMANDS];
 	const struct job *job;
 	size_t running = 0;
 
-	(void)pthread_mutex_lock(&control->lock);
-	DL_COUNT(control->jobs, job, running);
-	memcpy(tallies, control->tallies, sizeof tallies);
-	(void)pthread_mutex_unlock(&control->lock);
+	(void)pthread_mutex_lock(&status->commands->lock);
+	DL_COUNT(status->commands->jobs, job, running);
+	memcpy(tallies, status->commands->tallies, sizeof tallies);
+	(void)pthread_mutex_unlock(&status->commands->lock);
 	metrics_print_one(out, "datawalfs_commands_running", "gauge",
 			  "Commands of the control file under way.", running);
 	metrics_print_head(out, runs, "counter", "Commands that ended, by result.");
 	for (size_t i = 0; i < COMMANDS; i++) {
-		const char *name = control_commands[i].name;
+		const char *name = command_names[i];
 		(void)fprintf(out, "%s{command=\"%s\",result=\"done\"} %" PRIu64 "\n", runs, name,
 			      tallies[i].done);
 		(void)fprintf(out, "%s{command=\"%s\",result=\"failed\"} %" PRIu64 "\n", runs, name,
@@ -198,23 +200,23 @@ static void print_commands(struct control *control, FILE *out)
 	}
 	metrics_print_head(out, seconds, "counter", "How long they took, all together.");
 	for (size_t i = 0; i < COMMANDS; i++)
-		(void)fprintf(out, "%s{command=\"%s\"} %.9f\n", seconds, control_commands[i].name,
+		(void)fprintf(out, "%s{command=\"%s\"} %.9f\n", seconds, command_names[i],
 			      (double)tallies[i].total_ns / 1e9);
 }
 
-char *control_metrics_text(struct control *control)
+char *status_metrics(const struct status *status)
 {
 	struct text text;
 
 	text_init(&text);
 	if (!text.out)
 		return NULL;
-	print_daemon(control, text.out);
-	if (control->metrics)
-		metrics_print(control->metrics, text.out);
-	struct generation *generation = generations_hold(control->generations, NULL);
+	print_daemon(status, text.out);
+	if (status->metrics)
+		metrics_print(status->metrics, text.out);
+	struct generation *generation = generations_hold(status->generations, NULL);
 	figures_print(generation->volume, text.out);
-	generations_drop(control->generations, generation);
-	print_commands(control, text.out);
+	generations_drop(status->generations, generation);
+	print_commands(status, text.out);
 	return text_done(&text);
 }
