@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include "fs/base/clock.h"
+
+enum { TEXT_SIZE = 2 * PATH_MAX + 512 }; /* two paths, and words */
 
 static struct {
 	pthread_mutex_t lock;
@@ -96,6 +100,17 @@ void logger_log(void *context, int priority, const char *text)
 	if (!logger.no_terminal)
 		(void)fprintf(stderr, "datawalfs: %s\n", text);
 	(void)pthread_mutex_unlock(&logger.lock);
+}
+
+void logger_printf(int priority, const char *format, ...)
+{
+	char text[TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args); /* cut is good enough */
+	va_end(args);
+	logger_log(NULL, priority, text);
 }
 
 void logger_close(void)

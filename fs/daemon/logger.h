@@ -24,6 +24,9 @@ void logger_leave_terminal(void);
 /* `priority` is one of syslog's; `context` is not used (volume_log_fn). */
 void logger_log(void *context, int priority, const char *text);
 
+/* The same with a format; a long text is cut. */
+void logger_printf(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Let the file go. */
 void logger_close(void);
 

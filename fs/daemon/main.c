@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,15 @@
 #include <unistd.h>
 
 #include "fs/base/clock.h"
+#include "fs/daemon/fail.h"
 #include "fs/daemon/logger.h"
-#include "fs/daemon/main.h"
 #include "fs/daemon/notify.h"
+#include "fs/daemon/options.h"
+#include "fs/daemon/paths.h"
+#include "fs/daemon/remount.h"
+#include "fs/daemon/signals.h"
+#include "fs/daemon/store.h"
+#include "fs/daemon/unmount.h"
 #include "fs/fuse/features.h"
 #include "fs/fuse/forget.h"
 #include "fs/fuse/ops.h"
@@ -53,8 +60,7 @@ static int go_background(void)
 	if (read(pipes[0], &byte, 1) == 1)
 		exit(0);
 	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
-		exit(fail("the daemon was killed by signal: %s%s", strsignal(WTERMSIG(status)),
-			  ""));
+		exit(fail("the daemon was killed by signal: %s", strsignal(WTERMSIG(status))));
 	exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
 }
 
@@ -67,11 +73,16 @@ struct readiness {
 };
 
 /* A service manager that cannot be told has other ways to find out. */
-static void tell(const char *format, const char *a, const char *b)
+__attribute__((format(printf, 1, 2))) static void tell(const char *format, ...)
 {
+	va_list args;
 	char *text = NULL;
 
-	if (asprintf(&text, format, a, b) < 0)
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (!text)
 		return;
 	int rc = notify_send(text);
 	if (rc < 0)
@@ -94,15 +105,11 @@ static uint64_t count_keys(const struct mount *mount)
 static void log_life(const struct settings *settings, const char *what, uint64_t keys,
 		     int64_t since_ns)
 {
-	char *text = NULL;
 	double seconds = (double)(clock_monotonic_ns() - since_ns) / 1e9;
 
-	if (asprintf(&text, "%s: '%s' at '%s'%s, %" PRIu64 " keys, in %.3f s (datawalfs %s)", what,
-		     settings->store_path, settings->mountpoint,
-		     settings->read_only ? ", read only" : "", keys, seconds,
-		     DATAWALFS_VERSION) >= 0)
-		logger_log(NULL, LOG_INFO, text);
-	free(text); /* without memory the line is missing */
+	logger_printf(LOG_INFO, "%s: '%s' at '%s'%s, %" PRIu64 " keys, in %.3f s (datawalfs %s)",
+		      what, settings->store_path, settings->mountpoint,
+		      settings->read_only ? ", read only" : "", keys, seconds, DATAWALFS_VERSION);
 }
 
 /* From now on messages go to the log only. */
@@ -123,8 +130,6 @@ static void leave_terminal(void)
 static void on_ready(void *context)
 {
 	struct readiness *readiness = context;
-	char pid[32];
-
 	if (readiness->fd >= 0)
 		leave_terminal();
 	readiness->mounted = true;
@@ -138,8 +143,8 @@ static void on_ready(void *context)
 		(void)close(readiness->fd);
 		readiness->fd = -1;
 	}
-	(void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
-	tell("READY=1\nMAINPID=%s\nSTATUS=mounted at %s", pid, readiness->settings->mountpoint);
+	tell("READY=1\nMAINPID=%ld\nSTATUS=mounted at %s", (long)getpid(),
+	     readiness->settings->mountpoint);
 }
 
 /* --- serving --- */
@@ -191,12 +196,12 @@ static int serve_mounted(const struct fuse_cmdline_opts *opts, const struct sett
 	if (!rc)
 		rc = signals_start(mount, &signals);
 	if (rc < 0)
-		(void)fail("cannot start a thread: %s%s", strerror(-rc), "");
+		(void)fail("cannot start a thread: %s", strerror(-rc));
 	else
 		/* the number of a signal that asked for the end is no failure */
 		rc = run_session(mount->session, opts,
 				 (unsigned)number_or(settings, NUMBER_MAX_THREADS, THREADS)) < 0;
-	tell("STOPPING=1\nSTATUS=committing and syncing%s%s", "", "");
+	tell("STOPPING=1\nSTATUS=committing and syncing");
 	signals_stop(signals);
 	return rc ? 1 : 0;
 }
@@ -208,9 +213,9 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 	int rc;
 
 	if (fuse_set_signal_handlers(mount->session) < 0)
-		return fail("cannot catch signals%s%s", "", "");
+		return fail("cannot catch signals");
 	if (fuse_session_mount(mount->session, settings->mountpoint) < 0) {
-		rc = fail("cannot mount at '%s'%s", settings->mountpoint, "");
+		rc = fail("cannot mount at '%s'", settings->mountpoint);
 	} else {
 		rc = features_attach(mount);
 		rc = rc ? fail("cannot serve '%s': %s", settings->mountpoint, strerror(-rc))
@@ -266,18 +271,14 @@ static int release_mount(struct settings *settings, struct mount *mount)
 
 	control_free(mount->control);
 	/* before the lock: whoever waits for that may unmount the disk of this directory */
-	options_close_export(settings);
+	settings_close_export(settings);
 	int rc = generations_free(mount->generations);
 	metrics_free(mount->metrics);
-	char *text = NULL;
-	if (rc < 0 &&
-	    asprintf(&text, "ended with something lost, or not on disk: %s", strerror(-rc)) < 0)
-		text = NULL;
 	if (rc < 0)
-		logger_log(NULL, LOG_CRIT, text ? text : strerror(-rc));
+		logger_printf(LOG_CRIT, "ended with something lost, or not on disk: %s",
+			      strerror(-rc));
 	else if (readiness->mounted)
 		log_life(readiness->settings, "unmounted, everything is on disk", keys, began);
-	free(text);
 	/* last of all: the lock is free by now, and whoever waits looks when the process is gone */
 	ending_tell(&mount->ending, rc < 0);
 	ending_release(&mount->ending);
@@ -290,23 +291,23 @@ static int run(const struct fuse_cmdline_opts *opts, struct settings *settings, 
 	struct volume *volume;
 
 	if (!opts->foreground && (readiness->fd = go_background()) < 0)
-		return fail("cannot go to the background: %s%s", strerror(errno), "");
+		return fail("cannot go to the background: %s", strerror(errno));
 	signals_ignore();
 	/* who works at a terminal expects its end to end what is in the foreground there */
 	signals_block(opts->foreground && isatty(STDIN_FILENO) && !settings->log);
 	if (chdir("/") < 0)
-		return fail("cannot change to '/': %s%s", strerror(errno), "");
+		return fail("cannot change to '/': %s", strerror(errno));
 	openlog("datawalfs", LOG_PID, LOG_DAEMON);
 	int rc = settings->log ? logger_open_file(settings->log) : 0;
 	if (rc < 0)
 		return fail("log file '%s': %s", settings->log,
 			    rc == -ELOOP ? "it is a link; name the file itself" : strerror(-rc));
-	tell("STATUS=opening %s%s", settings->store_path, "");
+	tell("STATUS=opening %s", settings->store_path);
 	if (store_open_volume(settings, &volume))
 		return 1;
 	rc = make_mount(settings, volume, mount);
 	if (rc < 0)
-		(void)fail("starting: %s%s", strerror(-rc), "");
+		(void)fail("starting: %s", strerror(-rc));
 	else
 		rc = serve(opts, settings, mount);
 	int closed = release_mount(settings, mount);
@@ -359,9 +360,11 @@ int main(int argc, char **argv)
 	fill_standard_descriptors();
 
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-	struct settings settings = {.export_fd = -1};
+	struct settings settings;
 	struct fuse_cmdline_opts opts = {0};
 	bool done = false;
+
+	settings_init(&settings);
 	int rc = options_parse(&args, &settings, &opts, &done);
 
 	if (!rc && !done) {
@@ -371,7 +374,7 @@ int main(int argc, char **argv)
 				(unsigned)number_or(&settings, NUMBER_TIMEOUT_S, TIMEOUT_S));
 		else if (settings.remount)
 			rc = remount(&settings, opts.mountpoint);
-		else if (options_resolve(&settings, opts.mountpoint) ||
+		else if (paths_resolve(&settings, opts.mountpoint) ||
 			 options_add_mount(&args, &settings) < 0)
 			rc = 1;
 		else
@@ -379,6 +382,6 @@ int main(int argc, char **argv)
 	}
 	fuse_opt_free_args(&args);
 	free(opts.mountpoint);
-	options_release(&settings);
+	settings_release(&settings);
 	return rc;
 }

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/daemon/fail.h"
+
 static const char fs_type[] = "fuse.datawalfs";
 
 enum {
@@ -110,6 +112,20 @@ bool mounts_is_ours(const char *path)
 
 	free(fsname);
 	return fsname != NULL;
+}
+
+char *mounts_resolve_ours(const char *mountpoint)
+{
+	char *path = mounts_resolve(mountpoint);
+
+	if (path && mounts_is_ours(path))
+		return path;
+	if (path)
+		(void)fail("'%s' is no mount of datawalfs", path);
+	else
+		(void)fail("mount point '%s': %s", mountpoint, strerror(errno));
+	free(path);
+	return NULL;
 }
 
 char *mounts_find_store(const char *store_path)

@@ -15,6 +15,9 @@ char *mounts_resolve(const char *path);
 /* Whether what is mounted at `path` (absolute) is served by datawalfs. */
 bool mounts_is_ours(const char *path);
 
+/* mounts_resolve() of a mount of datawalfs; NULL after saying that it is none. */
+char *mounts_resolve_ours(const char *mountpoint);
+
 /* Where the store is mounted, unless under another name (-o fsname); owned by the caller; NULL:
  * nowhere. */
 char *mounts_find_store(const char *store_path);

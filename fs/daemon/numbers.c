@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * numbers.c - options that are numbers: their ranges, and reading them.
+ * numbers.c - see numbers.h.
  *
  * A new one is a line of the table, a name in enum number, and a line of option_spec.
  */
+#include "fs/daemon/numbers.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/daemon/main.h"
+#include "fs/daemon/fail.h"
 #include "fs/fuse/serve.h"
 
 enum kind { PLAIN, OCTAL, SIZE };
@@ -76,7 +78,7 @@ int numbers_take(struct settings *settings, enum number which, const char *arg)
 {
 	static const char *const kinds[] = {"number", "octal number", "size"};
 	const char *equals = strchr(arg, '='), *text = equals ? equals + 1 : "";
-	char least[32], most[32], range[160];
+	char least[32], most[32];
 	uint64_t n;
 
 	if (!parse(text, table[which].kind, &n) && n >= table[which].least &&
@@ -86,25 +88,7 @@ int numbers_take(struct settings *settings, enum number which, const char *arg)
 	}
 	format(table[which].least, table[which].kind, least, sizeof least);
 	format(table[which].most, table[which].kind, most, sizeof most);
-	(void)snprintf(range, sizeof range, "is no %s from %s to %s%s", kinds[table[which].kind],
-		       least, most, table[which].unit);
-	char *named = NULL;
-	if (asprintf(&named, "%s '%s'", table[which].option, text) < 0)
-		named = NULL;
-	(void)fail("%s %s", named ? named : table[which].option, range);
-	free(named);
+	(void)fail("%s '%s' is no %s from %s to %s%s", table[which].option, text,
+		   kinds[table[which].kind], least, most, table[which].unit);
 	return -1;
-}
-
-void numbers_init(struct settings *settings)
-{
-	for (int i = 0; i < NUMBERS; i++)
-		settings->numbers[i] = NUMBER_UNSET;
-}
-
-uint64_t number_or(const struct settings *settings, enum number which, uint64_t fallback)
-{
-	uint64_t n = settings->numbers[which];
-
-	return n == NUMBER_UNSET ? fallback : n;
 }

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * options.c - the command line.
+ * options.c - see options.h.
  */
+#include "fs/daemon/options.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "fs/daemon/main.h"
-#include "fs/daemon/mounts.h"
+#include "fs/daemon/fail.h"
+#include "fs/daemon/numbers.h"
 
 static const char control_directory[] = ".datawal";
 
@@ -93,6 +92,27 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_END,
 };
 
+/* Flags of mount(2) by option. */
+static const struct {
+	const char *option;
+	unsigned long set, cleared;
+} flags[] = {
+	{"ro", MS_RDONLY, 0},   {"rw", 0, MS_RDONLY},     {"nosuid", MS_NOSUID, 0},
+	{"nodev", MS_NODEV, 0}, {"noexec", MS_NOEXEC, 0}, {"exec", 0, MS_NOEXEC},
+};
+
+/* Note an option as one of these flags. */
+static void note_flag(struct settings *settings, const char *option)
+{
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		if (strcmp(flags[i].option, option))
+			continue;
+		settings->flags_set = (settings->flags_set | flags[i].set) & ~flags[i].cleared;
+		settings->flags_cleared =
+			(settings->flags_cleared | flags[i].cleared) & ~flags[i].set;
+	}
+}
+
 /* Whether libfuse takes an option that begins with a dash. */
 static bool is_known(const char *option)
 {
@@ -115,12 +135,10 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *out
 	switch (key) {
 	case KEY_READ_ONLY:
 		settings->read_only = 1;
-		remount_note(settings, "ro");
+		note_flag(settings, "ro");
 		return 0;
 	case KEY_REMOUNT: settings->remount = 1; return 0;
-	case KEY_REFUSED:
-		(void)fail("-o %s is not possible here; leave it out%s", arg, "");
-		return -1;
+	case KEY_REFUSED: (void)fail("-o %s is not possible here; leave it out", arg); return -1;
 	case KEY_IGNORED: return 0;
 	case FUSE_OPT_KEY_NONOPT:
 		if (settings->store)
@@ -130,67 +148,57 @@ static int on_option(void *data, const char *arg, int key, struct fuse_args *out
 	case FUSE_OPT_KEY_OPT:
 		/* libfuse would name it as well, but only after a store and a mount point */
 		if (*arg == '-' && !is_known(arg)) {
-			(void)fail("'%s' is no option; see 'datawalfs --help'%s", arg, "");
+			(void)fail("'%s' is no option; see 'datawalfs --help'", arg);
 			return -1;
 		}
-		remount_note(settings, arg);
+		note_flag(settings, arg);
 		return strncmp(arg, "x-", 2) && strncmp(arg, "X-", 2);
 	default: return 1;
 	}
 }
 
-static void print_help(void)
-{
-	puts("usage: datawalfs STORE MOUNTPOINT [options]\n"
-	     "       datawalfs --unmount MOUNTPOINT [--timeout=SECONDS]\n"
-	     "\n"
-	     "Mount the DataWal store in directory STORE: each key is a file.\n"
-	     "\n"
-	     "    -h   --help            print this\n"
-	     "    -V   --version         print the version\n"
-	     "    -f                     stay in the foreground, log to stderr\n"
-	     "    -d                     log each request (implies -f)\n"
-	     "    -s                     one thread\n"
-	     "    --unmount              unmount, and wait until everything is on disk\n"
-	     "    --timeout=SECONDS      wait at most so long (60)\n"
-	     "    -o ro                  read only: a snapshot, also of a store in use\n"
-	     "    -o flat                every key a file of the root, '/' shown as %2F\n"
-	     "    -o uid=N,gid=N         owner of all files (who mounts)\n"
-	     "    -o umask=OCTAL         bits off 0666 and 0777 (the umask of who mounts)\n"
-	     "    -o segment_size=N      bytes a segment may have, with K, M or G (256M)\n"
-	     "    -o commit_ms=N         commit what stays open after so long (5000)\n"
-	     "    -o dirty_max=N         bytes of values in memory, with K, M or G, from 64M on\n"
-	     "                           (an eighth of what there is, at most 256M)\n"
-	     "    -o compact=auto|off    compact by itself when much is dead (auto)\n"
-	     "    -o compact_dead=N      when so many percent are dead (50)\n"
-	     "    -o compact_min=N       and at least so many bytes can be freed (64M)\n"
-	     "    -o compact_rate=N      bytes a second it may take; 0: any number (64M)\n"
-	     "    -o control=NAME        the control directory's name (.datawal), or off\n"
-	     "    -o export_dir=DIR      where the command export writes (STORE/.export)\n"
-	     "    -o log=FILE            log to a file, opened again on SIGHUP\n"
-	     "    -o recover             repair a damaged store, as 'datawal repair' does\n"
-	     "    -o remount_stale       clear the mount of a daemon that died first\n"
-	     "    -o remount,ro          let nothing be written to a mount; rw: again\n"
-	     "    -o fsname=NAME         shown as the mount's source (the store's path)\n"
-	     "    -o allow_other         let other users in\n"
-	     "    -o allow_suid          obey setuid and setgid bits in the store\n"
-	     "    -o allow_dev           without nodev (there are no device files)\n"
-	     "    -o default_permissions check owner and mode (always on)\n"
-	     "    -o max_threads=N       how many requests at once (10, at most 64)\n"
-	     "\n"
-	     "Commands: write compact [auto|off], export NAME, sync, rotate, verify, cancel or\n"
-	     "reload to MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it "
-	     "goes.\n"
-	     "umount and fusermount3 -u unmount as well, and do not wait for the disk.");
-}
-
-int fail(const char *format, const char *a, const char *b)
-{
-	(void)fputs("datawalfs: ", stderr);
-	(void)fprintf(stderr, format, a, b);
-	(void)fputc('\n', stderr);
-	return 1;
-}
+static const char help[] =
+	"usage: datawalfs STORE MOUNTPOINT [options]\n"
+	"       datawalfs --unmount MOUNTPOINT [--timeout=SECONDS]\n"
+	"\n"
+	"Mount the DataWal store in directory STORE: each key is a file.\n"
+	"\n"
+	"    -h   --help            print this\n"
+	"    -V   --version         print the version\n"
+	"    -f                     stay in the foreground, log to stderr\n"
+	"    -d                     log each request (implies -f)\n"
+	"    -s                     one thread\n"
+	"    --unmount              unmount, and wait until everything is on disk\n"
+	"    --timeout=SECONDS      wait at most so long (60)\n"
+	"    -o ro                  read only: a snapshot, also of a store in use\n"
+	"    -o flat                every key a file of the root, '/' shown as %2F\n"
+	"    -o uid=N,gid=N         owner of all files (who mounts)\n"
+	"    -o umask=OCTAL         bits off 0666 and 0777 (the umask of who mounts)\n"
+	"    -o segment_size=N      bytes a segment may have, with K, M or G (256M)\n"
+	"    -o commit_ms=N         commit what stays open after so long (5000)\n"
+	"    -o dirty_max=N         bytes of values in memory, with K, M or G, from 64M on\n"
+	"                           (an eighth of what there is, at most 256M)\n"
+	"    -o compact=auto|off    compact by itself when much is dead (auto)\n"
+	"    -o compact_dead=N      when so many percent are dead (50)\n"
+	"    -o compact_min=N       and at least so many bytes can be freed (64M)\n"
+	"    -o compact_rate=N      bytes a second it may take; 0: any number (64M)\n"
+	"    -o control=NAME        the control directory's name (.datawal), or off\n"
+	"    -o export_dir=DIR      where the command export writes (STORE/.export)\n"
+	"    -o log=FILE            log to a file, opened again on SIGHUP\n"
+	"    -o recover             repair a damaged store, as 'datawal repair' does\n"
+	"    -o remount_stale       clear the mount of a daemon that died first\n"
+	"    -o remount,ro          let nothing be written to a mount; rw: again\n"
+	"    -o fsname=NAME         shown as the mount's source (the store's path)\n"
+	"    -o allow_other         let other users in\n"
+	"    -o allow_suid          obey setuid and setgid bits in the store\n"
+	"    -o allow_dev           without nodev (there are no device files)\n"
+	"    -o default_permissions check owner and mode (always on)\n"
+	"    -o max_threads=N       how many requests at once (10, at most 64)\n"
+	"\n"
+	"Commands: write compact [auto|off], export NAME, sync, rotate, verify, cancel or\n"
+	"reload to MOUNTPOINT/.datawal/control; MOUNTPOINT/.datawal/status tells how it "
+	"goes.\n"
+	"umount and fusermount3 -u unmount as well, and do not wait for the disk.";
 
 /* What contradicts itself, or makes no sense.  0 or 2. */
 static int check(struct settings *settings, const struct fuse_cmdline_opts *opts)
@@ -199,19 +207,18 @@ static int check(struct settings *settings, const struct fuse_cmdline_opts *opts
 
 	if (settings->unmount ? !settings->store || opts->mountpoint
 			      : !settings->store || !opts->mountpoint)
-		rc = fail("give %s; see 'datawalfs --help'%s",
-			  settings->unmount ? "one mount point" : "a store and a mount point", "");
+		rc = fail("give %s; see 'datawalfs --help'",
+			  settings->unmount ? "one mount point" : "a store and a mount point");
 	else if (settings->control && !control_name_is_valid(settings->control))
-		rc = fail("control '%s' is no name for a directory; it has no '/' and no '%%'%s",
-			  settings->control, "");
+		rc = fail("control '%s' is no name for a directory; it has no '/' and no '%%'",
+			  settings->control);
 	else if (settings->compact && strcmp(settings->compact, "auto") &&
 		 strcmp(settings->compact, "off"))
-		rc = fail("compact '%s' is neither auto nor off%s", settings->compact, "");
+		rc = fail("compact '%s' is neither auto nor off", settings->compact);
 	else if (settings->fsname && !*settings->fsname)
-		rc = fail("fsname '' is no name for the table of mounts; leave it out%s%s", "", "");
+		rc = fail("fsname '' is no name for the table of mounts; leave it out");
 	else if (settings->recover && settings->read_only)
-		rc = fail("-o recover changes the store, and -o ro does not; choose one%s%s", "",
-			  "");
+		rc = fail("-o recover changes the store, and -o ro does not; choose one");
 	return rc ? 2 : 0;
 }
 
@@ -230,122 +237,21 @@ static int set_defaults(struct settings *settings)
 int options_parse(struct fuse_args *args, struct settings *settings, struct fuse_cmdline_opts *opts,
 		  bool *done_ret)
 {
-	numbers_init(settings);
-	settings->umask = umask(0); /* it can only be asked by setting it */
-	(void)umask(settings->umask);
 	if (fuse_opt_parse(args, settings, option_spec, on_option) < 0 ||
 	    fuse_parse_cmdline(args, opts) < 0)
 		return 2;
 	*done_ret = opts->show_help || opts->show_version;
 	if (opts->show_help)
-		print_help();
+		puts(help);
 	else if (opts->show_version)
 		printf("datawalfs %s\nFUSE library version %s\n", DATAWALFS_VERSION,
 		       fuse_pkgversion());
 	if (*done_ret)
 		return fflush(stdout) || ferror(stdout)
-			       ? fail("writing to stdout: %s%s", strerror(errno), "")
+			       ? fail("writing to stdout: %s", strerror(errno))
 			       : 0;
 	int rc = check(settings, opts);
 	return rc ? rc : set_defaults(settings);
-}
-
-/* --- paths --- */
-
-/* A file that need not exist, in a directory that does. */
-static char *absolute(const char *path)
-{
-	char *ret = NULL, *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
-
-	if (here && asprintf(&ret, "%s%s%s", here, *path == '/' ? "" : "/", path) < 0)
-		ret = NULL;
-	free(here);
-	return ret;
-}
-
-/* Nothing is behind the mount point any more.  0: cleared. */
-static int clear_stale(const struct settings *settings, const char *mountpoint)
-{
-	char *path = mounts_resolve(mountpoint);
-	int rc = 0;
-
-	if (!path || !mounts_is_ours(path))
-		rc = fail("'%s' is the stale mount of another file system; clear it with "
-			  "'umount %s'",
-			  mountpoint, mountpoint);
-	else if (!settings->remount_stale)
-		rc = fail("'%s' is the stale mount of a daemon that died; clear it with "
-			  "'umount %s', or mount with -o remount_stale",
-			  mountpoint, mountpoint);
-	else if ((rc = mounts_unmount(path, true)) < 0)
-		rc = fail("the stale mount '%s' could not be cleared: %s", mountpoint,
-			  rc == -ECHILD ? "see above" : strerror(-rc));
-	free(path);
-	return rc;
-}
-
-static bool is_below(const char *path, const char *directory)
-{
-	size_t size = strlen(directory);
-
-	return !strncmp(path, directory, size) && (path[size] == '/' || !path[size]);
-}
-
-/* The directory is opened now, with the rights and in the world of the operator; what a path
- * means to somebody else later does not count. */
-static int resolve_export(struct settings *settings)
-{
-	const char *given = settings->export_dir;
-
-	if (!given)
-		return asprintf(&settings->export_path, "%s/" EXPORT_DIRECTORY,
-				settings->store_path) < 0
-			       ? fail("export_dir: out of memory%s%s", "", "")
-			       : 0;
-	settings->export_path = realpath(given, NULL);
-	if (settings->export_path)
-		settings->export_fd =
-			open(settings->export_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!settings->export_path || settings->export_fd < 0)
-		return fail("export_dir '%s': %s", given, strerror(errno));
-	if (is_below(settings->export_path, settings->mountpoint))
-		return fail("export_dir '%s' would be hidden by the mount; choose one outside%s",
-			    given, "");
-	const char *inside = is_below(settings->export_path, settings->store_path)
-				     ? settings->export_path + strlen(settings->store_path)
-				     : NULL;
-	if (inside &&
-	    (!*inside || (inside[1] == '.' && strcmp(inside, "/" EXPORT_DIRECTORY))))
-		return fail("export_dir '%s' is the store's; choose one outside%s", given, "");
-	return 0;
-}
-
-int options_resolve(struct settings *settings, const char *mountpoint)
-{
-	struct stat st;
-
-	settings->store_path = realpath(settings->store, NULL);
-	if (!settings->store_path)
-		return fail(
-			"store '%s': %s; make an empty directory, or a store with 'datawal init'",
-			settings->store, strerror(errno));
-	/* there may be several, one on top of the other */
-	while (mounts_is_dead(mountpoint))
-		if (clear_stale(settings, mountpoint))
-			return 1;
-	settings->mountpoint = realpath(mountpoint, NULL);
-	if (!settings->mountpoint)
-		return fail("mount point '%s': %s", mountpoint, strerror(errno));
-	if (stat(settings->mountpoint, &st) < 0 || !S_ISDIR(st.st_mode))
-		return fail("mount point '%s' is no directory%s", mountpoint, "");
-	if (settings->log) {
-		char *path = absolute(settings->log);
-		free(settings->log);
-		settings->log = path;
-		if (!path)
-			return fail("log file: %s%s", strerror(errno), "");
-	}
-	return resolve_export(settings);
 }
 
 int options_add_mount(struct fuse_args *args, const struct settings *settings)
@@ -376,25 +282,4 @@ int options_add_mount(struct fuse_args *args, const struct settings *settings)
 	free(options);
 	free(name);
 	return rc < 0 ? -1 : 0;
-}
-
-void options_close_export(struct settings *settings)
-{
-	if (settings->export_fd >= 0)
-		(void)close(settings->export_fd); /* a directory: nothing to lose */
-	settings->export_fd = -1;
-}
-
-void options_release(struct settings *settings)
-{
-	free(settings->store);
-	free(settings->store_path);
-	free(settings->mountpoint);
-	free(settings->compact);
-	free(settings->control);
-	free(settings->log);
-	free(settings->fsname);
-	free(settings->export_dir);
-	free(settings->export_path);
-	options_close_export(settings);
 }

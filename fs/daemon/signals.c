@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * signals.c - what the daemon does beside serving: signals that are no end, and
- * letting older volumes of a mount with -o ro, and removed snapshots, go.
+ * signals.c - see signals.h.
+ *
+ * One thread takes the signals that are no end, and lets older volumes of a mount with -o ro, and
+ * removed snapshots, go.
  */
+#include "fs/daemon/signals.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +21,6 @@
 
 #include "fs/base/thread.h"
 #include "fs/daemon/logger.h"
-#include "fs/daemon/main.h"
 #include "fs/fuse/forget.h"
 #include "fs/mounted/figures.h"
 
@@ -65,21 +69,20 @@ void signals_block(bool hangup_ends)
 static void log_figures(struct mount *mount)
 {
 	struct generation *generation = generations_hold(mount->generations, NULL);
-	char *json = figures_json(generation->volume, true), *text = NULL;
+	char *json = figures_json(generation->volume, true);
 	uint64_t requests = 0;
 
 	generations_drop(mount->generations, generation);
 	for (enum metric_op op = 0; op < METRIC_OPS; op++)
 		requests += metrics_op_count(mount->metrics, op);
-	if (json && asprintf(&text,
-			     "statistics: %llu requests, %llu bytes read, %llu bytes "
-			     "written, store %s",
-			     (unsigned long long)requests,
-			     (unsigned long long)metrics_bytes_read(mount->metrics),
-			     (unsigned long long)metrics_bytes_written(mount->metrics), json) < 0)
-		text = NULL;
-	logger_log(NULL, text ? LOG_INFO : LOG_ERR, text ? text : "statistics: out of memory");
-	free(text);
+	if (json)
+		logger_printf(LOG_INFO,
+			      "statistics: %" PRIu64 " requests, %" PRIu64 " bytes read, %" PRIu64
+			      " bytes written, store %s",
+			      requests, metrics_bytes_read(mount->metrics),
+			      metrics_bytes_written(mount->metrics), json);
+	else
+		logger_log(NULL, LOG_ERR, "statistics: out of memory");
 	free(json);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * unmount.c - datawalfs --unmount: until everything is on disk.
+ * unmount.c - see unmount.h.
  *
  * umount(8) returns when the kernel has let go; the daemon then commits and syncs what
  * is left, gives up the writer's lock, and ends.  The lock is what the next mount needs, so
  * it is waited for first; then the daemon's end, which tells whether anything was lost.
  */
+#include "fs/daemon/unmount.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/daemon/main.h"
+#include "fs/daemon/fail.h"
 #include "fs/daemon/mounts.h"
+#include "fs/mounted/ending.h"
 #include "fs/mounted/info.h"
 
 static void on_alarm(int number)
@@ -54,21 +56,6 @@ struct waiting {
 	unsigned timeout_s;
 };
 
-static int ask(const char *mountpoint, struct waiting *ret)
-{
-	struct stat st = {.st_dev = 0};
-	int root = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = root < 0 || ioctl(root, MOUNT_INFO_IOCTL, &ret->info) < 0 || fstat(root, &st) < 0
-			 ? -errno
-			 : 0;
-
-	ret->dev = st.st_dev;
-	ret->info.store[sizeof ret->info.store - 1] = '\0'; /* whoever answered */
-	if (root >= 0)
-		(void)close(root); /* was only asked */
-	return rc;
-}
-
 static int open_lock(const char *store)
 {
 	int dir = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -84,7 +71,7 @@ static int open_lock(const char *store)
 static void waiting_init(const char *mountpoint, struct waiting *waiting)
 {
 	const struct mount_info *info = &waiting->info;
-	int rc = ask(mountpoint, waiting);
+	int rc = info_ask(mountpoint, &waiting->info, &waiting->dev);
 
 	waiting->lock_error = waiting->ending_error = rc;
 	if (rc < 0)
@@ -113,19 +100,16 @@ static int explain_unmount(const char *mountpoint, int rc)
 	switch (-rc) {
 	case EBUSY:
 		return fail("'%s' is in use; 'fuser -vm %s' shows by whom", mountpoint, mountpoint);
-	case ECHILD: return fail("'%s' could not be unmounted (see above)%s", mountpoint, "");
+	case ECHILD: return fail("'%s' could not be unmounted (see above)", mountpoint);
 	default: return fail("'%s' could not be unmounted: %s", mountpoint, strerror(-rc));
 	}
 }
 
 static int too_late(const char *store, unsigned timeout_s)
 {
-	char seconds[32];
-
-	(void)snprintf(seconds, sizeof seconds, "%u", timeout_s);
-	return fail("unmounted, but after %s s the daemon is still writing to '%s'; "
+	return fail("unmounted, but after %u s the daemon is still writing to '%s'; "
 		    "wait for it, or for 'flock STORE/.lock true'",
-		    seconds, store);
+		    timeout_s, store);
 }
 
 /* The daemon serves on where its mount is seen from another namespace: said before the wait.
@@ -133,14 +117,11 @@ static int too_late(const char *store, unsigned timeout_s)
 static bool tell_elsewhere(const char *mountpoint, const struct waiting *waiting)
 {
 	pid_t pid = mounts_elsewhere(waiting->dev);
-	char process[128];
 
-	(void)snprintf(process, sizeof process,
-		       "process %ld has it in another mount namespace; waiting for that, at most "
-		       "%u s",
-		       (long)pid, waiting->timeout_s);
 	if (pid)
-		(void)fail("'%s' is unmounted here, but %s", mountpoint, process);
+		(void)fail("'%s' is unmounted here, but process %ld has it in another mount "
+			   "namespace; waiting for that, at most %u s",
+			   mountpoint, (long)pid, waiting->timeout_s);
 	return pid != 0;
 }
 
@@ -160,8 +141,8 @@ static int wait_for_end(const char *mountpoint, const struct waiting *waiting)
 		bool elsewhere = tell_elsewhere(mountpoint, waiting);
 		rc = wait_for_lock(waiting->lock, waiting->timeout_s);
 		if (rc == -EINTR && elsewhere)
-			return fail("the daemon still serves '%s' in another mount namespace%s",
-				    store, "");
+			return fail("the daemon still serves '%s' in another mount namespace",
+				    store);
 	}
 	if (rc == -EINTR)
 		return too_late(store, waiting->timeout_s);
@@ -175,12 +156,12 @@ static int wait_for_end(const char *mountpoint, const struct waiting *waiting)
 		return too_late(store, waiting->timeout_s);
 	if (rc > 0)
 		return fail("unmounted, but values that were written to '%s' are lost or not on "
-			    "disk; the log of the daemon names them%s",
-			    store, "");
+			    "disk; the log of the daemon names them",
+			    store);
 	if (rc < 0)
 		return fail("unmounted, but the daemon of '%s' ended without saying whether "
-			    "everything was committed; see its log%s",
-			    store, "");
+			    "everything was committed; see its log",
+			    store);
 	return 0;
 }
 
@@ -210,15 +191,9 @@ static int take_down(const char *mountpoint, unsigned timeout_s)
 
 int unmount_and_wait(const char *mountpoint, unsigned timeout_s)
 {
-	char *path = mounts_resolve(mountpoint);
-	int rc;
+	char *path = mounts_resolve_ours(mountpoint);
+	int rc = path ? take_down(path, timeout_s) : 1;
 
-	if (!path)
-		rc = fail("mount point '%s': %s", mountpoint, strerror(errno));
-	else if (!mounts_is_ours(path))
-		rc = fail("'%s' is no mount of datawalfs%s", path, "");
-	else
-		rc = take_down(path, timeout_s);
 	free(path);
 	return rc;
 }

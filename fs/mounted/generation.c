@@ -2,7 +2,7 @@
  *
  * generation.c - see generation.h.
  */
-#include "fs/mounted/generation_internal.h"
+#include "fs/mounted/generation.h"
 
 #include <assert.h>
 #include <errno.h>

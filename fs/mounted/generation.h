@@ -17,9 +17,9 @@
 #ifndef FS_MOUNTED_GENERATION_H
 #define FS_MOUNTED_GENERATION_H
 
-#include "fs/volume/volume.h"
+#include <pthread.h>
 
-struct generations;
+#include "fs/volume/volume.h"
 
 struct generation {
 	struct volume *volume;
@@ -36,6 +36,16 @@ struct generations_config {
 	/* A newer one took the place of `old`, which is still there during the call. */
 	void (*changed)(void *context, struct volume *old);
 	void *changed_context;
+};
+
+/* All there are.  Its fields are for fs/mounted. */
+struct generations {
+	struct generations_config config;
+	int left_fd;               /* an eventfd */
+	pthread_mutex_t reloading; /* one reload or new snapshot at a time; before `lock` */
+	pthread_mutex_t lock;      /* of what follows, but for: */
+	struct generation *newest; /* never changes where there are no reloads */
+	uint64_t snapshots;        /* taken so far */
 };
 
 /* Takes `first` over on success. */
@@ -66,5 +76,12 @@ size_t generations_collect(struct generations *generations);
 void generations_for_left(struct generations *generations, volume_known_fn *visit, void *context);
 /* An eventfd that counts when there may be one that is left. */
 int generations_left_fd(const struct generations *generations);
+
+/* --- for fs/mounted/snapshots.c --- */
+
+/* NULL: no memory. */
+struct generation *generation_new(struct volume *volume, struct generation *older);
+/* Say that a volume may have to be let go later. */
+void generations_say_left(struct generations *generations);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/types.h>
 
 struct mount_info {
 	uint32_t pid; /* as the daemon sees it */
@@ -22,5 +23,9 @@ struct mount_info {
 };
 
 #define MOUNT_INFO_IOCTL _IOR(0xda, 1, struct mount_info)
+
+/* Ask the daemon of the mount at `path`.  `dev_ret`: the device of the mount; may be NULL.
+ * 0 or -errno. */
+int info_ask(const char *path, struct mount_info *ret, dev_t *dev_ret);
 
 #endif

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/mounted/generation_internal.h"
 #include "fs/volume/core.h"
 
 _Static_assert(sizeof((struct snapshot_entry *)0)->name == NAME_SIZE_MAX + 1, "any file name");

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * open_store.c - from the settings to a volume: opening, repairing, and why not.
+ * store.c - see store.h.
  */
+#include "fs/daemon/store.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,8 +12,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "fs/daemon/fail.h"
 #include "fs/daemon/logger.h"
-#include "fs/daemon/main.h"
 #include "fs/daemon/mounts.h"
 #include "fs/tree/inosecret.h"
 
@@ -97,7 +99,6 @@ static uint8_t ino_secret[INO_SECRET_SIZE];
 /* Have it, and say it where numbers are not those of the last mount. */
 static void take_ino_secret(const struct settings *settings, struct dw_store *store)
 {
-	char text[256];
 	int error = 0;
 	enum inosecret_source source =
 		inosecret_take(dw_directory_fd(store), !settings->read_only, ino_secret, &error);
@@ -105,20 +106,19 @@ static void take_ino_secret(const struct settings *settings, struct dw_store *st
 	if (source == INOSECRET_READ || (source == INOSECRET_MADE && !dw_count(store)))
 		return;
 	if (source == INOSECRET_MADE)
-		(void)snprintf(text, sizeof text,
-			       "'" INOSECRET_NAME "' was not in the store, and was made: inode "
-			       "numbers are not those of earlier mounts, once");
+		logger_log(NULL, LOG_NOTICE,
+			   "'" INOSECRET_NAME "' was not in the store, and was made: inode "
+			   "numbers are not those of earlier mounts, once");
 	else if (!error)
-		(void)snprintf(text, sizeof text,
-			       "'" INOSECRET_NAME "' is not in the store, and a mount that only "
-			       "reads makes none: inode numbers hold for this mount; one that "
-			       "writes makes it");
+		logger_log(NULL, LOG_NOTICE,
+			   "'" INOSECRET_NAME "' is not in the store, and a mount that only "
+			   "reads makes none: inode numbers hold for this mount; one that "
+			   "writes makes it");
 	else
-		(void)snprintf(text, sizeof text,
-			       "'" INOSECRET_NAME "' in the store cannot be %s (%s): inode numbers "
-			       "hold for this mount",
-			       settings->read_only ? "read" : "read or made", strerror(error));
-	logger_log(NULL, error ? LOG_WARNING : LOG_NOTICE, text);
+		logger_printf(LOG_WARNING,
+			      "'" INOSECRET_NAME "' in the store cannot be %s (%s): inode numbers "
+			      "hold for this mount",
+			      settings->read_only ? "read" : "read or made", strerror(error));
 }
 
 static int explain_open(const struct settings *settings, int rc)
@@ -127,17 +127,17 @@ static int explain_open(const struct settings *settings, int rc)
 
 	if (rc == -ENOMEDIUM)
 		(void)fail("no store here: '%s' has other files and no segment; name an empty "
-			   "directory, or make a store with 'datawal init'%s",
-			   settings->store, "");
+			   "directory, or make a store with 'datawal init'",
+			   settings->store);
 	else if (rc == -ENOENT)
-		(void)fail("no store here: '%s' is empty; 'datawal init' makes one%s",
-			   settings->store, "");
+		(void)fail("no store here: '%s' is empty; 'datawal init' makes one",
+			   settings->store);
 	else if (where)
 		(void)fail("'%s' is mounted at '%s'; use it there, or mount with -o ro",
 			   settings->store, where);
 	else if (rc == -EROFS)
-		(void)fail("'%s' is on a disk that is read only; mount with -o ro%s",
-			   settings->store, "");
+		(void)fail("'%s' is on a disk that is read only; mount with -o ro",
+			   settings->store);
 	else if (rc == -EACCES && !settings->read_only)
 		(void)fail("'%s' cannot be opened for writing: %s; -o ro needs only to read it",
 			   settings->store, strerror(-rc));
@@ -152,45 +152,39 @@ static int explain_open(const struct settings *settings, int rc)
 
 static void log_range(void *context, const struct dw_repair_range *range)
 {
-	char text[512];
-
 	(void)context;
 	if (range->damage == DW_DAMAGE_SHORTENED || range->damage == DW_DAMAGE_MISSING) {
-		(void)snprintf(text, sizeof text,
-			       "recover: segment %08" PRIu32 ": %" PRIu64
-			       " records are gone (%s); the hint that tells of them is now '%s'",
-			       range->segment, range->records, dw_damage_name(range->damage),
-			       range->quarantine ? range->quarantine : "nowhere");
-		logger_log(NULL, LOG_WARNING, text);
+		logger_printf(LOG_WARNING,
+			      "recover: segment %08" PRIu32 ": %" PRIu64
+			      " records are gone (%s); the hint that tells of them is now '%s'",
+			      range->segment, range->records, dw_damage_name(range->damage),
+			      range->quarantine ? range->quarantine : "nowhere");
 		return;
 	}
-	(void)snprintf(text, sizeof text,
-		       "recover: segment %08" PRIu32 ": %" PRIu64
-		       " damaged bytes at offset %" PRIu64 " (%s) %s%s%s",
-		       range->segment, range->size, range->offset, dw_damage_name(range->damage),
-		       range->quarantine ? "moved to '" : "taken out, which are zeros alone",
-		       range->quarantine ? range->quarantine : "", range->quarantine ? "'" : "");
-	logger_log(NULL, LOG_WARNING, text);
+	logger_printf(LOG_WARNING,
+		      "recover: segment %08" PRIu32 ": %" PRIu64 " damaged bytes at offset %" PRIu64
+		      " (%s) %s%s%s",
+		      range->segment, range->size, range->offset, dw_damage_name(range->damage),
+		      range->quarantine ? "moved to '" : "taken out, which are zeros alone",
+		      range->quarantine ? range->quarantine : "", range->quarantine ? "'" : "");
 }
 
 /* What `datawal repair` does: damaged bytes go to files beside, sound records stay. */
 static int repair(const struct settings *settings, const struct dw_options *options)
 {
 	struct dw_repair_report report;
-	char text[256];
 	int rc = dw_repair(settings->store_path, true, options, log_range, NULL, &report);
 
 	if (rc < 0)
-		(void)snprintf(text, sizeof text, "recover: failed: %s", strerror(-rc));
+		logger_printf(LOG_ERR, "recover: failed: %s", strerror(-rc));
 	else
-		(void)snprintf(text, sizeof text,
-			       "recover: %" PRIu64 " ranges of %" PRIu64
-			       " bytes taken out of %" PRIu32 " segments; %" PRIu64
-			       " sound records, %" PRIu64 " of them from behind damage; %" PRIu64
-			       " keys lost their newest record",
-			       report.ranges, report.bytes_out, report.segments_damaged,
-			       report.records, report.records_behind, report.keys_lost);
-	logger_log(NULL, rc < 0 ? LOG_ERR : LOG_WARNING, text);
+		logger_printf(LOG_WARNING,
+			      "recover: %" PRIu64 " ranges of %" PRIu64
+			      " bytes taken out of %" PRIu32 " segments; %" PRIu64
+			      " sound records, %" PRIu64 " of them from behind damage; %" PRIu64
+			      " keys lost their newest record",
+			      report.ranges, report.bytes_out, report.segments_damaged,
+			      report.records, report.records_behind, report.keys_lost);
 	return rc;
 }
 
