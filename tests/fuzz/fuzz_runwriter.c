@@ -218,7 +218,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* --- seeds --- */
 
-const unsigned fuzz_runs = 500;
+const unsigned fuzz_runs = 300;
 
 static void add_item(struct buf *ret, uint32_t keep, uint32_t repeat, uint8_t byte,
 		     const char *more)

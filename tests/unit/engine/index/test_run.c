@@ -249,7 +249,7 @@ static void test_alike(void)
 	int dirfd = open_dir(check_dir()), alike = 0;
 	struct runwriter *writer = start(dirfd);
 	struct run_place place;
-	char key[8];
+	char key[16];
 	struct run *run;
 
 	for (int i = 0; i < KEYS; i++) {
