@@ -27,4 +27,5 @@ fault() { echo "lint: $*"; bad=1; }
 
 # the order of folders, circles and lengths, by the objects that were just built
 tests/support/check-layers.pl || bad=1
+tests/support/check-map.pl || bad=1
 exit $bad

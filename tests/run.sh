@@ -86,8 +86,8 @@ run_queue()
 	export -f run scaled
 	export log
 	# the longest first, or one of them would keep the others waiting at the end
-	grep -E 'crash|datawal.sh|tools.sh' $queue > $queue.1
-	grep -vE 'crash|datawal.sh|tools.sh' $queue >> $queue.1
+	grep -E 'crash|test_datawal|tools.sh' $queue > $queue.1
+	grep -vE 'crash|test_datawal|tools.sh' $queue >> $queue.1
 	xargs -d '\n' -P "$jobs" -I{} bash -c 'run "{}"' < $queue.1
 	: > $queue
 }

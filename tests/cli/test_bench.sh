@@ -5,12 +5,11 @@
 # worked out by hand, and its bars speak of what the benchmarks measure.  Measures nothing.
 #
 # Each test runs in a shell of its own with `set -e`, in a fresh directory "$W".
-set -u
-TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
-cd "$TOP" || exit
-. tests/support/limit.sh
+. "$(dirname "$0")/../support/shell.sh"
+WHERE=$TOP
 BENCH=$TOP/tests/bench
 FIXTURES=$TOP/tests/fixtures/bench
+export BENCH FIXTURES
 
 table() { "$BENCH/table.pl" "$@" > "$W/out" 2> "$W/err"; }
 
@@ -138,29 +137,4 @@ test_bench_chart()
 	done
 }
 
-run_one()
-{
-	local name=$1 rc=0
-	W=$(mktemp -d "${TMPDIR:-/tmp}/datawal-bench-test-XXXXXX")
-	export W
-	timeout -k 10 "$(scaled 60)" bash -exc "set -o pipefail; $name" > "$W/log" 2>&1 || rc=$?
-	if [ $rc != 0 ]; then
-		echo "not ok $name"
-		sed 's/^/  /' "$W/log" | tail -12
-	elif [ -e "$W/skip" ]; then
-		echo "skip $name: $(cat "$W/skip")"
-	else
-		echo "ok $name"
-	fi
-	rm -rf "$W"
-	return $rc
-}
-
-failed=0
-export TOP BENCH FIXTURES
-# shellcheck disable=SC2046 # a list of names
-export -f $(declare -F | awk '{ print $3 }')
-for name in ${1:-$(declare -F | awk '$3 ~ /^test_/ { print $3 }')}; do
-	run_one "$name" || failed=1
-done
-exit $failed
+run_tests "$@"

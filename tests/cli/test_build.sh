@@ -5,7 +5,7 @@
 #
 # DATAWAL names a binary of the build that is looked at.  Each test runs in a shell of its own with
 # `set -e`, in a fresh directory "$W".
-. "$(dirname "$0")/../mount/lib.sh"
+. "$(dirname "$0")/../support/shell.sh"
 BUILD=$(dirname "$(readlink -f "${DATAWAL:-build/release/datawal}")")
 export BUILD
 
@@ -13,8 +13,6 @@ is_sanitized()
 {
 	nm -D "$BUILD/datawal" | grep -E '__(a|t)san_init' > /dev/null
 }
-export -f is_sanitized
-
 # What an attacker finds by a wild write: no fixed addresses, no writable tables of functions,
 # canaries, and checked copies.
 test_build_hardened()
@@ -60,8 +58,6 @@ as_user()
 		"$@"
 	fi
 }
-export -f copy_tree as_user
-
 # Without scdoc, as after `make demo`, and by somebody whose PATH has no /sbin.
 test_build_install_plain()
 {

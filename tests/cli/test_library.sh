@@ -6,7 +6,7 @@
 #
 # DATAWAL names a binary of the build whose libraries are tested.  Each test runs in a shell of
 # its own with `set -e`, in a fresh directory "$W".
-. "$(dirname "$0")/../mount/lib.sh"
+. "$(dirname "$0")/../support/shell.sh"
 LIBRARY=$(dirname "$(readlink -f "${DATAWAL:-build/release/datawal}")")
 export LIBRARY
 
@@ -106,7 +106,5 @@ test_library_clangxx()
 		cxx clang++
 	fi
 }
-
-export -f declared sanitizers cxx
 
 run_tests "$@"

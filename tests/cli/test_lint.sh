@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # test_lint.sh - the order of folders: these sources keep it, and a tree that breaks a rule of
-# it is told so, rule by rule; likewise the lists of mutants.
+# it is told so, rule by rule; likewise the map of files, and the lists of mutants.
 #
 # DATAWAL names a binary of the build whose objects are read.  Each test runs in a shell of its
 # own with `set -e`, in a fresh directory "$W".
-. "$(dirname "$0")/../mount/lib.sh"
+. "$(dirname "$0")/../support/shell.sh"
 OBJECTS=$(dirname "$(readlink -f "${DATAWAL:-build/release/datawal}")")/obj
 CHECK=$TOP/tests/support/check-layers.pl
 export OBJECTS CHECK
@@ -78,8 +78,6 @@ told()
 	! check_tree
 	diff <(printf 'layers: %s\n' "$@" | sort) <(sort "$W/said")
 }
-
-export -f file make_tree check_tree well told
 
 test_lint_sources()
 {
@@ -264,6 +262,37 @@ test_lint_known_mended()
 	told 'tests/layers.known: no fault with a reason: length of engine/store/gone.h: 33 lines'
 }
 
+# --- the map of files ---
+
+# map ROW...: what is said of a map with these rows
+map()
+{
+	file docs/ARCHITECTURE.md '| `gone.c` | before the map |' '## Map' '' '| file | what it is |' \
+		'|---|---|' "$@" '## Invariants' '| `gone.c` | behind it |'
+	"$TOP/tests/support/check-map.pl" "$W/tree"
+}
+test_lint_map()
+{
+	"$TOP/tests/support/check-map.pl" "$TOP"
+}
+
+test_lint_map_told()
+{
+	file engine/base/buf.c ''
+	file engine/base/buf.h ''
+	file tools/cli/main.c ''
+	file tests/unit/test_buf.c ''
+	file tools/demo ''
+	map '| `engine/base/buf.[ch]` | a buffer |' '| `tools/cli/main.c`, `tools/demo` | see `gone.c` |'
+	map '| `engine/base/buf.c`, `buf.h` | a buffer |' '| `tools/cli/main.c` | |'
+	fails map '| `engine/base/buf.[ch]`, `bulk.c` | |' '| `engine/base/buf.h` | |' > "$W/said"
+	diff - "$W/said" <<-'END'
+		map of docs/ARCHITECTURE.md: 'engine/base/buf.h' stands there twice
+		map of docs/ARCHITECTURE.md: 'engine/base/bulk.c' does not exist
+		map of docs/ARCHITECTURE.md: 'tools/cli/main.c' is missing
+	END
+}
+
 # --- mutants ---
 
 # mutants LINE...: what is said of a list with these lines, in a tree of three files
@@ -275,8 +304,6 @@ mutants()
 	printf '%s\n' "$@" > "$W/some.list"
 	perl "$TOP/tests/mutants/mutate.pl" check "$W/tree" "$W/some.list"
 }
-export -f mutants
-
 # Each mutant applies to these sources, and its tests are there.
 test_lint_mutants()
 {
