@@ -121,5 +121,6 @@ bool segname_is_unfinished(const char *name)
 	uint32_t id;
 
 	return parse(name, compact_suffix, &id) || parse(name, hint_new_suffix, &id) ||
-	       parse(name, run_new_suffix, &id) || (rest && !strcmp(rest, ".tmp"));
+	       parse(name, run_new_suffix, &id) || !strcmp(name, SEGNAME_INDEX_NEW) ||
+	       (rest && !strcmp(rest, ".tmp"));
 }

@@ -11,6 +11,10 @@
 /* `NNNNNNNN.dwal.torn-` and a 64-bit decimal, with the closing NUL. */
 enum { SEGNAME_SIZE = 48 };
 
+/* The root of the index, and the same while it is written. */
+#define SEGNAME_INDEX     "index"
+#define SEGNAME_INDEX_NEW "index.new"
+
 /* "00000042.dwal".  `id` is at most SEGMENT_ID_MAX. */
 void segname_format(uint32_t id, char ret[SEGNAME_SIZE]);
 
@@ -42,7 +46,8 @@ bool segname_parse_run(const char *name, uint32_t *ret);
 bool segname_parse(const char *name, uint32_t *ret);
 
 /* Whether `name` is that of a file that was never finished: a segment that compaction
- * writes, a hint (`.hint.new`), a run (`.run.new`), or the copy of a torn tail
+ * writes, a hint (`.hint.new`), a run (`.run.new`), the index (`index.new`), or the copy of a torn
+ * tail
  * (`.torn-....tmp`).  Nothing refers to those. */
 bool segname_is_unfinished(const char *name);
 

@@ -16,6 +16,15 @@
 
 enum segment_map { SEGMENT_MAP_UNTRIED, SEGMENT_MAPPED, SEGMENT_NOT_MAPPED };
 
+/* What a sealed segment's file is known by (index/root.h). */
+struct segment_proof {
+	bool known;
+	uint32_t crc;  /* the last record's CRC field */
+	uint64_t size; /* bytes */
+	int64_t mtime_ns;
+	uint64_t inode;
+};
+
 struct dw_segment {
 	uint32_t id;
 	atomic_uint refs;
@@ -29,6 +38,7 @@ struct dw_segment {
 	uint64_t live_bytes; /* of records that the view points to.  Lock: the log's */
 	uint64_t raw_bytes;  /* of Raw records, which nobody deletes.  Lock: the log's */
 	uint64_t last_txid;  /* the highest of its records.  Lock: the log's */
+	struct segment_proof proof; /* for checkpoints of the index, one at a time */
 };
 
 /* A segment with one reference, its file not yet open.  NULL: no memory. */

@@ -1,79 +1,192 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * checkpoint.c - the index on disk, see index.h.
+ * checkpoint.c - what is in memory goes to disk, see index.h.
  *
- * There are no runs yet: nothing is written, and all of the log is replayed.
+ * What a checkpoint covers is fixed under log.lock: the sealed deltas, the end of the log, the
+ * figures of the segments.  The rest goes on beside the writer.
  */
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
-#include "index/index.h"
+#include "index/root.h"
+#include "index/stack.h"
 
-int index_open(struct index *index, const struct segset *segments, bool writes,
-	       struct index_position *position_ret)
+enum { SEALED_MAX = 8 }; /* each costs every look-up of a key that it has not */
+
+struct index_checkpoint {
+	struct version *version; /* what lies below the active delta */
+	struct indexfile root;   /* what `index` will say, but for its runs; segment 0: nothing */
+};
+
+bool index_is_full(struct index *index)
 {
-	assert(index->version && segments);
-	(void)writes;
-	*position_ret = (struct index_position){0};
+	return index->writes && (delta_count(index->active) >= index->delta_max ||
+				 atomic_load(&index->sealed_count) > SEALED_MAX);
+}
+
+static void checkpoint_free(struct index_checkpoint *checkpoint)
+{
+	if (!checkpoint)
+		return;
+	version_free(checkpoint->version);
+	indexfile_release(&checkpoint->root);
+	free(checkpoint);
+}
+
+void index_checkpoint_cancel(struct index *index)
+{
+	checkpoint_free(index->checkpoint);
+	index->checkpoint = NULL;
+}
+
+/* The figures of the segments up to the position; log.lock is held. */
+static int take_figures(struct index_checkpoint *checkpoint, const struct segset *set,
+			const struct index_position *position)
+{
+	struct indexfile *root = &checkpoint->root;
+
+	root->segments = calloc(set->count + 1, sizeof *root->segments);
+	if (!root->segments)
+		return -ENOMEM;
+	for (size_t i = 0; i < set->count && set->items[i]->id <= position->segment; i++) {
+		const struct dw_segment *segment = set->items[i];
+		bool last = segment->id == position->segment;
+		root->segments[root->segment_count++] = (struct indexfile_segment){
+			.id = segment->id,
+			.size = last ? position->offset : segment->size,
+			.live_bytes = segment->live_bytes,
+			.raw_bytes = segment->raw_bytes,
+			.last_txid = segment->last_txid,
+		};
+	}
+	assert(root->segment_count &&
+	       root->segments[root->segment_count - 1].id == position->segment);
 	return 0;
 }
 
-bool index_is_full(const struct index *index)
+static int begin(struct index *index, struct index_checkpoint *checkpoint,
+		 const struct segset *segments, const struct index_position *position)
 {
-	(void)index;
-	return false;
+	(void)pthread_mutex_lock(&index->change);
+	int rc = index_seal_locked(index, segments);
+	if (!rc)
+		checkpoint->version = index_version_below(index, segments);
+	(void)pthread_mutex_unlock(&index->change);
+	if (!rc && !checkpoint->version)
+		rc = -ENOMEM;
+	if (!rc && position->segment)
+		rc = take_figures(checkpoint, segments, position);
+	checkpoint->root.position = *position;
+	checkpoint->root.keys = index_count(index);
+	return rc;
 }
 
 int index_checkpoint_begin(struct index *index, const struct segset *segments,
 			   const struct index_position *position)
 {
-	assert(index->version && segments && position->segment);
-	return 0;
+	assert(index->version && segments && !index->checkpoint);
+	if (!index->writes)
+		return -EROFS;
+	struct index_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
+	int rc = checkpoint ? begin(index, checkpoint, segments, position) : -ENOMEM;
+	if (rc < 0)
+		checkpoint_free(checkpoint);
+	else
+		index->checkpoint = checkpoint;
+	return rc;
+}
+
+static int write_checkpoint(struct index *index, struct index_checkpoint *checkpoint,
+			    struct throttle *throttle)
+{
+	struct parts deltas = checkpoint->version->parts;
+	bool named = checkpoint->root.position.segment;
+	struct run *made = NULL;
+
+	deltas.run_count = 0;
+	/* runs that reach further than the file says must not be named by it */
+	int rc = named ? root_prove(&checkpoint->root, deltas.segments) : index_disown(index);
+	if (!rc && deltas.sealed_count)
+		rc = stack_make_run(index, &deltas, throttle, &made);
+	if (rc < 0)
+		return rc;
+	const struct stack_change change = {
+		.made = made,
+		.sealed = deltas.sealed,
+		.sealed_count = deltas.sealed_count,
+		.root = named ? &checkpoint->root : NULL,
+	};
+	rc = stack_exchange(index, &change);
+	run_unref(made);
+	return rc;
 }
 
 int index_checkpoint_write(struct index *index, struct throttle *throttle)
 {
-	(void)index;
-	(void)throttle;
-	return 0;
+	assert(index->checkpoint && index->writes);
+	int rc = write_checkpoint(index, index->checkpoint, throttle);
+
+	index_checkpoint_cancel(index);
+	return rc;
 }
 
 int index_disown(struct index *index)
 {
-	(void)index;
-	return 0;
+	(void)pthread_mutex_lock(&index->disk);
+	int rc = root_remove(index);
+	if (!rc)
+		indexfile_release(&index->root);
+	(void)pthread_mutex_unlock(&index->disk);
+	return rc;
+}
+
+/* --- joining --- */
+
+/* How many of the newest runs to join: each run that is below twice what is above it. */
+static size_t to_join(const struct parts *parts)
+{
+	uint64_t above = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < parts->run_count; i++) {
+		uint64_t size = run_figures(parts->runs[i])->size;
+		if (i && size < 2 * above)
+			count = i + 1;
+		above += size;
+	}
+	return count;
+}
+
+static int join(struct index *index, const struct parts *parts, size_t count,
+		struct throttle *throttle)
+{
+	struct parts runs = *parts;
+	struct run *made = NULL;
+
+	runs.active = NULL;
+	runs.sealed_count = 0;
+	runs.run_count = count;
+	int rc = stack_make_run(index, &runs, throttle, &made);
+	if (rc < 0)
+		return rc;
+	const struct stack_change change = {.made = made, .runs = runs.runs, .run_count = count};
+	rc = stack_exchange(index, &change);
+	run_unref(made);
+	return rc ? rc : 1;
 }
 
 int index_join(struct index *index, struct throttle *throttle)
 {
-	(void)index;
-	(void)throttle;
-	return 0;
-}
-
-bool index_is_damaged(const struct index *index)
-{
-	(void)index;
-	return false;
-}
-
-/* Without runs nothing counts ahead: a walk over the keys. */
-int index_below(struct index *index, struct dw_bytes prefix, struct index_below *ret)
-{
-	struct index_below below = {.newest_ns = INT64_MIN};
-	struct index_cursor *cursor;
-	struct keydir_place place;
-	struct dw_bytes key;
-	int rc = index_cursor_open(index, &index->version->segments->set, NULL, prefix, &cursor);
-
-	if (rc < 0)
-		return rc;
-	while ((rc = index_cursor_next(cursor, &key, &place)) == 1) {
-		below.keys++;
-		if (place.mtime_ns > below.newest_ns)
-			below.newest_ns = place.mtime_ns;
-	}
-	index_cursor_close(cursor);
-	if (!rc)
-		*ret = below;
+	if (!index->writes)
+		return 0;
+	struct version *version = index_hold(index);
+	if (!version)
+		return -ENOMEM;
+	size_t count = to_join(&version->parts);
+	int rc = count ? join(index, &version->parts, count, throttle) : 0;
+	version_free(version);
+	if (rc == -EBADMSG)
+		atomic_store(&index->damaged, true);
 	return rc;
 }

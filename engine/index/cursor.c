@@ -1,35 +1,65 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * cursor.c - the keys of the index in byte order, see index.h.
+ * cursor.c - the keys of the index in byte order, and how many lie below a directory, see index.h.
  *
- * Each part of the index is a source of keys in order.  The least key among the next ones of all
- * sources is the next; of those that have it the newest tells, the others step over it.
+ * A cursor of the index as it becomes walks over a version that it holds.  When there is a newer
+ * one it goes on with that behind its last key.
  */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/moment.h"
-
-struct source {
-	const struct delta *delta;
-	size_t at;
-};
+#include "base/buf.h"
+#include "index/internal.h"
+#include "index/merge.h"
 
 struct index_cursor {
-	struct index_moment *moment;
-	struct dw_bytes prefix; /* owned */
-	size_t count;
-	struct source sources[]; /* the newest first */
+	struct index *index;
+	struct index_moment *moment; /* NULL: of the index as it becomes */
+	struct version *version;     /* then this is the one that it walks over; owned */
+	uint64_t sequence;           /* of that */
+	struct merge merge;
+	struct buf prefix;
+	struct buf last; /* the last key told (not of a moment), if */
+	bool has_last;   /* there is one; else where to go on */
+	int lost;        /* 0, or the error that left the merge anywhere */
 };
 
-static int compare(struct dw_bytes a, struct dw_bytes b)
+static struct dw_bytes bytes_of(const struct buf *buf)
 {
-	size_t least = a.size < b.size ? a.size : b.size;
-	int order = least ? memcmp(a.data, b.data, least) : 0;
+	return (struct dw_bytes){buf->data ? buf->data : (const void *)"", buf->size};
+}
 
-	return order ? order : (a.size > b.size) - (a.size < b.size);
+static int set_buf(struct buf *buf, struct dw_bytes bytes)
+{
+	int rc = buf_reserve(buf, bytes.size);
+
+	if (rc < 0)
+		return rc;
+	if (bytes.size)
+		memcpy(buf->data, bytes.data, bytes.size);
+	buf->size = bytes.size;
+	return 0;
+}
+
+static const struct parts *parts_of(const struct index_cursor *cursor)
+{
+	return cursor->moment ? &cursor->moment->version->parts : &cursor->version->parts;
+}
+
+/* Walk over what is there now. */
+static int renew(struct index_cursor *cursor)
+{
+	merge_release(&cursor->merge);
+	if (!cursor->moment) {
+		version_free(cursor->version);
+		cursor->sequence = atomic_load(&cursor->index->sequence);
+		cursor->version = index_hold(cursor->index);
+		if (!cursor->version)
+			return -ENOMEM;
+	}
+	return merge_init(&cursor->merge, parts_of(cursor));
 }
 
 static bool begins_with(struct dw_bytes key, struct dw_bytes prefix)
@@ -38,92 +68,114 @@ static bool begins_with(struct dw_bytes key, struct dw_bytes prefix)
 	       (!prefix.size || !memcmp(key.data, prefix.data, prefix.size));
 }
 
-static void source_seek(struct source *source, struct dw_bytes key)
-{
-	size_t low = 0, high = source->delta->sorted_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (compare(source->delta->sorted[middle].key, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	source->at = low;
-}
-
 int index_cursor_seek(struct index_cursor *cursor, struct dw_bytes key)
 {
-	if (compare(key, cursor->prefix) < 0)
-		key = cursor->prefix;
-	for (size_t i = 0; i < cursor->count; i++)
-		source_seek(&cursor->sources[i], key);
-	return 0;
+	struct dw_bytes prefix = bytes_of(&cursor->prefix);
+	int rc = cursor->lost ? renew(cursor) : 0;
+
+	if (keydir_compare(key, prefix) < 0)
+		key = prefix;
+	cursor->has_last = false;
+	if (!rc)
+		rc = set_buf(&cursor->last, key);
+	if (!rc)
+		rc = merge_seek(&cursor->merge, key);
+	cursor->lost = rc;
+	return rc;
 }
 
-static const struct delta_item *peek(const struct source *source)
+/* Something changed: go on behind the last key, or where it was sought. */
+static int catch_up(struct index_cursor *cursor)
 {
-	return source->at < source->delta->sorted_count ? &source->delta->sorted[source->at] : NULL;
+	if (cursor->has_last) {
+		/* the least key behind it has one byte more */
+		int rc = buf_add(&cursor->last, "", 1);
+		if (rc < 0)
+			return rc;
+		cursor->has_last = false;
+	}
+	int rc = renew(cursor);
+	return rc ? rc : merge_seek(&cursor->merge, bytes_of(&cursor->last));
+}
+
+static int tell(struct index_cursor *cursor, const struct merge_entry *entry,
+		struct dw_bytes *key_ret, struct keydir_place *place_ret)
+{
+	int rc = 0;
+
+	if (!cursor->moment) {
+		rc = set_buf(&cursor->last, entry->key);
+		if (rc < 0)
+			return rc;
+		cursor->has_last = true;
+	}
+	if (entry->segment)
+		*place_ret = (struct keydir_place){.segment = entry->segment,
+						   .offset = entry->place.offset,
+						   .mtime_ns = entry->place.mtime_ns,
+						   .value_size = entry->place.value_size};
+	else
+		rc = parts_place(parts_of(cursor), &entry->place, place_ret);
+	if (rc < 0)
+		return rc;
+	*key_ret = entry->key;
+	return 1;
+}
+
+static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
+		struct keydir_place *place_ret)
+{
+	bool changed = !cursor->moment && atomic_load(&cursor->index->sequence) != cursor->sequence;
+	struct merged merged;
+
+	if (cursor->lost && cursor->moment)
+		return cursor->lost; /* until it is sought */
+	int rc = cursor->lost || changed ? catch_up(cursor) : 0;
+
+	while (!rc && (rc = merge_next(&cursor->merge, &merged)) == 1) {
+		if (!begins_with(merged.newest->key, bytes_of(&cursor->prefix)))
+			return 0;
+		if (!merged.newest->place.tombstone)
+			return tell(cursor, merged.newest, key_ret, place_ret);
+		rc = 0;
+	}
+	return rc;
 }
 
 int index_cursor_next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		      struct keydir_place *place_ret)
 {
-	for (;;) {
-		const struct delta_item *least = NULL, *item;
-		for (size_t i = 0; i < cursor->count; i++)
-			if ((item = peek(&cursor->sources[i])) &&
-			    (!least || compare(item->key, least->key) < 0))
-				least = item;
-		if (!least || !begins_with(least->key, cursor->prefix))
-			return 0;
-		for (size_t i = 0; i < cursor->count; i++)
-			if ((item = peek(&cursor->sources[i])) && !compare(item->key, least->key))
-				cursor->sources[i].at++;
-		if (!least->place.segment)
-			continue;
-		*key_ret = least->key;
-		*place_ret = least->place;
-		return 1;
-	}
-}
+	int rc = next(cursor, key_ret, place_ret);
 
-static int cursor_new(struct index_moment *moment, struct dw_bytes prefix,
-		      struct index_cursor **ret)
-{
-	size_t count = moment->version->sealed_count;
-	struct index_cursor *cursor = calloc(1, sizeof *cursor + count * sizeof *cursor->sources);
-	void *copy = malloc(prefix.size + 1);
-	int rc = cursor && copy ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !rc && i < count; i++) {
-		rc = delta_sort(moment->version->sealed[i]);
-		cursor->sources[i].delta = moment->version->sealed[i];
-	}
-	if (rc < 0) {
-		free(copy);
-		free(cursor);
-		return rc;
-	}
-	if (prefix.size)
-		memcpy(copy, prefix.data, prefix.size);
-	cursor->prefix = (struct dw_bytes){copy, prefix.size};
-	cursor->count = count;
-	cursor->moment = moment_ref(moment);
-	*ret = cursor;
-	return index_cursor_seek(cursor, prefix);
+	cursor->lost = rc < 0 ? rc : 0;
+	if (rc == -EBADMSG)
+		atomic_store(&cursor->index->damaged, true);
+	return rc;
 }
 
 int index_cursor_open(struct index *index, const struct segset *segments,
 		      struct index_moment *moment, struct dw_bytes prefix,
 		      struct index_cursor **ret)
 {
-	struct index_moment *now = NULL;
-	int rc = moment ? 0 : index_seal(index, segments, &now);
+	struct index_cursor *cursor = calloc(1, sizeof *cursor);
+	int rc = !cursor ? -ENOMEM : moment ? 0 : index_list(index);
 
+	(void)segments;
+	if (rc < 0) {
+		free(cursor);
+		return rc;
+	}
+	cursor->index = index;
+	cursor->moment = moment ? moment_ref(moment) : NULL;
+	rc = set_buf(&cursor->prefix, prefix);
 	if (!rc)
-		rc = cursor_new(moment ? moment : now, prefix, ret);
-	index_moment_close(now);
+		rc = renew(cursor);
+	if (!rc)
+		rc = index_cursor_seek(cursor, prefix);
+	if (rc < 0)
+		index_cursor_close(cursor);
+	else
+		*ret = cursor;
 	return rc;
 }
 
@@ -131,7 +183,76 @@ void index_cursor_close(struct index_cursor *cursor)
 {
 	if (!cursor)
 		return;
+	merge_release(&cursor->merge);
+	version_free(cursor->version);
 	index_moment_close(cursor->moment);
-	free((void *)(uintptr_t)cursor->prefix.data);
+	buf_release(&cursor->prefix);
+	buf_release(&cursor->last);
 	free(cursor);
+}
+
+/* --- in order --- */
+
+bool index_is_listed(const struct index *index)
+{
+	return atomic_load(&index->listed);
+}
+
+int index_list(struct index *index)
+{
+	if (index_is_listed(index))
+		return 0;
+	int rc = delta_list(index->active);
+	if (!rc)
+		atomic_store(&index->listed, true);
+	return rc;
+}
+
+/* --- what is below --- */
+
+static int below(const struct parts *parts, struct dw_bytes prefix, struct index_below *ret)
+{
+	int64_t count = 0, newest = INT64_MIN;
+	int rc = 0;
+
+	if (prefix.size && ((const uint8_t *)prefix.data)[prefix.size - 1] != '/')
+		return -EINVAL;
+	if (parts->active)
+		rc = delta_get_below(parts->active, prefix, &count, &newest);
+	for (size_t i = 0; !rc && i < parts->sealed_count; i++)
+		rc = delta_get_below(parts->sealed[i], prefix, &count, &newest);
+	for (size_t i = 0; !rc && i < parts->run_count; i++) {
+		int64_t change, time;
+		rc = run_below(parts->runs[i], prefix, &change, &time);
+		if (rc < 0)
+			break;
+		count += change;
+		newest = time > newest ? time : newest;
+	}
+	if (rc < 0)
+		return rc;
+	if (count < 0)
+		return -EBADMSG; /* runs that do not go together */
+	*ret = (struct index_below){(uint64_t)count, newest};
+	return 0;
+}
+
+int index_below(struct index *index, struct dw_bytes prefix, struct index_below *ret)
+{
+	int rc = index_list(index);
+	struct version *version = rc ? NULL : index_hold(index);
+
+	if (!version)
+		return rc ? rc : -ENOMEM;
+	rc = below(&version->parts, prefix, ret);
+	version_free(version);
+	if (rc == -EBADMSG)
+		atomic_store(&index->damaged, true);
+	return rc;
+}
+
+int index_moment_below(const struct index_moment *moment, struct dw_bytes prefix,
+		       struct index_below *ret)
+{
+	return below(&moment->version->parts, prefix, ret);
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * delta.c - see version.h.
+ * delta.c - see delta.h.
  */
+#include "index/delta.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/version.h"
+#include "base/bulk.h"
+#include "index/sort.h"
 
-struct delta *delta_new(void)
+struct delta *delta_new(bool listed)
 {
 	struct delta *delta = calloc(1, sizeof *delta);
 
@@ -20,10 +23,13 @@ struct delta *delta_new(void)
 		free(delta);
 		return NULL;
 	}
-	int rc = pthread_mutex_init(&delta->sorting, NULL);
-	assert(!rc);                      /* glibc's takes nothing that could be missing */
+	int rc = pthread_mutex_init(&delta->lock, NULL);
+	assert(!rc); /* glibc's takes nothing that could be missing */
+	dirs_init(&delta->dirs);
 	delta->keydir.keeps_live = false; /* the index does, which knows what is below */
 	atomic_init(&delta->refs, 1);
+	atomic_init(&delta->listed, listed);
+	atomic_init(&delta->counted, listed);
 	return delta;
 }
 
@@ -35,47 +41,292 @@ struct delta *delta_ref(struct delta *delta)
 	return delta;
 }
 
+static size_t sorted_size(const struct delta *delta)
+{
+	return (delta->sorted_count + 1) * sizeof *delta->sorted;
+}
+
+static void drop_sorted(struct delta *delta)
+{
+	bulk_free(delta->sorted, delta->sorted ? sorted_size(delta) : 0);
+	delta->sorted = NULL;
+	delta->sorted_count = 0;
+}
+
 void delta_unref(struct delta *delta)
 {
 	if (!delta || atomic_fetch_sub(&delta->refs, 1) > 1)
 		return;
-	free(delta->sorted);
+	drop_sorted(delta);
 	segments_unref(delta->segments);
+	dirs_release(&delta->dirs);
 	keydir_release(&delta->keydir);
-	(void)pthread_mutex_destroy(&delta->sorting); /* fails only in use */
+	(void)pthread_mutex_destroy(&delta->lock); /* fails only in use */
 	free(delta);
 }
 
-static int compare_items(const void *a, const void *b)
+void delta_unseal(struct delta *delta)
 {
-	const struct delta_item *x = a, *y = b;
-	size_t least = x->key.size < y->key.size ? x->key.size : y->key.size;
-	int order = least ? memcmp(x->key.data, y->key.data, least) : 0;
-
-	return order ? order : (x->key.size > y->key.size) - (x->key.size < y->key.size);
+	drop_sorted(delta);
+	segments_unref(delta->segments);
+	delta->segments = NULL;
+	if (!atomic_load(&delta->listed) && atomic_load(&delta->counted)) {
+		/* it was counted alone; nobody goes on with that */
+		dirs_release(&delta->dirs);
+		dirs_init(&delta->dirs);
+		atomic_store(&delta->counted, false);
+	}
 }
+
+/* --- sorting and counting what is there --- */
 
 static int sort_locked(struct delta *delta)
 {
-	size_t count = delta_count(delta), i = 0;
-	struct delta_item *items = malloc((count + 1) * sizeof *items);
 	struct keydir_cursor cursor = {0};
+	size_t at = 0;
 
-	if (!items)
-		return -ENOMEM;
-	while (keydir_next(&delta->keydir, &cursor, &items[i].key, &items[i].place))
-		i++;
-	assert(i == count);
-	qsort(items, count, sizeof *items, compare_items);
-	delta->sorted = items;
-	delta->sorted_count = count;
-	return 0;
+	delta->sorted_count = delta_count(delta);
+	struct delta_item *items = bulk_alloc(sorted_size(delta));
+	int rc = items ? 0 : -ENOMEM;
+	while (!rc && (items[at].slot = keydir_next_slot(&delta->keydir, &cursor)))
+		at++;
+	assert(rc || at == delta->sorted_count);
+	if (!rc)
+		rc = sort_items(&delta->keydir, items, at);
+	if (rc < 0)
+		bulk_free(items, sorted_size(delta));
+	else
+		delta->sorted = items;
+	return rc;
 }
 
-int delta_sort(struct delta *delta)
+static int change_of(const struct keydir_place *place)
 {
-	(void)pthread_mutex_lock(&delta->sorting);
-	int rc = delta->sorted ? 0 : sort_locked(delta);
-	(void)pthread_mutex_unlock(&delta->sorting);
+	return (place->segment != NULL) - place->hides;
+}
+
+static int64_t newest_of(const struct keydir_place *place)
+{
+	return place->segment ? place->mtime_ns : INT64_MIN;
+}
+
+static int count_all(struct delta *delta)
+{
+	struct keydir_cursor cursor = {0};
+	struct keydir_place place;
+	struct dw_bytes key;
+	int rc = 0;
+
+	while (!rc && keydir_next(&delta->keydir, &cursor, &key, &place)) {
+		size_t depth = dirs_depth(key);
+		rc = dirs_reserve(&delta->dirs, depth);
+		if (rc < 0)
+			break;
+		dirs_add(&delta->dirs, key, change_of(&place), newest_of(&place));
+		dirs_keep(&delta->dirs, depth);
+	}
+	if (rc < 0) { /* none of it */
+		dirs_release(&delta->dirs);
+		dirs_init(&delta->dirs);
+	}
 	return rc;
+}
+
+/* Each in order, so that its place is right behind the one before. */
+static int order_all(struct delta *delta)
+{
+	int rc = delta->sorted ? 0 : sort_locked(delta);
+
+	for (size_t i = 0; !rc && i < delta->sorted_count; i++) {
+		uint32_t entry = delta->sorted[i].slot->entry;
+		const struct keydir_prepared prepared = {keydir_entry_hash(&delta->keydir, entry),
+							 entry};
+		uint32_t node = order_prepare(&delta->keydir, &prepared);
+		if (!node) {
+			/* what lies in the arena by then is lost until the delta goes */
+			memset(&delta->order, 0, sizeof delta->order);
+			rc = -ENOMEM;
+		} else {
+			order_insert(&delta->order, &delta->keydir, node);
+		}
+	}
+	drop_sorted(delta);
+	return rc;
+}
+
+int delta_list(struct delta *delta)
+{
+	int rc = 0;
+
+	if (atomic_load(&delta->listed))
+		return 0;
+	(void)pthread_mutex_lock(&delta->lock);
+	if (!atomic_load(&delta->counted))
+		rc = count_all(delta);
+	if (!rc) {
+		atomic_store(&delta->counted, true);
+		rc = order_all(delta);
+	}
+	if (!rc)
+		atomic_store(&delta->listed, true);
+	(void)pthread_mutex_unlock(&delta->lock);
+	return rc;
+}
+
+/* --- changing --- */
+
+int delta_prepare(struct delta *delta, struct dw_bytes key, struct delta_prepared *ret)
+{
+	struct delta_prepared made = {.depth = 0};
+	int rc = keydir_prepare(&delta->keydir, key, &made.prepared);
+
+	if (!rc && atomic_load_explicit(&delta->listed, memory_order_relaxed)) {
+		made.node = order_prepare(&delta->keydir, &made.prepared);
+		rc = made.node ? dirs_reserve(&delta->dirs, dirs_depth(key)) : -ENOMEM;
+		made.depth = rc ? 0 : (uint32_t)dirs_depth(key);
+	}
+	if (rc < 0)
+		delta_drop(delta, &made);
+	else
+		*ret = made;
+	return rc;
+}
+
+void delta_drop(struct delta *delta, struct delta_prepared *prepared)
+{
+	if (!prepared->prepared.entry)
+		return;
+	dirs_keep(&delta->dirs, prepared->depth);
+	order_drop(&delta->keydir, &prepared->prepared, prepared->node);
+	keydir_drop(&delta->keydir, &prepared->prepared);
+	*prepared = (struct delta_prepared){.depth = 0};
+}
+
+void delta_set(struct delta *delta, struct delta_prepared *prepared,
+	       const struct keydir_place *place, int change)
+{
+	struct keydir *keydir = &delta->keydir;
+	struct dw_bytes key = keydir_entry_key(keydir, prepared->prepared.entry);
+	struct keydir_prepared entry = prepared->prepared;
+	struct keydir_place old;
+
+	assert(entry.entry && change >= -1 && change <= 1);
+	if (prepared->node)
+		dirs_add(&delta->dirs, key, change, newest_of(place));
+	bool known = keydir_set(keydir, &entry, place, &old);
+	if (known)
+		order_drop(keydir, &prepared->prepared, prepared->node);
+	else if (prepared->node)
+		order_insert(&delta->order, keydir, prepared->node);
+	dirs_keep(&delta->dirs, prepared->depth);
+	*prepared = (struct delta_prepared){.depth = 0};
+}
+
+void delta_remove(struct delta *delta, struct delta_prepared *prepared, int64_t mtime_ns,
+		  bool hides, int change)
+{
+	struct keydir *keydir = &delta->keydir;
+	struct dw_bytes key = keydir_entry_key(keydir, prepared->prepared.entry);
+	const struct keydir_place gone = {.mtime_ns = mtime_ns, .hides = hides};
+	struct keydir_place known;
+	bool is_known = keydir_get(keydir, key, false, &known);
+
+	if (is_known ? known.hides || prepared->node : hides) {
+		delta_set(delta, prepared, &gone, change);
+		return;
+	}
+	if (is_known) /* nothing below, and nobody stands on it */
+		(void)keydir_remove(keydir, key, &known); /* it is there */
+	delta_drop(delta, prepared);
+}
+
+/* --- keys in order --- */
+
+int delta_cursor_init(struct delta_cursor *cursor, struct delta *delta)
+{
+	int rc = 0;
+
+	*cursor = (struct delta_cursor){.delta = delta};
+	if (!atomic_load(&delta->listed)) {
+		(void)pthread_mutex_lock(&delta->lock);
+		rc = delta->sorted ? 0 : sort_locked(delta);
+		(void)pthread_mutex_unlock(&delta->lock);
+	}
+	return rc;
+}
+
+void delta_cursor_release(struct delta_cursor *cursor)
+{
+	segment_unref(cursor->pinned);
+	cursor->pinned = NULL;
+}
+
+static struct dw_bytes sorted_key(const struct delta *delta, size_t at)
+{
+	return keydir_entry_key(&delta->keydir, delta->sorted[at].slot->entry);
+}
+
+void delta_cursor_seek(struct delta_cursor *cursor, struct dw_bytes key)
+{
+	const struct delta *delta = cursor->delta;
+
+	if (!delta->sorted) {
+		cursor->node = order_seek(&delta->order, &delta->keydir, key);
+		return;
+	}
+	size_t low = 0, high = delta->sorted_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (keydir_compare(sorted_key(delta, middle), key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	cursor->at = low;
+}
+
+static bool next_listed(struct delta_cursor *cursor, struct delta_entry *ret)
+{
+	struct delta *delta = cursor->delta;
+
+	if (!cursor->node)
+		return false;
+	delta_cursor_release(cursor);
+	ret->key = order_key(&delta->keydir, cursor->node);
+	bool known = keydir_get(&delta->keydir, ret->key, true, &ret->place);
+	assert(known); /* nothing is ever taken out */
+	cursor->pinned = ret->place.segment;
+	cursor->node = order_next(&delta->order, &delta->keydir, cursor->node);
+	return true;
+}
+
+bool delta_cursor_next(struct delta_cursor *cursor, struct delta_entry *ret)
+{
+	enum { AHEAD = 8 };
+	const struct delta *delta = cursor->delta;
+
+	if (!delta->sorted)
+		return next_listed(cursor, ret);
+	if (cursor->at == delta->sorted_count)
+		return false;
+	if (cursor->at + AHEAD < delta->sorted_count)
+		__builtin_prefetch(sorted_key(delta, cursor->at + AHEAD).data);
+	keydir_slot_get(&delta->keydir, delta->sorted[cursor->at++].slot, &ret->key, &ret->place);
+	return true;
+}
+
+int delta_get_below(struct delta *delta, struct dw_bytes prefix, int64_t *change,
+		    int64_t *newest_ns)
+{
+	if (!atomic_load(&delta->counted)) {
+		(void)pthread_mutex_lock(&delta->lock);
+		int rc = atomic_load(&delta->counted) ? 0 : count_all(delta);
+		if (!rc)
+			atomic_store(&delta->counted, true);
+		(void)pthread_mutex_unlock(&delta->lock);
+		if (rc < 0)
+			return rc;
+	}
+	dirs_get(&delta->dirs, prefix, change, newest_ns);
+	return 0;
 }

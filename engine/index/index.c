@@ -10,23 +10,39 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "index/retire.h"
+#include "index/internal.h"
+
+/* Keys, and bytes: see docs/decisions. */
+enum { DELTA_MAX = 1 << 20, RESIDENT_MAX = 256 << 20 };
+
+static struct version *first_version(void)
+{
+	struct parts parts = {.active = delta_new(false),
+			      .segments = segments_of(NULL, &(const struct segset){0})};
+	struct version *version = parts.active && parts.segments ? version_new(&parts) : NULL;
+
+	delta_unref(parts.active);
+	segments_unref(parts.segments);
+	return version;
+}
 
 int index_init(struct index *index, struct io *io, int dirfd)
 {
 	memset(index, 0, sizeof *index);
 	index->io = io;
 	index->dirfd = dirfd;
+	index->delta_max = DELTA_MAX;
+	index->resident_max = RESIDENT_MAX;
+	index->next_run = 1;
 	int rc = pthread_mutex_init(&index->change, NULL);
+	rc |= pthread_mutex_init(&index->disk, NULL);
 	for (int i = 0; i < VERSION_SHARDS; i++)
 		rc |= pthread_mutex_init(&index->shards[i].lock, NULL);
 	assert(!rc); /* glibc's takes nothing that could be missing */
-	struct delta *active = delta_new();
-	index->version = active ? version_new(active, NULL, 0, NULL, NULL) : NULL;
-	delta_unref(active);
+	index->version = first_version();
 	if (!index->version)
 		return -ENOMEM;
-	index->active = active;
+	index->active = index->version->parts.active;
 	return 0;
 }
 
@@ -34,9 +50,12 @@ void index_release(struct index *index)
 {
 	if (!index->io)
 		return;
+	index_checkpoint_cancel(index);
 	version_free(index->version);
-	assert(!index->retired);                     /* nobody reads */
+	assert(!index->retired); /* nobody reads */
+	indexfile_release(&index->root);
 	(void)pthread_mutex_destroy(&index->change); /* these fail only in use */
+	(void)pthread_mutex_destroy(&index->disk);
 	for (int i = 0; i < VERSION_SHARDS; i++)
 		(void)pthread_mutex_destroy(&index->shards[i].lock);
 	index->version = NULL;
@@ -62,9 +81,9 @@ static bool get_active(struct index *index, unsigned shard, struct dw_bytes key,
 
 	(void)pthread_mutex_lock(&s->lock);
 	struct version *version = index->version;
-	bool known = keydir_get(&version->active->keydir, key, pin, ret);
+	bool known = keydir_get(&version->parts.active->keydir, key, pin, ret);
 	*version_ret = NULL;
-	if (!known && version->sealed_count) {
+	if (!known && parts_have_below(&version->parts)) {
 		atomic_fetch_add(&version->pins[shard].count, 1);
 		*version_ret = version;
 	}
@@ -110,13 +129,35 @@ void index_replace(struct index *index, struct version *version)
 	index->version = version;
 	for (int i = 0; i < VERSION_SHARDS; i++)
 		(void)pthread_mutex_unlock(&index->shards[i].lock);
+	atomic_store(&index->sealed_count, version->parts.sealed_count);
+	atomic_fetch_add(&index->sequence, 1);
 	old->next = index->retired;
 	index->retired = old;
 	atomic_fetch_add(&index->retired_count, 1);
 	sweep(index);
 }
 
+struct version *index_hold(struct index *index)
+{
+	(void)pthread_mutex_lock(&index->change);
+	struct version *version = version_new(&index->version->parts);
+	(void)pthread_mutex_unlock(&index->change);
+	return version;
+}
+
 /* --- reading --- */
+
+/* The same without the active delta, for who was counted in; counts out. */
+static int get_below(struct index *index, unsigned shard, struct version *version,
+		     struct dw_bytes key, bool pin, struct keydir_place *ret)
+{
+	int rc = parts_get_below(&version->parts, key, pin, ret);
+
+	count_out(index, shard, version);
+	if (rc == -EBADMSG)
+		atomic_store(&index->damaged, true);
+	return rc;
+}
 
 int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_place *ret)
 {
@@ -126,10 +167,8 @@ int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_
 	int found = get_active(index, shard, key, pin, &place, &version);
 
 	found = found && place.segment;
-	if (version) {
-		found = version_get_below(version, key, pin, &place);
-		count_out(index, shard, version);
-	}
+	if (version)
+		found = get_below(index, shard, version, key, pin, &place);
 	if (found < 0)
 		return found;
 	assert(!found || place.segment);
@@ -168,10 +207,8 @@ static int find_below(struct index *index, struct dw_bytes key, struct keydir_pl
 	ret->segment = NULL;
 	bool known = get_active(index, shard, key, false, ret, &version);
 	assert(!known);
-	if (version) {
-		rc = version_get_below(version, key, false, ret);
-		count_out(index, shard, version);
-	}
+	if (version)
+		rc = get_below(index, shard, version, key, false, ret);
 	return rc < 0 ? rc : 0;
 }
 
@@ -179,14 +216,14 @@ int index_prepare(struct index *index, struct dw_bytes key, struct index_prepare
 {
 	struct index_prepared made = {.below = {.segment = NULL}};
 	struct keydir_place place;
-	int rc = keydir_prepare(&index->active->keydir, key, &made.prepared);
+	int rc = delta_prepare(index->active, key, &made.prepared);
 
 	if (rc < 0)
 		return rc;
 	if (!keydir_get(&index->active->keydir, key, false, &place))
 		rc = find_below(index, key, &made.below);
 	if (rc < 0) {
-		keydir_drop(&index->active->keydir, &made.prepared);
+		delta_drop(index->active, &made.prepared);
 		return rc;
 	}
 	*ret = made;
@@ -195,12 +232,12 @@ int index_prepare(struct index *index, struct dw_bytes key, struct index_prepare
 
 void index_drop(struct index *index, struct index_prepared *prepared)
 {
-	keydir_drop(&index->active->keydir, &prepared->prepared);
+	delta_drop(index->active, &prepared->prepared);
 }
 
 void index_prefetch(const struct index *index, const struct index_prepared *prepared)
 {
-	keydir_prefetch(&index->active->keydir, &prepared->prepared);
+	keydir_prefetch(&index->active->keydir, &prepared->prepared.prepared);
 }
 
 void index_prefetch_key(const struct index *index, struct dw_bytes key)
@@ -221,17 +258,28 @@ static void was_at(size_t key_size, const struct keydir_place *old)
 	old->segment->live_bytes -= record_bytes(key_size, old);
 }
 
+/* Where the key that was prepared is now; an append may have the same key before. */
+static struct keydir_place old_place(const struct index *index,
+				     const struct index_prepared *prepared, size_t *key_size_ret)
+{
+	struct keydir *keydir = &index->active->keydir;
+	struct dw_bytes key = keydir_entry_key(keydir, prepared->prepared.prepared.entry);
+	struct keydir_place old;
+
+	*key_size_ret = key.size;
+	return keydir_get(keydir, key, false, &old) ? old : prepared->below;
+}
+
 void index_set(struct index *index, struct index_prepared *prepared,
 	       const struct keydir_place *place, struct keydir_place *old_ret)
 {
-	struct keydir *keydir = &index->active->keydir;
-	size_t key_size = keydir_prepared_key(keydir, &prepared->prepared).size;
 	struct keydir_place now = *place;
+	size_t key_size;
 
 	assert(place->segment);
+	*old_ret = old_place(index, prepared, &key_size);
 	now.hides = prepared->below.segment;
-	if (!keydir_set(keydir, &prepared->prepared, &now, old_ret))
-		*old_ret = prepared->below;
+	delta_set(index->active, &prepared->prepared, &now, !old_ret->segment);
 	was_at(key_size, old_ret);
 	place->segment->live_bytes += record_bytes(key_size, place);
 	if (!old_ret->segment)
@@ -241,21 +289,11 @@ void index_set(struct index *index, struct index_prepared *prepared,
 void index_remove(struct index *index, struct index_prepared *prepared, int64_t mtime_ns,
 		  struct keydir_place *old_ret)
 {
-	struct keydir *keydir = &index->active->keydir;
-	struct dw_bytes key = keydir_prepared_key(keydir, &prepared->prepared);
-	size_t key_size = key.size;
-	struct keydir_place known, gone = {.mtime_ns = mtime_ns};
-	bool is_known = keydir_get(keydir, key, false, &known);
+	size_t key_size;
 
-	gone.hides = is_known ? known.hides : prepared->below.segment != NULL;
-	*old_ret = is_known ? known : prepared->below;
-	if (gone.hides) {
-		(void)keydir_set(keydir, &prepared->prepared, &gone, &known); /* it is known */
-	} else {
-		if (is_known)
-			(void)keydir_remove(keydir, key, &known); /* it is known */
-		keydir_drop(keydir, &prepared->prepared);
-	}
+	*old_ret = old_place(index, prepared, &key_size);
+	delta_remove(index->active, &prepared->prepared, mtime_ns, prepared->below.segment,
+		     old_ret->segment ? -1 : 0);
 	was_at(key_size, old_ret);
 	if (old_ret->segment)
 		atomic_fetch_sub_explicit(&index->count, 1, memory_order_relaxed);
@@ -264,12 +302,11 @@ void index_remove(struct index *index, struct index_prepared *prepared, int64_t 
 int index_move(struct index *index, struct dw_bytes key, const struct dw_segment *from,
 	       uint64_t offset, struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns)
 {
-	struct keydir *keydir = &index->active->keydir;
 	struct index_prepared prepared;
 	struct keydir_place old;
 
 	assert(from && to);
-	bool known = keydir_get(keydir, key, false, &old);
+	bool known = keydir_get(&index->active->keydir, key, false, &old);
 	int rc = known ? 0 : find_below(index, key, &old);
 	if (rc < 0)
 		return rc;
@@ -291,6 +328,6 @@ int index_move(struct index *index, struct dw_bytes key, const struct dw_segment
 
 void index_check(struct index *index)
 {
-	assert(index->version->active == index->active);
-	assert(!index->version->sealed_count || !index->active->sorted);
+	assert(index->version->parts.active == index->active);
+	assert(!index->active->sorted && !index->active->segments);
 }

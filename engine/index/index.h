@@ -16,7 +16,7 @@
  * any thread at any time.  What is marked "log.lock" is for the one that holds it, or has the store
  * for itself.  index_checkpoint_write() and index_join() take none; each is for one thread at once.
  *
- * Lock order: log.lock, index.change, one of index.shards.
+ * Lock order: log.lock, index.disk, index.change, one of index.shards.
  */
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H
@@ -25,31 +25,38 @@
 #include <stdatomic.h>
 
 #include "base/throttle.h"
-#include "index/keydir.h"
+#include "codec/indexfile.h"
 #include "index/version.h"
-#include "log/segset.h"
-
-/* How far in the log something reaches: all records before it, and none from it on. */
-struct index_position {
-	uint32_t segment; /* 0: nothing is covered */
-	uint64_t offset;
-	uint64_t next_txid;
-};
 
 struct index_shard {
 	_Alignas(64) pthread_mutex_t lock; /* of `version`, for the readers of this shard */
 };
 
+struct index_checkpoint;
+
 struct index {
 	struct io *io;
 	int dirfd;
+	const struct owner *owner; /* whose its files become; NULL: the process's.  Set once */
+	/* budgets, set once: keys of the active delta, bytes of runs held in memory */
+	uint64_t delta_max, resident_max;
 	struct index_shard shards[VERSION_SHARDS];
 	pthread_mutex_t change;  /* one new version at once; covers `retired` */
 	struct version *version; /* changed with `change` and the locks of all shards held */
 	struct version *retired; /* that readers still look into */
 	atomic_uint retired_count;
-	struct delta *active;       /* of `version`; log.lock */
-	atomic_uint_fast64_t count; /* keys */
+	atomic_uint_fast64_t sequence; /* counts versions */
+	atomic_size_t sealed_count;    /* of the newest one */
+	struct delta *active;          /* of `version`; log.lock */
+	atomic_uint_fast64_t count;    /* keys */
+	atomic_bool damaged;
+	atomic_bool listed; /* so is the active delta, from now on */
+	bool writes;        /* runs may be written; set by index_open() */
+
+	pthread_mutex_t disk;  /* one change of the files at once; covers the next two */
+	struct indexfile root; /* as it is on disk; position.segment 0: none is */
+	uint32_t next_run;     /* id */
+	struct index_checkpoint *checkpoint; /* begun and not written */
 };
 
 /* `{0}` is fine for index_release().  `io` and `dirfd` outlive it.  0 or -ENOMEM. */
@@ -71,7 +78,7 @@ int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_
 
 /* All that index_set() or index_remove() of a key will need, so that neither can fail. */
 struct index_prepared {
-	struct keydir_prepared prepared;
+	struct delta_prepared prepared;
 	struct keydir_place below; /* where the key is below the active delta; segment NULL: it is
 				      not there, or the active delta knows better */
 };
@@ -145,11 +152,18 @@ void index_tidy(struct index *index);
 
 /* --- keys in order --- */
 
+/* Whether the index knows its keys in order, also those to come: see index_list().  Any thread. */
+bool index_is_listed(const struct index *index);
+/* Have it do so from now on; that costs each put something, and the first time what sorting the
+ * active delta takes.  log.lock.  0 or -ENOMEM. */
+int index_list(struct index *index);
+
 struct index_cursor;
 
 /* The keys that begin with `prefix`, which is copied, in byte order, of `moment` or, if that is
- * NULL, of the index as it is and becomes: then log.lock is held, and whatever changes meanwhile, a
- * key that is there throughout is given once.  0 or -ENOMEM. */
+ * NULL, of the index as it is and becomes: whatever changes meanwhile, a key that is there
+ * throughout is given once.  In the latter case log.lock is held, unless the index is listed.
+ * `segments` is not used any more.  0 or -ENOMEM. */
 int index_cursor_open(struct index *index, const struct segset *segments,
 		      struct index_moment *moment, struct dw_bytes prefix,
 		      struct index_cursor **ret);
@@ -164,44 +178,59 @@ void index_cursor_close(struct index_cursor *cursor);
 
 /* --- what is below a directory --- */
 
-/* Of all keys that begin with `prefix`, which is empty or ends in '/': how many are live, and when
- * one of them was last put or removed.  log.lock.  0 or -errno. */
+/* Of all keys that begin with `prefix`, which is empty or ends in '/', and are longer: how many are
+ * live, and when the newest of their values was put, which may be one that was replaced or removed
+ * since.  log.lock is held, unless the index is listed.  0 or -errno. */
 struct index_below {
 	uint64_t keys;
 	int64_t newest_ns; /* INT64_MIN: nobody knows of any */
 };
 int index_below(struct index *index, struct dw_bytes prefix, struct index_below *ret);
 
+/* The same of a moment.  Any thread. */
+int index_moment_below(const struct index_moment *moment, struct dw_bytes prefix,
+		       struct index_below *ret);
+
 /* --- on disk --- */
 
-/* What the `index` file tells is believed if it fits `segments`, whose files are open.  Then their
- * live_bytes, raw_bytes and last_txid are set, and the log from `*position_ret` on is to be
- * replayed.  Else, or without such a file, the position is segment 0: all of it is.  0 or -errno.
- * Before any other call. */
+/* What the file `index` tells is believed if it fits `segments`, whose files are open: those that
+ * it covers are as they were, none is unknown, and none is missing that a key is in.  Then their
+ * live_bytes, raw_bytes, last_txid and size (of the position's segment, what is covered) are set,
+ * and the log from `*position_ret` on is to be replayed.  Else, or without such a file, the
+ * position is segment 0: all of it is.  `writes`: what is not believed, and runs that nobody names,
+ * are removed, and checkpoints may be made.  Before any other call.  0 or -errno. */
 int index_open(struct index *index, const struct segset *segments, bool writes,
 	       struct index_position *position_ret);
 
-/* Whether the active delta is as large as it should get: a checkpoint is due.  Any thread. */
-bool index_is_full(const struct index *index);
+/* Whether a checkpoint is due: the active delta is as large as it should get, or there are many
+ * sealed ones.  log.lock. */
+bool index_is_full(struct index *index);
 
-/* A checkpoint: all up to `position`, the end of the log, will be on disk.  In three steps:
- * index_checkpoint_begin() with log.lock; the caller syncs the log; index_checkpoint_write()
- * without a lock.  `throttle` may be NULL.  On failure the older checkpoint counts.  0 or -errno.
- */
+/* A checkpoint: what is up to `position`, the end of the log, goes to disk.  In three steps:
+ * index_checkpoint_begin() with log.lock; the caller has the log on disk up to there, names of
+ * segments included; index_checkpoint_write() without a lock.  `segments` end with the
+ * position's.  With position->segment 0 only a run is written, and the file `index` stays as it is:
+ * while a log is replayed.  One at a time.  `throttle` may be NULL.  On failure the older
+ * checkpoint counts, and nothing is lost.  0, -EROFS or another -errno. */
 int index_checkpoint_begin(struct index *index, const struct segset *segments,
 			   const struct index_position *position);
 int index_checkpoint_write(struct index *index, struct throttle *throttle);
+/* Instead of the latter, if the log could not be synced. */
+void index_checkpoint_cancel(struct index *index);
 
-/* Take the `index` file away, durably: before something happens to segments that it would not
+/* Take the file `index` away, durably: before something happens to segments that it would not
  * fit.  0 or -errno. */
 int index_disown(struct index *index);
 
 /* Join runs, if there are too many.  1: some were, and there may be more to do; 0: nothing to do;
- * -errno. */
+ * -errno.  One at a time, without a lock. */
 int index_join(struct index *index, struct throttle *throttle);
 
 /* A run turned out to be damaged: the index should be built anew.  Any thread. */
-bool index_is_damaged(const struct index *index);
+static inline bool index_is_damaged(struct index *index)
+{
+	return atomic_load(&index->damaged);
+}
 
 /* Invariants, asserted.  log.lock. */
 void index_check(struct index *index);

@@ -283,14 +283,6 @@ static void subtract_live(const struct keydir *keydir, const struct keydir_slot 
 		slot->segment->live_bytes -= record_bytes(entry_at(keydir, slot->entry));
 }
 
-struct dw_bytes keydir_prepared_key(const struct keydir *keydir,
-				    const struct keydir_prepared *prepared)
-{
-	const struct keydir_entry *entry = entry_at(keydir, prepared->entry);
-
-	return (struct dw_bytes){entry->key, entry->key_size};
-}
-
 bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		const struct keydir_place *place, struct keydir_place *old_ret)
 {
@@ -457,9 +449,16 @@ void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
 	__builtin_prefetch(entry->key + ARENA_UNIT - 1); /* a short key may end in the next line */
 }
 
-static uint64_t hash_of_entry(const struct keydir_entry *entry)
+struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name)
 {
-	return keyhash((struct dw_bytes){entry->key, entry->key_size});
+	const struct keydir_entry *entry = entry_at(keydir, name);
+
+	return (struct dw_bytes){entry->key, entry->key_size};
+}
+
+uint64_t keydir_entry_hash(const struct keydir *keydir, uint32_t name)
+{
+	return keyhash(keydir_entry_key(keydir, name));
 }
 
 void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name)
@@ -468,7 +467,7 @@ void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name)
 
 	if (entry->value_size == VALUE_NONE)
 		return;
-	uint64_t hash = hash_of_entry(entry);
+	uint64_t hash = keydir_entry_hash(keydir, name);
 	__builtin_prefetch(
 		slot_at(&keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)], (uint32_t)hash), 1);
 }
@@ -480,7 +479,7 @@ void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
 
 	if (entry->value_size == VALUE_NONE)
 		return;
-	uint64_t hash = hash_of_entry(entry);
+	uint64_t hash = keydir_entry_hash(keydir, name);
 	struct keydir_table *table = table_of(keydir, hash);
 	uint32_t at = (uint32_t)hash;
 	while (slot_at(table, at)->entry != name)
@@ -490,8 +489,8 @@ void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
 		move_slot(keydir, table, slot, to, to_offset, NULL);
 }
 
-bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
-		 struct dw_bytes *key_ret, struct keydir_place *place_ret)
+const struct keydir_slot *keydir_next_slot(const struct keydir *keydir,
+					   struct keydir_cursor *cursor)
 {
 	for (; cursor->table < KEYDIR_TABLES; cursor->table++, cursor->slot = 0) {
 		const struct keydir_table *table = &keydir->tables[cursor->table];
@@ -501,13 +500,28 @@ bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
 			const struct keydir_slot *slot = &table->slots[cursor->slot++];
 			if (later)
 				__builtin_prefetch(entry_at(keydir, later));
-			if (!slot->entry)
-				continue;
-			const struct keydir_entry *entry = entry_at(keydir, slot->entry);
-			*key_ret = (struct dw_bytes){entry->key, entry->key_size};
-			*place_ret = place_of(slot, entry);
-			return true;
+			if (slot->entry)
+				return slot;
 		}
 	}
-	return false;
+	return NULL;
+}
+
+void keydir_slot_get(const struct keydir *keydir, const struct keydir_slot *slot,
+		     struct dw_bytes *key_ret, struct keydir_place *place_ret)
+{
+	const struct keydir_entry *entry = entry_at(keydir, slot->entry);
+
+	*key_ret = (struct dw_bytes){entry->key, entry->key_size};
+	*place_ret = place_of(slot, entry);
+}
+
+bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
+		 struct dw_bytes *key_ret, struct keydir_place *place_ret)
+{
+	const struct keydir_slot *slot = keydir_next_slot(keydir, cursor);
+
+	if (slot)
+		keydir_slot_get(keydir, slot, key_ret, place_ret);
+	return slot;
 }

@@ -19,6 +19,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "datawal.h"
@@ -99,10 +100,6 @@ void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
 bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		const struct keydir_place *place, struct keydir_place *old_ret);
 
-/* The key that was prepared. */
-struct dw_bytes keydir_prepared_key(const struct keydir *keydir,
-				    const struct keydir_prepared *prepared);
-
 /* Remove `key` if it is there.  Keeps live_bytes.  `*old_ret` likewise.  True: it was there. */
 bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret);
 
@@ -139,11 +136,29 @@ void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
 void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
 void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name);
 
+/* Of the entry of that name: what was prepared, or set and not removed since. */
+struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name);
+uint64_t keydir_entry_hash(const struct keydir *keydir, uint32_t name);
+
+/* Byte order: negative, 0 or positive. */
+static inline int keydir_compare(struct dw_bytes a, struct dw_bytes b)
+{
+	size_t least = a.size < b.size ? a.size : b.size;
+	int order = least ? memcmp(a.data, b.data, least) : 0;
+
+	return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 /* Walk over all keys: start with `{0}`.  False at the end. */
 struct keydir_cursor {
 	uint32_t table, slot;
 };
 bool keydir_next(const struct keydir *keydir, struct keydir_cursor *cursor,
 		 struct dw_bytes *key_ret, struct keydir_place *place_ret);
+/* The same by slots, which stay where they are as long as nothing is changed; NULL at the end. */
+const struct keydir_slot *keydir_next_slot(const struct keydir *keydir,
+					   struct keydir_cursor *cursor);
+void keydir_slot_get(const struct keydir *keydir, const struct keydir_slot *slot,
+		     struct dw_bytes *key_ret, struct keydir_place *place_ret);
 
 #endif

@@ -27,4 +27,10 @@ static inline uint64_t keyhash(struct dw_bytes key)
 	return XXH3_64bits_withSecret(key.data, key.size, keyhash_secret, sizeof keyhash_secret);
 }
 
+/* For tables without the keys: none of those that there will ever be have the same. */
+static inline XXH128_hash_t keyhash128(struct dw_bytes key)
+{
+	return XXH3_128bits_withSecret(key.data, key.size, keyhash_secret, sizeof keyhash_secret);
+}
+
 #endif

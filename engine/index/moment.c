@@ -9,64 +9,79 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/moment.h"
-#include "index/retire.h"
+#include "index/internal.h"
 
-/* Let the active delta be the newest sealed one, and a new one begin; `change` is held. */
-static int seal_active(struct index *index, const struct segset *segments)
+/* The newest version with other segments, which go to `parts`. */
+static int take_segments(const struct index *index, const struct segset *segments,
+			 struct parts *parts)
 {
-	const struct version *now = index->version;
-	size_t count = now->sealed_count + 1;
-	struct delta **sealed = malloc(count * sizeof *sealed), *active = delta_new();
-	struct version *next = NULL;
-
-	if (sealed && active) {
-		sealed[0] = now->active;
-		if (now->sealed_count)
-			memcpy(sealed + 1, now->sealed, now->sealed_count * sizeof *sealed);
-		next = version_new(active, sealed, count, now, segments);
-	}
-	free(sealed);
-	delta_unref(active);
-	if (!next)
-		return -ENOMEM;
-	now->active->segments = segments_ref(next->segments);
-	index->active = active;
-	index_replace(index, next);
-	return 0;
+	*parts = index->version->parts;
+	parts->segments =
+		segments ? segments_of(parts->segments, segments) : segments_ref(parts->segments);
+	return parts->segments ? 0 : -ENOMEM;
 }
 
-/* The same list again is none. */
-static int set_segments(struct index *index, const struct segset *segments)
+static struct delta **with_first(struct delta *first, struct delta **rest, size_t count)
 {
-	const struct version *now = index->version;
-	struct version *next =
-		version_new(now->active, now->sealed, now->sealed_count, now, segments);
+	struct delta **all = malloc((count + 1) * sizeof(struct delta *));
 
-	if (!next)
-		return -ENOMEM;
-	index_replace(index, next);
-	return 0;
+	if (!all)
+		return NULL;
+	all[0] = first;
+	if (count)
+		memcpy(all + 1, rest, count * sizeof(struct delta *));
+	return all;
+}
+
+int index_seal_locked(struct index *index, const struct segset *segments)
+{
+	struct delta *sealed = index->active;
+	struct parts parts;
+
+	if (!delta_count(sealed))
+		return 0;
+	int rc = take_segments(index, segments, &parts);
+	if (rc < 0)
+		return rc;
+	parts.sealed = with_first(sealed, parts.sealed, parts.sealed_count++);
+	parts.active = delta_new(atomic_load(&sealed->listed));
+	struct version *next = parts.sealed && parts.active ? version_new(&parts) : NULL;
+	if (next) {
+		sealed->segments = segments_ref(parts.segments);
+		index->active = parts.active;
+		index_replace(index, next);
+	}
+	free(parts.sealed);
+	delta_unref(parts.active);
+	segments_unref(parts.segments);
+	return next ? 0 : -ENOMEM;
 }
 
 int index_set_segments(struct index *index, const struct segset *segments)
 {
+	struct parts parts;
+
 	(void)pthread_mutex_lock(&index->change);
-	int rc = set_segments(index, segments);
+	int rc = take_segments(index, segments, &parts);
+	struct version *next = rc ? NULL : version_new(&parts);
+	if (next)
+		index_replace(index, next);
+	if (!rc)
+		segments_unref(parts.segments);
 	(void)pthread_mutex_unlock(&index->change);
-	return rc;
+	return next ? 0 : -ENOMEM;
 }
 
-static int seal(struct index *index, const struct segset *segments, struct index_moment *moment)
+struct version *index_version_below(struct index *index, const struct segset *segments)
 {
-	int rc = delta_count(index->active) ? seal_active(index, segments) : 0;
+	struct parts parts;
 
-	if (rc < 0)
-		return rc;
-	const struct version *now = index->version;
-	moment->version = version_new(NULL, now->sealed, now->sealed_count, now, segments);
-	moment->count = index_count(index);
-	return moment->version ? 0 : -ENOMEM;
+	if (take_segments(index, segments, &parts) < 0)
+		return NULL;
+	parts.active = NULL;
+	struct version *version = version_new(&parts);
+	segments_unref(parts.segments);
+	return version;
 }
 
 int index_seal(struct index *index, const struct segset *segments, struct index_moment **ret)
@@ -76,8 +91,14 @@ int index_seal(struct index *index, const struct segset *segments, struct index_
 	if (!moment)
 		return -ENOMEM;
 	atomic_init(&moment->refs, 1);
+	moment->count = index_count(index);
 	(void)pthread_mutex_lock(&index->change);
-	int rc = seal(index, segments, moment);
+	int rc = index_seal_locked(index, segments);
+	if (!rc) {
+		assert(!delta_count(index->active));
+		moment->version = index_version_below(index, segments);
+		rc = moment->version ? 0 : -ENOMEM;
+	}
 	(void)pthread_mutex_unlock(&index->change);
 	if (rc < 0)
 		index_moment_close(moment);
@@ -105,7 +126,7 @@ void index_moment_close(struct index_moment *moment)
 int index_moment_get(const struct index_moment *moment, struct dw_bytes key, bool pin,
 		     struct keydir_place *ret)
 {
-	int rc = version_get_below(moment->version, key, pin, ret);
+	int rc = parts_get_below(&moment->version->parts, key, pin, ret);
 
 	return rc < 0 ? rc : rc ? 0 : -ENOENT;
 }
@@ -117,43 +138,44 @@ uint64_t index_moment_count(const struct index_moment *moment)
 
 const struct segset *index_moment_segments(const struct index_moment *moment)
 {
-	return &moment->version->segments->set;
+	return &moment->version->parts.segments->set;
 }
 
 /* --- bringing deltas together --- */
 
-/* What `lower` must know for this to take the place of what it knows. */
-static void fold_one(struct keydir *lower, struct dw_bytes key, const struct keydir_place *place,
-		     struct keydir_prepared *prepared)
-{
-	struct keydir_place known;
-	bool is_known = keydir_get(lower, key, false, &known);
+enum { FOLD_MAX = 1 << 16 }; /* entries: writers wait meanwhile */
 
-	if (!place->segment && is_known && !known.hides) {
-		(void)keydir_remove(lower, key, &known); /* it is known */
-		keydir_drop(lower, prepared);
-	} else {
-		(void)keydir_set(lower, prepared, place, &known); /* it is known */
-	}
+/* All memory first: half of it folded, and `hides` of the rest would be wrong. */
+static int prepare_all(struct delta *lower, struct delta *upper, struct delta_prepared *prepared)
+{
+	struct keydir_cursor cursor = {0};
+	struct keydir_place place;
+	struct dw_bytes key;
+	size_t count = 0;
+	int rc = 0;
+
+	while (!rc && keydir_next(&upper->keydir, &cursor, &key, &place))
+		rc = delta_prepare(lower, key, &prepared[count++]);
+	for (size_t i = 0; rc < 0 && i < count; i++)
+		delta_drop(lower, &prepared[i]);
+	return rc;
 }
 
 static int fold_into(struct delta *lower, struct delta *upper)
 {
-	size_t count = delta_count(upper), at = 0;
-	struct keydir_prepared *prepared = calloc(count + 1, sizeof *prepared);
+	struct delta_prepared *prepared = calloc(delta_count(upper) + 1, sizeof *prepared);
 	struct keydir_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
-	int rc = prepared ? 0 : -ENOMEM;
+	int rc = prepared ? prepare_all(lower, upper, prepared) : -ENOMEM;
 
-	/* all memory first: half of it folded, and `hides` of the rest would be wrong */
-	while (!rc && keydir_next(&upper->keydir, &cursor, &key, &place))
-		rc = keydir_prepare(&lower->keydir, key, &prepared[at++]);
-	for (size_t i = 0; rc < 0 && prepared && i < at; i++)
-		keydir_drop(&lower->keydir, &prepared[i]);
-	cursor = (struct keydir_cursor){0};
-	for (at = 0; !rc && keydir_next(&upper->keydir, &cursor, &key, &place); at++)
-		fold_one(&lower->keydir, key, &place, &prepared[at]);
+	for (size_t i = 0; !rc && keydir_next(&upper->keydir, &cursor, &key, &place); i++) {
+		int change = (place.segment != NULL) - place.hides;
+		if (place.segment)
+			delta_set(lower, &prepared[i], &place, change);
+		else
+			delta_remove(lower, &prepared[i], place.mtime_ns, place.hides, change);
+	}
 	free(prepared);
 	return rc;
 }
@@ -161,31 +183,41 @@ static int fold_into(struct delta *lower, struct delta *upper)
 /* Readers who look into the active delta first find there what is being folded below it. */
 static int fold_active(struct index *index)
 {
-	const struct version *now = index->version;
-	struct delta *lower = now->sealed[0];
-	struct version *next =
-		version_new(lower, now->sealed + 1, now->sealed_count - 1, now, NULL);
-	int rc = next ? fold_into(lower, now->active) : -ENOMEM;
+	struct parts parts = index->version->parts;
+	struct delta *upper = parts.active, *lower = parts.sealed[0];
 
+	parts.active = lower;
+	parts.sealed++;
+	parts.sealed_count--;
+	struct version *next = version_new(&parts);
+	if (!next)
+		return -ENOMEM;
+	delta_unseal(lower);
+	int rc = atomic_load(&upper->listed) ? delta_list(lower) : 0;
+	if (!rc)
+		rc = fold_into(lower, upper);
 	if (rc < 0) {
 		version_free(next);
 		return rc;
 	}
-	free(lower->sorted);
-	lower->sorted = NULL;
-	segments_unref(lower->segments);
-	lower->segments = NULL;
 	index->active = lower;
 	index_replace(index, next);
 	return 0;
 }
 
+/* Only the newest version holds it, and readers who look keys up. */
+static bool may_fold(const struct index *index)
+{
+	const struct parts *parts = &index->version->parts;
+
+	return parts->sealed_count && atomic_load(&parts->sealed[0]->refs) == 1 &&
+	       delta_count(parts->active) <= FOLD_MAX;
+}
+
 void index_tidy(struct index *index)
 {
 	(void)pthread_mutex_lock(&index->change);
-	/* 1: only the newest version holds it, and readers who look keys up */
-	while (index->version->sealed_count && atomic_load(&index->version->sealed[0]->refs) == 1)
-		if (fold_active(index) < 0)
-			break; /* without the memory it stays as it is */
+	while (may_fold(index) && !fold_active(index))
+		; /* without the memory it stays as it is */
 	(void)pthread_mutex_unlock(&index->change);
 }

@@ -9,70 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct segments *segments_new(const struct segset *set)
+struct version *version_new(const struct parts *parts)
 {
-	struct segments *segments = calloc(1, sizeof *segments);
-
-	if (!segments)
-		return NULL;
-	atomic_init(&segments->refs, 1);
-	if (segset_copy(set, set->count, &segments->set) < 0) {
-		free(segments);
-		return NULL;
-	}
-	return segments;
-}
-
-struct segments *segments_ref(struct segments *segments)
-{
-	unsigned refs = atomic_fetch_add(&segments->refs, 1);
-
-	assert(refs);
-	return segments;
-}
-
-void segments_unref(struct segments *segments)
-{
-	if (!segments || atomic_fetch_sub(&segments->refs, 1) > 1)
-		return;
-	segset_release(&segments->set);
-	free(segments);
-}
-
-/* Those of `from`, if `set` has no others. */
-static struct segments *segments_for(const struct version *from, const struct segset *set)
-{
-	struct segments *known = from ? from->segments : NULL;
-	size_t size = set ? set->count * sizeof *set->items : 0;
-
-	if (!known && !set)
-		return segments_new(&(const struct segset){0});
-	if (known && (!set || (known->set.count == set->count &&
-			       (!size || !memcmp(known->set.items, set->items, size))))) {
-		return segments_ref(known);
-	}
-	return segments_new(set);
-}
-
-struct version *version_new(struct delta *active, struct delta *const *sealed, size_t sealed_count,
-			    const struct version *from, const struct segset *set)
-{
-	size_t size = sizeof(struct version) + sealed_count * sizeof *sealed;
-	size_t align = _Alignof(struct version);
+	size_t count = parts->sealed_count + parts->run_count;
+	size_t size = sizeof(struct version) + count * sizeof(void *);
+	const size_t align = _Alignof(struct version);
 	struct version *version = aligned_alloc(align, (size + align - 1) / align * align);
 
+	assert(parts->segments);
 	if (!version)
 		return NULL;
 	memset(version, 0, sizeof *version);
-	version->segments = segments_for(from, set);
-	if (!version->segments) {
-		free(version);
-		return NULL;
-	}
-	version->active = active ? delta_ref(active) : NULL;
-	version->sealed_count = sealed_count;
-	for (size_t i = 0; i < sealed_count; i++)
-		version->sealed[i] = delta_ref(sealed[i]);
+	version->parts = *parts;
+	version->parts.sealed = (struct delta **)version->pointers;
+	version->parts.runs = (struct run **)(version->pointers + parts->sealed_count);
+	(void)segments_ref(parts->segments);
+	if (parts->active)
+		(void)delta_ref(parts->active);
+	for (size_t i = 0; i < parts->sealed_count; i++)
+		version->parts.sealed[i] = delta_ref(parts->sealed[i]);
+	for (size_t i = 0; i < parts->run_count; i++)
+		version->parts.runs[i] = run_ref(parts->runs[i]);
 	return version;
 }
 
@@ -81,10 +38,13 @@ void version_free(struct version *version)
 	if (!version)
 		return;
 	assert(!version_is_read(version));
-	delta_unref(version->active);
-	for (size_t i = 0; i < version->sealed_count; i++)
-		delta_unref(version->sealed[i]);
-	segments_unref(version->segments);
+	struct parts *parts = &version->parts;
+	delta_unref(parts->active);
+	for (size_t i = 0; i < parts->sealed_count; i++)
+		delta_unref(parts->sealed[i]);
+	for (size_t i = 0; i < parts->run_count; i++)
+		run_unref(parts->runs[i]);
+	segments_unref(parts->segments);
 	free(version);
 }
 
@@ -96,17 +56,57 @@ bool version_is_read(struct version *version)
 	return false;
 }
 
-int version_get_below(struct version *version, struct dw_bytes key, bool pin,
-		      struct keydir_place *ret)
+int parts_place(const struct parts *parts, const struct run_place *place, struct keydir_place *ret)
+{
+	struct dw_segment *segment = segments_find(parts->segments, place->segment);
+
+	if (!segment)
+		return -EBADMSG;
+	*ret = (struct keydir_place){.segment = segment,
+				     .offset = place->offset,
+				     .mtime_ns = place->mtime_ns,
+				     .value_size = place->value_size};
+	return 0;
+}
+
+static int get_from_runs(const struct parts *parts, struct dw_bytes key, struct keydir_place *ret)
+{
+	uint64_t hash = run_hash(parts->seed, key);
+	struct run_place place;
+
+	for (size_t i = 0; i < parts->run_count; i++) {
+		int rc = run_get(parts->runs[i], key, hash, &place);
+		if (rc < 0)
+			return rc;
+		if (!rc)
+			continue;
+		if (place.tombstone)
+			return 0;
+		rc = parts_place(parts, &place, ret);
+		return rc < 0 ? rc : 1;
+	}
+	return 0;
+}
+
+int parts_get_below(const struct parts *parts, struct dw_bytes key, bool pin,
+		    struct keydir_place *ret)
 {
 	struct keydir_place place;
 
-	for (size_t i = 0; i < version->sealed_count; i++) {
-		if (!keydir_get(&version->sealed[i]->keydir, key, pin, &place))
+	for (size_t i = 0; i < parts->sealed_count; i++) {
+		if (!keydir_get(&parts->sealed[i]->keydir, key, pin, &place))
 			continue;
 		if (place.segment)
 			*ret = place;
 		return place.segment ? 1 : 0;
 	}
-	return 0;
+	int rc = parts->run_count ? get_from_runs(parts, key, &place) : 0;
+	if (rc != 1)
+		return rc;
+	if (pin) {
+		segment_prefetch(place.segment, place.offset);
+		(void)segment_ref(place.segment);
+	}
+	*ret = place;
+	return 1;
 }

@@ -29,7 +29,8 @@ static int look_at(void *context, const char *name)
 		names->segment = true;
 	else if (!strcmp(name, ".lock") || segname_parse_hint(name, &id))
 		names->mark = true;
-	else if (segname_is_aside(name) || !strcmp(name, DW_ATTR_DIRECTORY) ||
+	else if (segname_is_aside(name) || segname_parse_run(name, &id) ||
+		 !strcmp(name, SEGNAME_INDEX) || !strcmp(name, DW_ATTR_DIRECTORY) ||
 		 !strcmp(name, ".export") || !strcmp(name, ".snapshots") ||
 		 !strcmp(name, ".inode-secret") || !strcmp(name, ".inode-secret.tmp"))
 		names->own = true;

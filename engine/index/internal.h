@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * internal.h - what the files of the index share.
+ */
+#ifndef INDEX_INTERNAL_H
+#define INDEX_INTERNAL_H
+
+#include "index/index.h"
+
+/* `version` is the newest from now on; the one before goes when nobody looks into it.  `change` is
+ * held. */
+void index_replace(struct index *index, struct version *version);
+
+/* The newest version, for as long as the caller likes: a copy of his own.  NULL: no memory. */
+struct version *index_hold(struct index *index);
+
+struct index_moment {
+	atomic_uint refs;        /* its owner's, and its cursors' */
+	struct version *version; /* without an active delta */
+	uint64_t count;          /* keys */
+};
+
+struct index_moment *moment_ref(struct index_moment *moment);
+
+/* Let the active delta be the newest sealed one, if there is anything in it, and a new one begin;
+ * the segments are `segments` (NULL: as they were).  `change` and log.lock are held.  0 or
+ * -ENOMEM. */
+int index_seal_locked(struct index *index, const struct segset *segments);
+/* What lies below the active delta; the segments likewise.  `change` and log.lock are held.  NULL:
+ * no memory. */
+struct version *index_version_below(struct index *index, const struct segset *segments);
+
+#endif

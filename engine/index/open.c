@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * open.c - from the files of an index to the index, see index.h.
+ *
+ * A file `index` that does not fit is not believed, nor is any run then.  A reader meets a
+ * writer's exchange of runs: what the file named is gone, and a newer one is there.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "codec/segname.h"
+#include "index/keyhash.h"
+#include "index/root.h"
+#include "index/stack.h"
+
+enum { TRIES = 100 };
+
+/* --- runs --- */
+
+static void close_runs(struct run **runs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		run_unref(runs[i]);
+	free(runs);
+}
+
+static bool is_named(const struct indexfile *root, size_t i, const struct run *run)
+{
+	const struct run_figures *figures = run_figures(run);
+
+	return figures->seed == root->seed && figures->size == root->runs[i].size &&
+	       figures->keys == root->runs[i].keys;
+}
+
+/* 0, -EBADMSG: they are not what `root` says, or another -errno. */
+static int open_runs(struct index *index, const struct indexfile *root, struct run ***ret)
+{
+	struct run **runs = calloc(root->run_count + 1, sizeof(struct run *));
+	size_t count = 0;
+	uint64_t keys = 0;
+	int rc = runs ? 0 : -ENOMEM;
+
+	while (!rc && count < root->run_count) {
+		rc = run_open(index->io, index->dirfd, root->runs[count].id, &runs[count]);
+		if (rc < 0)
+			break;
+		keys += (uint64_t)run_figures(runs[count])->change;
+		if (!is_named(root, count, runs[count]))
+			rc = -EBADMSG;
+		count++;
+	}
+	if (!rc && keys != root->keys)
+		rc = -EBADMSG;
+	if (rc < 0)
+		close_runs(runs, count);
+	else
+		*ret = runs;
+	return rc;
+}
+
+/* The index that the directory holds, not yet compared with its segments. */
+static int load(struct index *index, struct indexfile *root, struct run ***runs_ret)
+{
+	int rc;
+
+	for (int i = 0; i < TRIES; i++) {
+		rc = root_read(index, root);
+		if (rc < 0)
+			return rc;
+		rc = open_runs(index, root, runs_ret);
+		if (!rc)
+			return 0;
+		indexfile_release(root);
+		if (rc != -ENOENT || index->writes)
+			return rc;
+	}
+	return rc;
+}
+
+/* --- believing --- */
+
+/* What the segments are said to be. */
+static void set_figures(const struct indexfile *root, const struct segments *segments)
+{
+	for (size_t i = 0; i < root->segment_count; i++) {
+		const struct indexfile_segment *s = &root->segments[i];
+		struct dw_segment *segment = segments_find(segments, s->id);
+		bool last = i + 1 == root->segment_count;
+		if (!segment)
+			continue;
+		segment->size = s->size;
+		segment->live_bytes = s->live_bytes;
+		segment->raw_bytes = s->raw_bytes;
+		segment->last_txid = s->last_txid;
+		segment->proof =
+			(struct segment_proof){!last, s->crc, s->size, s->mtime_ns, s->inode};
+	}
+}
+
+/* Set the runs of an index that is empty so far. */
+static int adopt(struct index *index, const struct segset *set, uint64_t seed, struct run **runs,
+		 size_t count)
+{
+	(void)pthread_mutex_lock(&index->change);
+	struct parts parts = index->version->parts;
+	assert(!parts.sealed_count && !parts.run_count && !delta_count(parts.active));
+	parts.segments = segments_of(NULL, set);
+	parts.runs = runs;
+	parts.run_count = count;
+	parts.seed = seed;
+	struct version *next = parts.segments ? version_new(&parts) : NULL;
+	if (next)
+		index_replace(index, next);
+	segments_unref(parts.segments);
+	(void)pthread_mutex_unlock(&index->change);
+	return next ? 0 : -ENOMEM;
+}
+
+/* 1: the index is believed, and `root` is taken over; 0: it is not. */
+static int believe(struct index *index, const struct segset *set, struct indexfile *root,
+		   struct run **runs)
+{
+	int rc = root_fits(root, set);
+
+	if (rc == 1 && adopt(index, set, root->seed, runs, root->run_count) < 0)
+		rc = -ENOMEM;
+	if (rc != 1)
+		return rc;
+	set_figures(root, index->version->parts.segments);
+	stack_make_resident(index);
+	atomic_store(&index->count, root->keys);
+	index->root = *root;
+	*root = (struct indexfile){0};
+	return 1;
+}
+
+static int try_to_believe(struct index *index, const struct segset *set)
+{
+	struct indexfile root = {0};
+	struct run **runs = NULL;
+	int rc = load(index, &root, &runs);
+
+	if (rc == -ENOMEM)
+		return rc;
+	if (rc < 0)
+		return 0; /* whatever is wrong with it: the log has everything */
+	size_t count = root.run_count;
+	rc = believe(index, set, &root, runs);
+	indexfile_release(&root);
+	close_runs(runs, count);
+	return rc;
+}
+
+/* --- leftovers --- */
+
+struct leftovers {
+	struct index *index;
+	uint32_t *ids; /* of runs that nobody names; owned */
+	size_t count, capacity;
+};
+
+static bool root_names(const struct indexfile *root, uint32_t id)
+{
+	for (size_t i = 0; i < root->run_count; i++)
+		if (root->runs[i].id == id)
+			return true;
+	return false;
+}
+
+static int on_name(void *context, const char *name)
+{
+	struct leftovers *left = context;
+	uint32_t id;
+
+	if (!segname_parse_run(name, &id))
+		return 0;
+	if (id >= left->index->next_run)
+		left->index->next_run = id + 1;
+	if (root_names(&left->index->root, id))
+		return 0;
+	if (left->count == left->capacity) {
+		size_t capacity = left->capacity ? 2 * left->capacity : 8;
+		uint32_t *ids = realloc(left->ids, capacity * sizeof *ids);
+		if (!ids)
+			return -ENOMEM;
+		left->ids = ids;
+		left->capacity = capacity;
+	}
+	left->ids[left->count++] = id;
+	return 0;
+}
+
+/* Runs that nobody names go; a file `index` that is not believed goes first, and durably: else it
+ * might once be believed, with other runs of those names. */
+static int clean(struct index *index)
+{
+	struct leftovers left = {.index = index};
+	int rc = index->root.position.segment ? 0 : root_remove(index);
+
+	if (!rc)
+		rc = index->io->list(index->io, index->dirfd, on_name, &left);
+	for (size_t i = 0; !rc && i < left.count; i++)
+		stack_remove_run(index, left.ids[i]);
+	free(left.ids);
+	return rc;
+}
+
+/* --- opening --- */
+
+/* Nobody who chooses keys knows it. */
+static uint64_t new_seed(void)
+{
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+		seed = keyhash128((struct dw_bytes){"seed", 4}).low64;
+	return seed;
+}
+
+int index_open(struct index *index, const struct segset *segments, bool writes,
+	       struct index_position *position_ret)
+{
+	assert(index->version && !index->writes);
+	index->writes = writes;
+	int rc = try_to_believe(index, segments);
+	if (!rc)
+		rc = adopt(index, segments, new_seed(), NULL, 0);
+	if (rc >= 0)
+		rc = writes ? clean(index) : 0;
+	if (rc < 0)
+		return rc;
+	*position_ret = index->root.position;
+	return 0;
+}

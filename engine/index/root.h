@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * root.h - the file `index` in a store's directory: written whole or not at all, and whether it
+ * fits the segments that are there.
+ *
+ * Order is everything.  What it says of the log is on disk before it is, and so are the runs that
+ * it names; only when it is on disk, name included, may what the older one named go.  So whatever a
+ * crash leaves, the file that is there tells the truth, or does not fit.
+ */
+#ifndef INDEX_ROOT_H
+#define INDEX_ROOT_H
+
+#include "index/index.h"
+
+/* Prove the segments of `root`: set mtime, inode and CRC of each, which are found in `segments` by
+ * their ids.  What is sealed is looked at once.  0; -ESTALE: one is not as long as it should be; or
+ * another -errno. */
+int root_prove(struct indexfile *root, const struct segments *segments);
+
+/* Whether all proofs fit `set`: 1 or 0, or -ENOMEM.  Segments behind the position are not looked
+ * at. */
+int root_fits(const struct indexfile *root, const struct segset *set);
+
+/* Write it.  0; -EINPROGRESS: it has its name, but a power cut may take that, so neither this one
+ * nor the one before may lose what it names; another -errno: nothing has changed. */
+int root_write(struct index *index, const struct indexfile *root);
+/* 0; -ENOENT; -EBADMSG; or another -errno. */
+int root_read(struct index *index, struct indexfile *ret);
+/* Remove it, durably.  0, also if there was none, or -errno. */
+int root_remove(struct index *index);
+
+#endif

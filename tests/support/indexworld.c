@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * indexworld.c - see indexworld.h.
+ */
+#include "tests/support/indexworld.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+
+struct dw_bytes world_key(char ret[32], size_t i)
+{
+	int n = i ? snprintf(ret, 32, "%c/%02zu%s", (int)('a' + i / 60), i % 60 / 2,
+			     i % 2 ? "/x" : "")
+		  : 0;
+
+	return (struct dw_bytes){ret, (size_t)n};
+}
+
+static uint64_t bytes_of(size_t i, uint32_t value_size)
+{
+	char key[32];
+
+	return RECORD_OVERHEAD + world_key(key, i).size + value_size;
+}
+
+/* --- segments --- */
+
+static struct dw_segment *active(const struct indexworld *w)
+{
+	return segset_last(&w->segments);
+}
+
+static void add_segment(struct indexworld *w, uint32_t id)
+{
+	struct dw_segment *segment;
+
+	CHECK_EQ(segset_reserve(&w->segments, 1), 0);
+	CHECK_EQ(segment_create(&w->pool, id, &segment), 0);
+	segset_add(&w->segments, segment);
+}
+
+/* The file is as long as its records; its end tells how long. */
+static void grow_file(const struct dw_segment *segment)
+{
+	char path[SEGNAME_SIZE];
+	uint32_t crc = (uint32_t)segment->size * 2654435761u;
+
+	segname_format(segment->id, path);
+	int fd = openat(segment->pool->dirfd, path, O_WRONLY);
+	CHECK(fd >= 0);
+	CHECK_EQ(ftruncate(fd, (off_t)segment->size), 0);
+	if (segment->size)
+		CHECK_EQ(pwrite(fd, &crc, sizeof crc, (off_t)(segment->size - sizeof crc)), 4);
+	CHECK_EQ(close(fd), 0);
+}
+
+void world_rotate(struct indexworld *w)
+{
+	grow_file(active(w));
+	add_segment(w, active(w)->id + 3);
+}
+
+struct index_position world_position(struct indexworld *w)
+{
+	grow_file(active(w));
+	return (struct index_position){active(w)->id, active(w)->size, 7};
+}
+
+static void index_begin(struct indexworld *w, struct index *index, struct io *io, int dirfd,
+			struct index_position *position_ret)
+{
+	CHECK_EQ(index_init(index, io, dirfd), 0);
+	CHECK_EQ(index_open(index, &w->segments, true, position_ret), 0);
+}
+
+void world_init(struct indexworld *w, struct io *io, int dirfd)
+{
+	struct index_position position;
+
+	memset(w, 0, sizeof *w);
+	w->io = io;
+	w->dirfd = dirfd;
+	w->segment_dir = strdup("/tmp/indexworld-XXXXXX");
+	CHECK(mkdtemp(w->segment_dir) != NULL);
+	w->segment_dirfd = open(w->segment_dir, O_RDONLY | O_DIRECTORY);
+	CHECK_EQ(fdpool_init(&w->pool, &io_posix, w->segment_dirfd, 0), 0);
+	add_segment(w, 3);
+	index_begin(w, &w->index, io, dirfd, &position);
+	CHECK_EQ(position.segment, 0);
+}
+
+static void close_moments(struct indexworld *w)
+{
+	for (int i = 0; i < WORLD_MOMENTS; i++) {
+		index_moment_close(w->moments[i]);
+		w->moments[i] = NULL;
+	}
+}
+
+void world_release(struct indexworld *w)
+{
+	char name[SEGNAME_SIZE];
+
+	close_moments(w);
+	index_release(&w->index);
+	for (size_t i = 0; i < w->segments.count; i++) {
+		segname_format(w->segments.items[i]->id, name);
+		CHECK_EQ(unlinkat(w->segment_dirfd, name, 0), 0);
+	}
+	segset_release(&w->segments);
+	fdpool_release(&w->pool);
+	CHECK_EQ(close(w->segment_dirfd), 0);
+	CHECK_EQ(rmdir(w->segment_dir), 0);
+	free(w->segment_dir);
+	free(w->ops);
+}
+
+/* --- changing --- */
+
+static struct truth_place append(struct indexworld *w, size_t key, uint32_t value_size)
+{
+	if (active(w)->size > WORLD_SEGMENT_SIZE)
+		world_rotate(w);
+	struct dw_segment *segment = active(w);
+	const struct truth_place place = {segment->id, value_size, segment->size, w->clock_ns += 3};
+
+	segment->size += bytes_of(key, value_size);
+	return place;
+}
+
+static struct keydir_place place_of(const struct indexworld *w, const struct truth_place *place)
+{
+	struct keydir_place ret = {.offset = place->offset,
+				   .mtime_ns = place->mtime_ns,
+				   .value_size = place->value_size};
+
+	for (size_t i = 0; i < w->segments.count; i++)
+		if (w->segments.items[i]->id == place->segment)
+			ret.segment = w->segments.items[i];
+	return ret;
+}
+
+static bool is_same(const struct keydir_place *place, const struct truth_place *truth)
+{
+	if (!place->segment || !truth->segment)
+		return !place->segment && !truth->segment;
+	return place->segment->id == truth->segment && place->offset == truth->offset &&
+	       place->mtime_ns == truth->mtime_ns && place->value_size == truth->value_size;
+}
+
+static void truth_set(struct truth *truth, size_t key, const struct truth_place *place)
+{
+	truth->count += (place->segment != 0) - (truth->places[key].segment != 0);
+	truth->places[key] = *place;
+}
+
+/* Into the index, as an append or a replay does. */
+static void apply(struct indexworld *w, struct index_prepared *prepared, const struct world_op *op)
+{
+	struct keydir_place old;
+
+	if (op->place.segment) {
+		const struct keydir_place place = place_of(w, &op->place);
+		index_set(&w->index, prepared, &place, &old);
+	} else {
+		index_remove(&w->index, prepared, w->clock_ns, &old);
+	}
+	CHECK(is_same(&old, &w->now.places[op->key]));
+	truth_set(&w->now, op->key, &op->place);
+}
+
+static void note(struct indexworld *w, const struct world_op *op)
+{
+	w->ops = reallocarray(w->ops, w->op_count + 1, sizeof *w->ops);
+	CHECK(w->ops != NULL);
+	w->ops[w->op_count++] = *op;
+}
+
+void world_change(struct indexworld *w, struct rng *rng)
+{
+	enum { BATCH = 4 };
+	struct index_prepared prepared[BATCH];
+	size_t keys[BATCH], count = 1 + rng_below(rng, BATCH);
+	char name[32];
+
+	for (size_t i = 0; i < count; i++) {
+		keys[i] = i && !rng_below(rng, 3) ? keys[0] : rng_below(rng, WORLD_KEYS);
+		CHECK_EQ(index_prepare(&w->index, world_key(name, keys[i]), &prepared[i]), 0);
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct world_op op = {.key = keys[i]};
+		unsigned what = (unsigned)rng_below(rng, 10);
+		if (what == 0) {
+			index_drop(&w->index, &prepared[i]);
+			continue;
+		}
+		if (what < 6)
+			op.place = append(w, op.key, (uint32_t)rng_below(rng, 1000));
+		apply(w, &prepared[i], &op);
+		note(w, &op);
+	}
+}
+
+static int move_key(struct indexworld *w, size_t key, bool right)
+{
+	struct truth_place *known = &w->now.places[key];
+	const struct keydir_place from = place_of(w, known);
+	struct truth_place to = append(w, key, known->value_size);
+	const struct keydir_place there = place_of(w, &to);
+	bool timed = key % 2;
+	char name[32];
+
+	int rc = index_move(&w->index, world_key(name, key), from.segment, from.offset + !right,
+			    there.segment, to.offset, timed ? &to.mtime_ns : NULL);
+	CHECK_EQ(rc, right);
+	if (right) {
+		to.mtime_ns = timed ? to.mtime_ns : known->mtime_ns;
+		*known = to;
+	}
+	return rc;
+}
+
+void world_move(struct indexworld *w, struct rng *rng)
+{
+	size_t key = rng_below(rng, WORLD_KEYS);
+
+	if (w->now.places[key].segment)
+		(void)move_key(w, key, rng_below(rng, 2)); /* it checks itself */
+}
+
+void world_take_or_close(struct indexworld *w, struct rng *rng)
+{
+	size_t i = rng_below(rng, WORLD_MOMENTS);
+
+	if (w->moments[i]) {
+		index_moment_close(w->moments[i]);
+		w->moments[i] = NULL;
+		index_tidy(&w->index);
+		return;
+	}
+	CHECK_EQ(index_seal(&w->index, &w->segments, &w->moments[i]), 0);
+	w->then[i] = w->now;
+}
+
+int world_checkpoint(struct indexworld *w)
+{
+	const struct index_position position = world_position(w);
+	int rc = index_checkpoint_begin(&w->index, &w->segments, &position);
+
+	if (!rc)
+		rc = index_checkpoint_write(&w->index, NULL);
+	if (!rc) {
+		w->saved = w->now;
+		w->op_count = 0;
+		w->is_saved = true;
+	}
+	return rc;
+}
+
+void world_compact(struct indexworld *w)
+{
+	struct dw_segment *oldest = w->segments.items[0];
+	char name[SEGNAME_SIZE];
+
+	if (w->segments.count < 3)
+		return;
+	for (size_t i = 0; i < WORLD_KEYS; i++)
+		if (w->now.places[i].segment == oldest->id)
+			(void)move_key(w, i, true); /* it checks itself */
+	CHECK_EQ(oldest->live_bytes, 0);
+	CHECK_EQ(world_checkpoint(w), 0);
+	segname_format(oldest->id, name);
+	CHECK_EQ(fdpool_keep(&w->pool, &oldest->file), 0);
+	CHECK_EQ(unlinkat(w->segment_dirfd, name, 0), 0);
+	segset_remove(&w->segments, oldest);
+	CHECK_EQ(index_set_segments(&w->index, &w->segments), 0);
+}
+
+/* --- opening --- */
+
+/* The same segments, as a process that starts sees them. */
+static void reopen_segments(struct indexworld *w)
+{
+	struct segset old = w->segments;
+
+	w->segments = (struct segset){0};
+	CHECK_EQ(segset_reserve(&w->segments, old.count), 0);
+	for (size_t i = 0; i < old.count; i++) {
+		struct dw_segment *segment;
+		uint64_t size;
+		CHECK_EQ(segment_open(&w->pool, old.items[i]->id, false, &size, &segment), 0);
+		segment->hinted = size; /* nobody else uses it here */
+		segset_add(&w->segments, segment);
+	}
+	segset_release(&old);
+}
+
+bool world_reopen(struct indexworld *w)
+{
+	struct index_position position;
+	struct truth before = w->now;
+	struct world_op *ops = w->ops;
+	size_t count = w->op_count;
+	char name[32];
+
+	close_moments(w);
+	index_release(&w->index);
+	grow_file(active(w));
+	reopen_segments(w);
+	index_begin(w, &w->index, w->io, w->dirfd, &position);
+	bool believed = position.segment;
+	w->now = believed ? w->saved : (struct truth){.count = 0};
+	w->ops = NULL;
+	w->op_count = 0;
+	for (size_t i = 0; i < w->segments.count; i++) /* what is behind the position: replayed */
+		w->segments.items[i]->size = w->segments.items[i]->hinted;
+	if (!believed) {
+		ops = reallocarray(ops, WORLD_KEYS, sizeof *ops);
+		CHECK(ops != NULL);
+		for (count = 0; count < WORLD_KEYS; count++)
+			ops[count] = (struct world_op){count, before.places[count]};
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct index_prepared prepared;
+		CHECK_EQ(index_prepare(&w->index, world_key(name, ops[i].key), &prepared), 0);
+		apply(w, &prepared, &ops[i]);
+		note(w, &ops[i]);
+	}
+	free(ops);
+	w->is_saved = w->is_saved && believed;
+	return believed;
+}
+
+int world_is_saved(struct indexworld *w, int dirfd, const struct truth *truth)
+{
+	static struct index index;
+	struct index_position position;
+	char name[32];
+	int ret = 1;
+
+	index_begin(w, &index, &io_posix, dirfd, &position);
+	if (!position.segment)
+		ret = -1;
+	else if (index_count(&index) != truth->count)
+		ret = 0;
+	for (size_t i = 0; ret > 0 && i < WORLD_KEYS; i++) {
+		struct keydir_place place = {.segment = NULL};
+		int rc = index_get(&index, world_key(name, i), false, &place);
+		CHECK(!rc || rc == -ENOENT);
+		ret = is_same(&place, &truth->places[i]);
+	}
+	index_release(&index);
+	return ret;
+}
+
+/* --- comparing --- */
+
+static void expect_get(struct indexworld *w, struct index_moment *moment, const struct truth *truth,
+		       size_t i)
+{
+	struct keydir_place place = {.segment = NULL};
+	char name[32];
+	struct dw_bytes key = world_key(name, i);
+	int rc = moment ? index_moment_get(moment, key, true, &place)
+			: index_get(&w->index, key, true, &place);
+
+	CHECK_EQ(rc, truth->places[i].segment ? 0 : -ENOENT);
+	CHECK(is_same(&place, &truth->places[i]));
+	segment_unref(place.segment);
+}
+
+static bool begins_with(struct dw_bytes key, struct dw_bytes prefix)
+{
+	return key.size >= prefix.size && !memcmp(key.data, prefix.data, prefix.size);
+}
+
+static void expect_rest(struct index_cursor *cursor, const struct truth *truth,
+			struct dw_bytes prefix, size_t from)
+{
+	struct keydir_place place;
+	struct dw_bytes key;
+	char name[32];
+
+	for (size_t i = from; i < WORLD_KEYS; i++) {
+		struct dw_bytes want = world_key(name, i);
+		if (!truth->places[i].segment || !begins_with(want, prefix))
+			continue;
+		CHECK_EQ(index_cursor_next(cursor, &key, &place), 1);
+		CHECK(key.size == want.size && !memcmp(key.data, want.data, key.size));
+		CHECK(is_same(&place, &truth->places[i]));
+	}
+	CHECK_EQ(index_cursor_next(cursor, &key, &place), 0);
+	CHECK_EQ(index_cursor_next(cursor, &key, &place), 0);
+}
+
+static void expect_cursor(struct indexworld *w, struct index_moment *moment,
+			  const struct truth *truth, struct dw_bytes prefix, struct rng *rng)
+{
+	struct index_cursor *cursor;
+	char name[32];
+
+	CHECK_EQ(index_cursor_open(&w->index, NULL, moment, prefix, &cursor), 0);
+	expect_rest(cursor, truth, prefix, 0);
+	size_t from = rng_below(rng, WORLD_KEYS);
+	CHECK_EQ(index_cursor_seek(cursor, world_key(name, from)), 0);
+	expect_rest(cursor, truth, prefix, from);
+	index_cursor_close(cursor);
+}
+
+static void expect_below(struct indexworld *w, struct index_moment *moment,
+			 const struct truth *truth, struct dw_bytes prefix)
+{
+	struct index_below below;
+	uint64_t count = 0;
+	int64_t newest = INT64_MIN;
+	char name[32];
+	int rc = moment ? index_moment_below(moment, prefix, &below)
+			: index_below(&w->index, prefix, &below);
+
+	CHECK_EQ(rc, 0);
+	for (size_t i = 0; i < WORLD_KEYS; i++) {
+		struct dw_bytes key = world_key(name, i);
+		const struct truth_place *place = &truth->places[i];
+		if (!place->segment || key.size == prefix.size || !begins_with(key, prefix))
+			continue;
+		count++;
+		newest = place->mtime_ns > newest ? place->mtime_ns : newest;
+	}
+	CHECK_EQ(below.keys, count);
+	CHECK(below.newest_ns >= newest);
+	CHECK(!count || below.newest_ns <= w->clock_ns);
+}
+
+static void expect_live(struct indexworld *w)
+{
+	for (size_t s = 0; s < w->segments.count; s++) {
+		uint64_t live = 0;
+		for (size_t i = 0; i < WORLD_KEYS; i++)
+			if (w->now.places[i].segment == w->segments.items[s]->id)
+				live += bytes_of(i, w->now.places[i].value_size);
+		CHECK_EQ(w->segments.items[s]->live_bytes, live);
+	}
+}
+
+void world_look(struct indexworld *w, struct rng *rng)
+{
+	static const char *const prefixes[] = {"", "a", "a/", "b/", "b/1", "c/05/", "e/29/x", "z/"};
+
+	for (size_t m = 0; m <= WORLD_MOMENTS; m++) {
+		const char *text = prefixes[rng_below(rng, sizeof prefixes / sizeof *prefixes)];
+		const struct dw_bytes prefix = {text, strlen(text)};
+		struct index_moment *moment = m < WORLD_MOMENTS ? w->moments[m] : NULL;
+		const struct truth *truth = m < WORLD_MOMENTS ? &w->then[m] : &w->now;
+		if (m < WORLD_MOMENTS && !moment)
+			continue;
+		for (size_t i = 0; i < WORLD_KEYS; i++)
+			expect_get(w, moment, truth, i);
+		expect_cursor(w, moment, truth, prefix, rng);
+		if (!prefix.size || text[prefix.size - 1] == '/')
+			expect_below(w, moment, truth, prefix);
+		if (moment)
+			CHECK_EQ(index_moment_count(moment), truth->count);
+	}
+	CHECK_EQ(index_count(&w->index), w->now.count);
+	expect_live(w);
+	index_check(&w->index);
+}
