@@ -100,7 +100,7 @@ static void test_zero_tree(void)
 
 static void test_zero_mixed(void)
 {
-	zero_pages(RUNS_MIXED, 1500, 400);
+	zero_pages(RUNS_MIXED, 800, 300);
 }
 
 static void test_zero_long(void)
@@ -169,7 +169,7 @@ static void test_sizes(void)
 /* A file that is cut while it is mapped. */
 static void test_cut(void)
 {
-	struct world w = make_world(RUNS_TREE, 3000, 700);
+	struct world w = make_world(RUNS_TREE, 500, 150);
 	struct run *run;
 
 	/* the last two pages were read when it was opened */
