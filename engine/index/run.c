@@ -30,19 +30,14 @@ bool run_is_damaged(const struct run *run)
 	return atomic_load_explicit(&run->damaged, memory_order_relaxed);
 }
 
-static const uint8_t *resident_pages(const struct run *run)
+bool run_is_resident(const struct run *run)
 {
 	return atomic_load_explicit(&run->resident, memory_order_acquire);
 }
 
-bool run_is_resident(const struct run *run)
-{
-	return resident_pages(run);
-}
-
 int run_guarded(struct run *run, void (*body)(void *context), void *context)
 {
-	if (resident_pages(run)) {
+	if (run_is_resident(run)) {
 		body(context);
 		return 0;
 	}
@@ -62,13 +57,11 @@ static bool check_page(struct run *run, uint32_t number, const uint8_t *page)
 
 const uint8_t *run_page(struct run *run, uint32_t number)
 {
-	const uint8_t *data = resident_pages(run);
-
 	if (number >= run->end.pages) {
 		(void)run_damage(run); /* a table that leads nowhere */
 		return NULL;
 	}
-	const uint8_t *page = (data ? data : run->mapping.data) + (size_t)number * RUN_PAGE_SIZE;
+	const uint8_t *page = run_pages(run) + (size_t)number * RUN_PAGE_SIZE;
 	uint64_t bits = atomic_load_explicit(&run->checked[number / 64], memory_order_relaxed);
 	if (bits >> number % 64 & 1 || check_page(run, number, page))
 		return page;
@@ -93,9 +86,7 @@ static void copy_body(void *context)
 
 static int copy_page(struct run *run, uint32_t number, uint8_t *ret)
 {
-	const uint8_t *data = resident_pages(run);
-	struct copy copy = {(data ? data : run->mapping.data) + (size_t)number * RUN_PAGE_SIZE, ret,
-			    RUN_PAGE_SIZE};
+	struct copy copy = {run_pages(run) + (size_t)number * RUN_PAGE_SIZE, ret, RUN_PAGE_SIZE};
 
 	return run_guarded(run, copy_body, &copy);
 }

@@ -49,6 +49,21 @@ bool run_is_damaged(const struct run *run);
  * tombstone; 0: nothing; -EBADMSG. */
 int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_place *ret);
 
+/* Have the processor fetch what run_get() will look at first. */
+void run_prefetch(const struct run *run, struct dw_bytes key, uint64_t hash);
+
+/* A key that is asked for together with others. */
+struct run_probe {
+	struct dw_bytes key;
+	uint64_t hash;          /* as for run_get() */
+	int rc;                 /* ret: what run_get() would say */
+	struct run_place place; /* ret, if that is 1 */
+};
+
+/* As run_get() of each, in half of the time where the run is large: the waits for memory
+ * overlap. */
+void run_get_many(struct run *run, struct run_probe *probes, size_t count);
+
 /* The keys that begin with `prefix` and are longer, where `prefix` is empty or ends in `/`: the sum
  * of their changes, and the latest time of those that are no tombstones (INT64_MIN: there are
  * none). Sums of several runs add up.  0, with 0 and INT64_MIN if the run knows nothing below;

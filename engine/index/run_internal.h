@@ -38,6 +38,14 @@ static inline uint32_t run_chunk_count(const struct run *run)
  * context.  0, or -EBADMSG: a page could not be read. */
 int run_guarded(struct run *run, void (*body)(void *context), void *context);
 
+/* All of them: what was copied, or what is mapped. */
+static inline const uint8_t *run_pages(const struct run *run)
+{
+	const uint8_t *data = atomic_load_explicit(&run->resident, memory_order_acquire);
+
+	return data ? data : run->mapping.data;
+}
+
 /* A page, checked; NULL: it is damaged, and the run is known to be.  Within run_guarded(). */
 const uint8_t *run_page(struct run *run, uint32_t number);
 

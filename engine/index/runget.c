@@ -69,25 +69,17 @@ int run_compare_long(struct run *run, const struct run_chunk *chunk, const struc
 
 /* --- a key --- */
 
-struct get {
-	struct run *run;
-	struct dw_bytes key;
-	uint64_t hash;
-	int rc;
-	struct run_place place;
-};
-
 /* Whether the entry is that of the key.  1, 0, -EBADMSG. */
-static int entry_is_key(struct get *get, const struct run_chunk *chunk,
+static int entry_is_key(struct run *run, struct dw_bytes key, const struct run_chunk *chunk,
 			const struct run_block *block, const struct run_entry *entry)
 {
-	struct dw_bytes key = get->key, prefix = run_block_prefix(block);
+	struct dw_bytes prefix = run_block_prefix(block);
 	int order = 0;
 
 	if (entry->long_size) {
 		if (entry->long_size != key.size)
 			return 0;
-		int rc = run_compare_long(get->run, chunk, entry, key, &order);
+		int rc = run_compare_long(run, chunk, entry, key, &order);
 		return rc < 0 ? rc : !order;
 	}
 	return key.size == prefix.size + entry->rest_size &&
@@ -96,41 +88,43 @@ static int entry_is_key(struct get *get, const struct run_chunk *chunk,
 }
 
 /* Look at the entry that a slot of the hash names.  1: it is the key's. */
-static int try_slot(struct get *get, const struct run_chunk *chunk, uint32_t slot)
+static int try_slot(struct run *run, struct run_probe *probe, const struct run_chunk *chunk,
+		    uint32_t slot)
 {
 	uint32_t at = run_slot_page(slot);
 	struct run_block block;
 	struct run_entry entry;
 
 	if (at >= chunk->data_pages)
-		return run_damage(get->run);
-	const uint8_t *page = run_page(get->run, chunk->first_page + at);
+		return run_damage(run);
+	const uint8_t *page = run_page(run, chunk->first_page + at);
 	if (!page)
 		return -EBADMSG;
 	/* the entry is fetched while the block's header is */
 	__builtin_prefetch(page + run_slot_offset(slot));
 	if (!run_block_decode(page, &block) ||
 	    !run_block_entry(&block, run_slot_offset(slot), &entry))
-		return run_damage(get->run);
-	int rc = entry_is_key(get, chunk, &block, &entry);
-	if (rc == 1 && !run_block_place(&block, entry.place, &get->place))
-		return run_damage(get->run);
+		return run_damage(run);
+	int rc = entry_is_key(run, probe->key, chunk, &block, &entry);
+	if (rc == 1 && !run_block_place(&block, entry.place, &probe->place))
+		return run_damage(run);
 	return rc;
 }
 
-static int get_from_chunk(struct get *get, const struct run_chunk *chunk)
+static int get_from_chunk(struct run *run, struct run_probe *probe, const struct run_chunk *chunk)
 {
-	uint32_t at = run_line_of(get->hash, chunk->lines), first = run_chunk_hash_page(chunk);
+	uint32_t at = run_line_of(probe->hash, chunk->lines), first = run_chunk_hash_page(chunk);
 	uint32_t chain = chunk->lines < RUN_LINE_CHAIN_MAX ? chunk->lines : RUN_LINE_CHAIN_MAX;
 
 	for (uint32_t n = 0; n < chain; n++) {
-		const uint8_t *page = run_page(get->run, first + at / RUN_LINES_A_PAGE);
+		const uint8_t *page = run_page(run, first + at / RUN_LINES_A_PAGE);
 		if (!page)
 			return -EBADMSG;
 		const uint8_t *line = page + at % RUN_LINES_A_PAGE * (size_t)RUN_LINE_SIZE;
-		for (unsigned found = run_line_match(line, get->hash); found; found &= found - 1) {
+		for (unsigned found = run_line_match(line, probe->hash); found;
+		     found &= found - 1) {
 			uint32_t slot = run_line_slot(line, (unsigned)__builtin_ctz(found));
-			int rc = try_slot(get, chunk, slot);
+			int rc = try_slot(run, probe, chunk, slot);
 			if (rc)
 				return rc;
 		}
@@ -141,27 +135,115 @@ static int get_from_chunk(struct get *get, const struct run_chunk *chunk)
 	return 0; /* no writer makes a longer chain */
 }
 
+/* Where a hash looks first in a chunk; nothing is read. */
+static const uint8_t *first_line(const struct run *run, const struct run_chunk *chunk,
+				 uint64_t hash)
+{
+	uint32_t at = run_line_of(hash, chunk->lines);
+	size_t page = run_chunk_hash_page(chunk) + at / RUN_LINES_A_PAGE;
+
+	return run_pages(run) + page * RUN_PAGE_SIZE + at % RUN_LINES_A_PAGE * RUN_LINE_SIZE;
+}
+
+void run_prefetch(const struct run *run, struct dw_bytes key, uint64_t hash)
+{
+	uint32_t chunk;
+
+	if (run_find_chunk(run, run_bytes(key.data, key.size), &chunk))
+		__builtin_prefetch(first_line(run, &run->chunks[chunk], hash));
+}
+
+/* Fetch the first entry that has the tag.  What a page holds that was not checked yet is no more
+ * than advice. */
+static void prefetch_entry(const struct run *run, const struct run_chunk *chunk, uint64_t hash)
+{
+	const uint8_t *line = first_line(run, chunk, hash);
+	unsigned found = run_line_match(line, hash);
+
+	if (!found)
+		return;
+	uint32_t slot = run_line_slot(line, (unsigned)__builtin_ctz(found));
+	size_t number = chunk->first_page + run_slot_page(slot);
+	if (run_slot_page(slot) >= chunk->data_pages)
+		return;
+	const uint8_t *page = run_pages(run) + number * RUN_PAGE_SIZE;
+	__builtin_prefetch(page);
+	__builtin_prefetch(page + run_slot_offset(slot));
+}
+
+struct get {
+	struct run *run;
+	struct run_probe probe;
+};
+
 static void get_body(void *context)
 {
 	struct get *get = context;
 	uint32_t chunk;
 
-	get->rc = run_find_chunk(get->run, get->key, &chunk)
-			  ? get_from_chunk(get, &get->run->chunks[chunk])
-			  : 0;
+	get->probe.rc = run_find_chunk(get->run, get->probe.key, &chunk)
+				? get_from_chunk(get->run, &get->probe, &get->run->chunks[chunk])
+				: 0;
 }
 
 int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_place *ret)
 {
-	struct get get = {.run = run, .key = run_bytes(key.data, key.size), .hash = hash};
+	struct get get = {run, {.key = run_bytes(key.data, key.size), .hash = hash}};
 
 	assert(key.size <= DW_KEY_SIZE_MAX);
 	int rc = run_guarded(run, get_body, &get);
 	if (!rc)
-		rc = get.rc;
+		rc = get.probe.rc;
 	if (rc == 1)
-		*ret = get.place;
+		*ret = get.probe.place;
 	return rc;
+}
+
+/* --- several keys --- */
+
+enum { AT_ONCE = 32 };
+
+struct gets {
+	struct run *run;
+	struct run_probe *probes;
+	size_t count; /* AT_ONCE at most */
+};
+
+/* Three times over the probes: what one waits for is fetched while others are looked at. */
+static void get_many_body(void *context)
+{
+	struct gets *gets = context;
+	struct run *run = gets->run;
+	const struct run_chunk *chunks[AT_ONCE] = {NULL};
+	uint32_t chunk;
+
+	for (size_t i = 0; i < gets->count; i++) {
+		if (!run_find_chunk(run, gets->probes[i].key, &chunk))
+			continue;
+		chunks[i] = &run->chunks[chunk];
+		__builtin_prefetch(first_line(run, chunks[i], gets->probes[i].hash));
+	}
+	for (size_t i = 0; i < gets->count; i++)
+		if (chunks[i])
+			prefetch_entry(run, chunks[i], gets->probes[i].hash);
+	for (size_t i = 0; i < gets->count; i++)
+		gets->probes[i].rc =
+			chunks[i] ? get_from_chunk(run, &gets->probes[i], chunks[i]) : 0;
+}
+
+void run_get_many(struct run *run, struct run_probe *probes, size_t count)
+{
+	while (count) {
+		struct gets gets = {run, probes, count < AT_ONCE ? count : AT_ONCE};
+		for (size_t i = 0; i < gets.count; i++) {
+			assert(probes[i].key.size <= DW_KEY_SIZE_MAX);
+			probes[i].key = run_bytes(probes[i].key.data, probes[i].key.size);
+			probes[i].rc = -EBADMSG; /* unless it is answered */
+		}
+		(void)run_guarded(run, get_many_body, &gets); /* told by what is still set */
+		probes += gets.count;
+		count -= gets.count;
+	}
 }
 
 /* --- a directory --- */

@@ -192,18 +192,73 @@ static size_t lower_bound(const struct runs_array *array, struct dw_bytes key)
 	return from;
 }
 
-static void check_get(struct checking *c, struct dw_bytes key)
+static void check_answer(struct checking *c, struct dw_bytes key, int rc,
+			 const struct run_place *place)
 {
 	size_t at = lower_bound(c->array, key);
 	bool there = at < c->array->count && !compare_keys(runs_key(c->array, at), key);
-	struct run_place place;
-	int rc = run_get(c->run, key, run_hash(RUNS_SEED, key), &place);
 
 	if (is_bad(c, rc))
 		return;
 	CHECK_EQ(rc, there);
 	if (there)
-		CHECK(same_place(&place, &c->array->items[at].place));
+		CHECK(same_place(place, &c->array->items[at].place));
+}
+
+static void check_get(struct checking *c, struct dw_bytes key)
+{
+	uint64_t hash = run_hash(RUNS_SEED, key);
+	struct run_place place;
+
+	run_prefetch(c->run, key, hash);
+	check_answer(c, key, run_get(c->run, key, hash, &place), &place);
+}
+
+/* A key that is mostly not there, but near one that is. */
+static struct dw_bytes near_key(struct checking *c, struct dw_bytes key, uint8_t *ret)
+{
+	size_t size = key.size;
+
+	if (size)
+		memcpy(ret, key.data, size);
+	switch (rng_below(c->rng, 4)) {
+	case 0: size = rng_below(c->rng, size + 1); break;
+	case 1:
+		if (size)
+			ret[rng_below(c->rng, size)] ^= (uint8_t)(1u << rng_below(c->rng, 8));
+		break;
+	case 2:
+		if (size < DW_KEY_SIZE_MAX)
+			ret[size++] = (uint8_t)(rng_below(c->rng, 2) ? 0 : '/');
+		break;
+	default:
+		if (size)
+			ret[size - 1]++;
+	}
+	return (struct dw_bytes){ret, size};
+}
+
+/* Keys from `at` on, and as many that are mostly not there, at once. */
+static void check_many(struct checking *c, size_t at)
+{
+	enum { MANY = 70 };
+	struct run_probe probes[MANY];
+	uint8_t *others = malloc((size_t)MANY * KEY_ROOM);
+	size_t count = 0;
+
+	CHECK(others != NULL);
+	for (; at < c->array->count && count + 2 <= MANY; at++) {
+		struct dw_bytes key = runs_key(c->array, at);
+		probes[count++].key = key;
+		probes[count].key = near_key(c, key, others + count * KEY_ROOM);
+		count++;
+	}
+	for (size_t i = 0; i < count; i++)
+		probes[i].hash = run_hash(RUNS_SEED, probes[i].key);
+	run_get_many(c->run, probes, count);
+	for (size_t i = 0; i < count; i++)
+		check_answer(c, probes[i].key, probes[i].rc, &probes[i].place);
+	free(others);
 }
 
 static void check_walk(struct checking *c, struct run_cursor *cursor, size_t at, size_t count)
@@ -263,30 +318,6 @@ static void check_directories(struct checking *c, struct dw_bytes key)
 			check_below(c, (struct dw_bytes){p, i + 1});
 }
 
-/* A key that is mostly not there, but near one that is. */
-static struct dw_bytes near_key(struct checking *c, struct dw_bytes key, uint8_t *ret)
-{
-	size_t size = key.size;
-
-	if (size)
-		memcpy(ret, key.data, size);
-	switch (rng_below(c->rng, 4)) {
-	case 0: size = rng_below(c->rng, size + 1); break;
-	case 1:
-		if (size)
-			ret[rng_below(c->rng, size)] ^= (uint8_t)(1u << rng_below(c->rng, 8));
-		break;
-	case 2:
-		if (size < DW_KEY_SIZE_MAX)
-			ret[size++] = (uint8_t)(rng_below(c->rng, 2) ? 0 : '/');
-		break;
-	default:
-		if (size)
-			ret[size - 1]++;
-	}
-	return (struct dw_bytes){ret, size};
-}
-
 static void check_near(struct checking *c, struct run_cursor *cursor, struct dw_bytes key)
 {
 	uint8_t *other = malloc(KEY_ROOM);
@@ -310,6 +341,8 @@ size_t runs_check(struct run *run, const struct runs_array *array, struct rng *r
 	check_walk(&c, &cursor, 0, array->count + 1);
 	for (size_t i = 0; i < array->count; i++) {
 		struct dw_bytes key = runs_key(array, i);
+		if (i % 100 == 0)
+			check_many(&c, i);
 		check_get(&c, key);
 		check_directories(&c, key);
 		if (!damaged || i % 4 == 0) {

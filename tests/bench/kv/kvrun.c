@@ -149,6 +149,30 @@ static void ask(struct run *run, const char *metric, bool there)
 	free(queries);
 }
 
+/* As many at once as a batch or a compaction asks for. */
+static void ask_many(struct run *run)
+{
+	enum { MANY = 128 };
+	static struct run_probe probes[MANY];
+	char *queries = make_queries(true);
+	double used = -cpu();
+
+	for (size_t q = 0; q + MANY <= QUERIES; q += MANY) {
+		for (size_t i = 0; i < MANY; i++) {
+			struct dw_bytes k = {queries + (q + i) * KEY_ROOM, tree ? 20 : 16};
+			probes[i].key = k;
+			probes[i].hash = run_hash(SEED, k);
+		}
+		run_get_many(run, probes, MANY);
+		for (size_t i = 0; i < MANY; i++)
+			if (probes[i].rc != 1)
+				errx(1, "wrong answer of many");
+	}
+	used += cpu();
+	say("hit_many", "ns", used * 1e9 / (QUERIES / MANY * MANY));
+	free(queries);
+}
+
 static void scan(struct run *run)
 {
 	struct run_cursor cursor;
@@ -217,6 +241,7 @@ static void ask_all(struct run *run, const char *how)
 	snprintf(scenario, sizeof scenario, "%s_%zu_%s", tree ? "tree" : "flat", count, how);
 	ask(run, "hit", true);
 	ask(run, "miss", false);
+	ask_many(run);
 	scan(run);
 	list(run);
 	if (tree)
