@@ -104,10 +104,67 @@ static int lost_text(const struct dw_finding *f, char *ret, size_t size)
 			key_text(f->key, key), f->segment, f->offset, left[f->left], bytes);
 }
 
-int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
+static int quarantined_text(const struct dw_finding *f, char *ret, size_t size)
+{
+	if (!f->name)
+		return snprintf(ret, size,
+				"cut off the %" PRIu64 " zero bytes behind offset %" PRIu64
+				" of segment %08" PRIu32,
+				f->size, f->offset, f->segment);
+	return snprintf(ret, size,
+			"saved the %" PRIu64 " bytes behind offset %" PRIu64
+			" of segment %08" PRIu32 " to '%s' and cut them off",
+			f->size, f->offset, f->segment, f->name);
+}
+
+static int locked_text(const struct dw_finding *f, char *ret, size_t size)
+{
+	if (!f->pid || !f->host)
+		return snprintf(ret, size,
+				"the store is open for writing in a process that cannot be "
+				"seen from here; close it or open read-only");
+	return snprintf(ret, size,
+			"the store is open for writing in process %ld on '%s'; close it or "
+			"open read-only",
+			(long)f->pid, f->host);
+}
+
+static int io_text(const struct dw_finding *f, char *ret, size_t size)
 {
 	char key[KEY_TEXT_SIZE];
 
+	if (f->size)
+		return snprintf(ret, size,
+				"%s: %s; make %" PRIu64
+				" bytes of room, or copy what lives to another disk with "
+				"'datawal compact STORE TARGET'",
+				f->name, strerror(f->error), f->size);
+	if (f->segment && f->key.data)
+		return snprintf(ret, size, "%s %08" PRIu32 ", key %s: %s", f->name, f->segment,
+				key_text(f->key, key), strerror(f->error));
+	if (f->segment)
+		return snprintf(ret, size, "%s %08" PRIu32 ": %s", f->name, f->segment,
+				strerror(f->error));
+	return snprintf(ret, size, "%s: %s", f->name, strerror(f->error));
+}
+
+static int removed_text(const struct dw_finding *f, char *ret, size_t size)
+{
+	if (f->segment)
+		return snprintf(ret, size,
+				"segment %08" PRIu32
+				" was removed, moved, replaced or cut while the store was "
+				"open: nothing more is written; what was, is lost when the "
+				"store is closed: copy it while it can still be read",
+				f->segment);
+	return snprintf(ret, size,
+			"the store's directory was removed while the store was open: "
+			"nothing more is written; what was, is lost when the store is "
+			"closed: copy it while it can still be read");
+}
+
+int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
+{
 	switch (f->kind) {
 	case DW_FINDING_TORN_TAIL:
 		return snprintf(ret, size,
@@ -116,16 +173,7 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 				" whole records behind; everything before is intact",
 				f->segment, f->size, f->offset, dw_damage_name(f->damage),
 				f->records_behind);
-	case DW_FINDING_QUARANTINED:
-		if (!f->name)
-			return snprintf(ret, size,
-					"cut off the %" PRIu64 " zero bytes behind offset %" PRIu64
-					" of segment %08" PRIu32,
-					f->size, f->offset, f->segment);
-		return snprintf(ret, size,
-				"saved the %" PRIu64 " bytes behind offset %" PRIu64
-				" of segment %08" PRIu32 " to '%s' and cut them off",
-				f->size, f->offset, f->segment, f->name);
+	case DW_FINDING_QUARANTINED: return quarantined_text(f, ret, size);
 	case DW_FINDING_DAMAGE: return damage_text(f, ret, size);
 	case DW_FINDING_LOST: return lost_text(f, ret, size);
 	case DW_FINDING_SIDECAR:
@@ -134,47 +182,15 @@ int dw_finding_text(const struct dw_finding *f, char *ret, size_t size)
 				" tells of another log, as after a backup was copied over a store; "
 				"it is not used",
 				f->segment);
-	case DW_FINDING_LOCKED:
-		if (!f->pid || !f->host)
-			return snprintf(ret, size,
-					"the store is open for writing in a process that cannot be "
-					"seen from here; close it or open read-only");
-		return snprintf(ret, size,
-				"the store is open for writing in process %ld on '%s'; close it or "
-				"open read-only",
-				(long)f->pid, f->host);
-	case DW_FINDING_IO:
-		if (f->size)
-			return snprintf(ret, size,
-					"%s: %s; make %" PRIu64
-					" bytes of room, or copy what lives to another disk with "
-					"'datawal compact STORE TARGET'",
-					f->name, strerror(f->error), f->size);
-		if (f->segment && f->key.data)
-			return snprintf(ret, size, "%s %08" PRIu32 ", key %s: %s", f->name,
-					f->segment, key_text(f->key, key), strerror(f->error));
-		if (f->segment)
-			return snprintf(ret, size, "%s %08" PRIu32 ": %s", f->name, f->segment,
-					strerror(f->error));
-		return snprintf(ret, size, "%s: %s", f->name, strerror(f->error));
+	case DW_FINDING_LOCKED: return locked_text(f, ret, size);
+	case DW_FINDING_IO: return io_text(f, ret, size);
 	case DW_FINDING_LOCAL_LOCKS:
 		return snprintf(
 			ret, size,
 			"the store is on a file system (%s) where a lock may keep out writers "
 			"of this machine only; see that no other machine writes to it",
 			f->name);
-	case DW_FINDING_REMOVED:
-		if (f->segment)
-			return snprintf(ret, size,
-					"segment %08" PRIu32
-					" was removed, moved, replaced or cut while the store was "
-					"open: nothing more is written; what was, is lost when the "
-					"store is closed: copy it while it can still be read",
-					f->segment);
-		return snprintf(ret, size,
-				"the store's directory was removed while the store was open: "
-				"nothing more is written; what was, is lost when the store is "
-				"closed: copy it while it can still be read");
+	case DW_FINDING_REMOVED: return removed_text(f, ret, size);
 	case DW_FINDING_POISONED:
 		return snprintf(ret, size,
 				"%s failed (%s): the store takes no more writes until it is "
