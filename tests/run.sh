@@ -136,6 +136,7 @@ programs build/tsan thread
 add build/tsan/tests/unit/fs/mounted/test_metrics
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_corners.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_control.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_metrics.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_readonly.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_daemon.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_snapshot.sh
