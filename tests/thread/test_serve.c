@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ struct fuse_session {
 	sem_t let_go; /* requests that are held up wait for it */
 	atomic_uint held;
 	atomic_ulong answered;
+	atomic_ulong empty_reads; /* by threads that poll */
 };
 
 struct request {
@@ -72,6 +74,8 @@ int fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf)
 	if (!buf->mem)
 		buf->mem = malloc(sizeof(struct request));
 	ssize_t n = read(se->fd, buf->mem, sizeof(struct request));
+	if (n < 0 && errno == EAGAIN)
+		atomic_fetch_add(&se->empty_reads, 1);
 	if (n < 0)
 		return -errno;
 	if (!n) {
@@ -142,6 +146,7 @@ static pthread_t start(unsigned processors, unsigned runnable)
 	atomic_store(&sight_runnable, runnable);
 	atomic_store(&looks, 0);
 	atomic_store(&looks_with_help, 0);
+	atomic_store(&session.empty_reads, 0);
 	atomic_store(&session.exited, false); /* a late signal may have set it */
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
 	session.fd = fds[0];
@@ -170,182 +175,9 @@ static void stop(pthread_t server)
 	(void)close(session.kernel_fd);
 }
 
-/* --- clients --- */
+/* --- what threads are doing --- */
 
-struct client {
-	pthread_t thread;
-	unsigned number;
-	atomic_bool *until; /* NULL: REQUESTS of them */
-};
-
-static void *be_client(void *arg)
-{
-	struct client *client = arg;
-
-	for (int i = 0; client->until ? !atomic_load(client->until) : i < REQUESTS; i++) {
-		send_request(client->number, PLAIN);
-		wait_reply(client->number);
-	}
-	return NULL;
-}
-
-static void start_clients(struct client clients[], unsigned count, atomic_bool *until)
-{
-	for (unsigned i = 0; i < count; i++) {
-		clients[i].number = i;
-		clients[i].until = until;
-		CHECK_EQ(pthread_create(&clients[i].thread, NULL, be_client, &clients[i]), 0);
-	}
-}
-
-static void join_clients(struct client clients[], unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		CHECK_EQ(pthread_join(clients[i].thread, NULL), 0);
-}
-
-/* Alone, among neighbours, with few and with many processors. */
-static void test_each_request_is_answered(void)
-{
-	static const unsigned scales[][3] = {{1, 1, 1},       {2, 1, 1},       {2, 1, 2},
-					     {4, 1, CLIENTS}, {4, 9, CLIENTS}, {2, 2, CLIENTS},
-					     {64, 1, CLIENTS}};
-	struct client clients[CLIENTS];
-
-	for (unsigned i = 0; i < sizeof scales / sizeof *scales; i++) {
-		unsigned long before = atomic_load(&session.answered);
-		pthread_t server = start(scales[i][0], scales[i][1]);
-		start_clients(clients, scales[i][2], NULL);
-		join_clients(clients, scales[i][2]);
-		CHECK_EQ(atomic_load(&session.answered) - before, REQUESTS * scales[i][2]);
-		CHECK(atomic_load(&looks) > 0);
-		stop(server);
-	}
-}
-
-static void wait_held(unsigned count)
-{
-	while (atomic_load(&session.held) != count)
-		(void)sched_yield();
-}
-
-/* One after the other is held up; all others are answered meanwhile. */
-static void hold(uint32_t opcode, unsigned processors)
-{
-	pthread_t server = start(processors, 1);
-
-	for (unsigned i = 1; i < THREADS; i++) {
-		send_request(i, opcode);
-		wait_held(i);
-		for (int n = 0; n < 300; n++) {
-			send_request(0, PLAIN);
-			wait_reply(0);
-		}
-	}
-	for (unsigned i = 1; i < THREADS; i++)
-		(void)sem_post(&session.let_go);
-	for (unsigned i = 1; i < THREADS; i++)
-		wait_reply(i);
-	stop(server);
-}
-
-static void test_others_are_answered_during_a_sync(void)
-{
-	hold(SYNC, 1);
-	hold(SYNC, 8);
-}
-
-static void test_others_are_answered_during_a_cold_read(void)
-{
-	hold(HELD, 1);
-	hold(HELD, 8);
-}
-
-/* All threads are held up: the first that is done leads. */
-static void test_all_threads_are_held_up(void)
-{
-	pthread_t server = start(8, 1);
-
-	for (unsigned i = 0; i < CLIENTS; i++)
-		send_request(i, i % 2 ? SYNC : HELD);
-	wait_held(THREADS);
-	for (unsigned i = 0; i < CLIENTS; i++)
-		(void)sem_post(&session.let_go);
-	for (unsigned i = 0; i < CLIENTS; i++)
-		wait_reply(i);
-	stop(server);
-}
-
-/* With a queue that never is empty. */
-static void test_helpers_come_and_leave(void)
-{
-	atomic_bool until = false;
-	struct client clients[CLIENTS];
-	pthread_t server = start(4, 1);
-
-	start_clients(clients, CLIENTS, &until);
-	while (atomic_load(&looks_with_help) < 3)
-		(void)sched_yield();
-	/* others want the processors */
-	atomic_store(&sight_runnable, 9);
-	atomic_store(&looks_without, 0);
-	while (atomic_load(&looks_without) < 50)
-		(void)sched_yield();
-	/* and want them no more */
-	atomic_store(&sight_runnable, 1);
-	unsigned long before = atomic_load(&looks_with_help);
-	while (atomic_load(&looks_with_help) < before + 3)
-		(void)sched_yield();
-	atomic_store(&until, true);
-	join_clients(clients, CLIENTS);
-	stop(server);
-}
-
-/* --- the end --- */
-
-static void end_session(int number)
-{
-	(void)number;
-	fuse_session_exit(&session);
-}
-
-static void test_a_signal_ends_it(void)
-{
-	static const struct sigaction action = {.sa_handler = end_session};
-	struct client clients[1];
-
-	CHECK_EQ(sigaction(SIGUSR2, &action, NULL), 0);
-	for (unsigned processors = 1; processors < 4; processors++) {
-		pthread_t server = start(processors, 1);
-		void *rc;
-		start_clients(clients, 1, NULL);
-		join_clients(clients, 1);
-		/* one that comes just before it waits is not seen, as in libfuse */
-		do {
-			(void)pthread_kill(server, SIGUSR2);
-			(void)sched_yield();
-		} while (pthread_tryjoin_np(server, &rc) == EBUSY);
-		CHECK_EQ((intptr_t)rc, 0);
-		(void)close(session.fd);
-		(void)close(session.kernel_fd);
-	}
-}
-
-/* In the middle of requests, with helpers. */
-static void test_an_unmount_ends_it(void)
-{
-	for (int round = 0; round < 50; round++) {
-		pthread_t server = start(4, 1);
-		for (unsigned i = 0; i < CLIENTS; i++)
-			for (int n = 0; n < 20; n++)
-				send_request(i, PLAIN);
-		stop(server);
-	}
-}
-
-/* --- an idle mount --- */
-
-enum { TASKS = 8 };
+enum { TASKS = 16 };
 
 /* Threads of this process; how many. */
 static int list_tasks(int tasks[TASKS])
@@ -410,24 +242,238 @@ static void sleep_ms(int ms)
 	(void)nanosleep(&pause, NULL);
 }
 
-/* Soon after the last request nothing runs at all. */
-static void test_idle_takes_no_time(void)
+/* Until none of them came to run for a while: nothing happens, which is no event to wait for. */
+static void wait_idle(const int others[], int count)
 {
-	int others[TASKS], count = list_tasks(others); /* this one, and a sanitizer's */
-	struct client clients[1];
-	pthread_t server = start(2, 1);
 	long before = -1, after = -2;
 
-	start_clients(clients, 1, NULL);
-	join_clients(clients, 1);
 	for (int i = 0; i < 100 && (before < 0 || before != after); i++) {
 		before = count_runs(others, count);
-		sleep_ms(100); /* nothing happens, which is no event to wait for */
+		sleep_ms(100);
 		after = count_runs(others, count);
 	}
 	CHECK(before > 0);
 	CHECK_EQ(after, before);
+}
+
+#ifdef SYS_poll
+enum { SYS_POLL = SYS_poll };
+#else
+enum { SYS_POLL = SYS_ppoll };
+#endif
+
+/* How many of them sleep in a system call. */
+static int count_in_call(const int others[], int count, int call)
+{
+	int tasks[TASKS], n = list_tasks(tasks), found = 0;
+
+	for (int i = 0; i < n; i++) {
+		char path[64];
+		int in = -1;
+		(void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tasks[i]);
+		FILE *file = is_one_of(tasks[i], others, count) ? NULL : fopen(path, "r");
+		if (!file)
+			continue;
+		if (fscanf(file, "%d", &in) == 1 && in == call)
+			found++;
+		(void)fclose(file);
+	}
+	return found;
+}
+
+/* --- clients --- */
+
+struct client {
+	pthread_t thread;
+	unsigned number;
+	atomic_bool *until; /* NULL: REQUESTS times */
+	int depth;          /* requests at once */
+};
+
+static void *be_client(void *arg)
+{
+	struct client *client = arg;
+
+	for (int i = 0; client->until ? !atomic_load(client->until) : i < REQUESTS; i++) {
+		for (int n = 0; n < client->depth; n++)
+			send_request(client->number, PLAIN);
+		for (int n = 0; n < client->depth; n++)
+			wait_reply(client->number);
+	}
+	return NULL;
+}
+
+static void start_clients(struct client clients[], unsigned count, int depth, atomic_bool *until)
+{
+	for (unsigned i = 0; i < count; i++) {
+		clients[i].number = i;
+		clients[i].until = until;
+		clients[i].depth = depth;
+		CHECK_EQ(pthread_create(&clients[i].thread, NULL, be_client, &clients[i]), 0);
+	}
+}
+
+static void join_clients(struct client clients[], unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		CHECK_EQ(pthread_join(clients[i].thread, NULL), 0);
+}
+
+/* Alone, among neighbours, with few and with many processors. */
+static void test_each_request_is_answered(void)
+{
+	static const unsigned scales[][3] = {{1, 1, 1},       {2, 1, 1},       {2, 1, 2},
+					     {4, 1, CLIENTS}, {4, 9, CLIENTS}, {2, 2, CLIENTS},
+					     {64, 1, CLIENTS}};
+	struct client clients[CLIENTS];
+
+	for (unsigned i = 0; i < sizeof scales / sizeof *scales; i++) {
+		unsigned long before = atomic_load(&session.answered);
+		pthread_t server = start(scales[i][0], scales[i][1]);
+		start_clients(clients, scales[i][2], 1, NULL);
+		join_clients(clients, scales[i][2]);
+		CHECK_EQ(atomic_load(&session.answered) - before, REQUESTS * scales[i][2]);
+		CHECK(atomic_load(&looks) > 0);
+		stop(server);
+	}
+}
+
+static void wait_held(unsigned count)
+{
+	while (atomic_load(&session.held) != count)
+		(void)sched_yield();
+}
+
+/* One after the other is held up; all others are answered meanwhile. */
+static void hold(uint32_t opcode, unsigned processors)
+{
+	pthread_t server = start(processors, 1);
+
+	for (unsigned i = 1; i < THREADS; i++) {
+		send_request(i, opcode);
+		wait_held(i);
+		for (int n = 0; n < 300; n++) {
+			send_request(0, PLAIN);
+			wait_reply(0);
+		}
+	}
+	for (unsigned i = 1; i < THREADS; i++)
+		(void)sem_post(&session.let_go);
+	for (unsigned i = 1; i < THREADS; i++)
+		wait_reply(i);
 	stop(server);
+}
+
+static void test_others_are_answered_during_a_sync(void)
+{
+	hold(SYNC, 1);
+	hold(SYNC, 8);
+}
+
+static void test_others_are_answered_during_a_cold_read(void)
+{
+	hold(HELD, 1);
+	hold(HELD, 8);
+}
+
+/* All threads are held up: the first that is done leads. */
+static void test_all_threads_are_held_up(void)
+{
+	pthread_t server = start(8, 1);
+
+	for (unsigned i = 0; i < CLIENTS; i++)
+		send_request(i, i % 2 ? SYNC : HELD);
+	wait_held(THREADS);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		(void)sem_post(&session.let_go);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		wait_reply(i);
+	stop(server);
+}
+
+/* With a queue that is hardly ever empty. */
+static void test_helpers_come_and_leave(void)
+{
+	int others[TASKS], count = list_tasks(others);
+	atomic_bool until = false;
+	struct client clients[CLIENTS];
+	pthread_t server = start(4, 1);
+
+	start_clients(clients, CLIENTS, 20, &until);
+	while (atomic_load(&looks_with_help) < 3)
+		(void)sched_yield();
+	/* others want the processors */
+	atomic_store(&sight_runnable, 9);
+	atomic_store(&looks_without, 0);
+	while (atomic_load(&looks_without) < 50)
+		(void)sched_yield();
+	/* and want them no more */
+	atomic_store(&sight_runnable, 1);
+	unsigned long before = atomic_load(&looks_with_help);
+	while (atomic_load(&looks_with_help) < before + 3)
+		(void)sched_yield();
+	atomic_store(&until, true);
+	join_clients(clients, CLIENTS);
+	wait_idle(others, count);
+	CHECK(count_in_call(others, count, SYS_read) + count_in_call(others, count, SYS_POLL) <= 1);
+	stop(server);
+}
+
+/* Soon after the last request nothing runs at all, though the leader polled for it. */
+static void test_idle_takes_no_time(void)
+{
+	int others[TASKS], count = list_tasks(others); /* this one, and a sanitizer's */
+	pthread_t server = start(2, 1);
+
+	while (!atomic_load(&session.empty_reads)) {
+		send_request(0, PLAIN);
+		wait_reply(0);
+	}
+	wait_idle(others, count);
+	CHECK(count_in_call(others, count, SYS_read) + count_in_call(others, count, SYS_POLL) <= 1);
+	stop(server);
+}
+
+/* --- the end --- */
+
+static void end_session(int number)
+{
+	(void)number;
+	fuse_session_exit(&session);
+}
+
+static void test_a_signal_ends_it(void)
+{
+	static const struct sigaction action = {.sa_handler = end_session};
+	struct client clients[1];
+
+	CHECK_EQ(sigaction(SIGUSR2, &action, NULL), 0);
+	for (unsigned processors = 1; processors < 4; processors++) {
+		pthread_t server = start(processors, 1);
+		void *rc;
+		start_clients(clients, 1, 1, NULL);
+		join_clients(clients, 1);
+		/* one that comes just before it waits is not seen, as in libfuse */
+		do {
+			(void)pthread_kill(server, SIGUSR2);
+			(void)sched_yield();
+		} while (pthread_tryjoin_np(server, &rc) == EBUSY);
+		CHECK_EQ((intptr_t)rc, 0);
+		(void)close(session.fd);
+		(void)close(session.kernel_fd);
+	}
+}
+
+/* In the middle of requests, with helpers. */
+static void test_an_unmount_ends_it(void)
+{
+	for (int round = 0; round < 50; round++) {
+		pthread_t server = start(4, 1);
+		for (unsigned i = 0; i < CLIENTS; i++)
+			for (int n = 0; n < 20; n++)
+				send_request(i, PLAIN);
+		stop(server);
+	}
 }
 
 int main(int argc, char **argv)
