@@ -64,7 +64,7 @@ struct server {
 struct leader {
 	struct server *server;
 	struct fuse_buf *buf;
-	struct spent spent;   /* at its last look */
+	uint64_t preempted;   /* at its last look */
 	uint_fast64_t helped; /* likewise */
 };
 
@@ -154,7 +154,7 @@ static void look(struct leader *leader)
 	const uint_fast64_t helped = atomic_load(&server->helped);
 	struct sight sight = {.helped = helped - leader->helped};
 
-	server->options.look(&server->source, &leader->spent, &sight);
+	server->options.look(&server->source, &leader->preempted, &sight);
 	leader->helped = helped;
 	adapt_look(&server->adapt, &sight);
 	atomic_store(&server->crowded, server->adapt.crowded);
@@ -173,7 +173,8 @@ static int receive(struct leader *leader)
 	bool polls = adapt_polls(&server->adapt);
 	enum arrival arrival;
 
-	source_set_at_once(&server->source, polls || atomic_load(&server->helpers));
+	source_set_at_once(&server->source,
+			   adapt_asks(&server->adapt) || atomic_load(&server->helpers));
 	int n = source_receive(&server->source, leader->buf, polls ? WAIT_POLL : WAIT_SLEEP,
 			       &arrival);
 	if (n > 0 && adapt_note(&server->adapt, arrival))
@@ -203,9 +204,8 @@ static bool check_received(struct server *server, int n)
 
 static void lead(struct server *server, struct fuse_buf *buf)
 {
-	struct leader leader = {server, buf, spent_now(), atomic_load(&server->helped)};
+	struct leader leader = {server, buf, count_preempted(), atomic_load(&server->helped)};
 
-	adapt_change_leader(&server->adapt);
 	while (check_received(server, receive(&leader)) && answer(server, buf))
 		;
 }

@@ -23,7 +23,7 @@ enum { SERVE_THREADS_MAX = 64 };
 struct serve_options {
 	unsigned max_threads;
 	/* instead of source_look(), for tests */
-	void (*look)(const struct source *source, struct spent *since, struct sight *sight);
+	void (*look)(const struct source *source, uint64_t *since, struct sight *sight);
 };
 
 /* Answer requests until the session ends.  0 or -errno. */

@@ -29,14 +29,14 @@ void adapt_init(struct adapt *adapt)
 	};
 }
 
-void adapt_change_leader(struct adapt *adapt)
-{
-	adapt->mixed = adapt->requests > 0;
-}
-
 bool adapt_polls(const struct adapt *adapt)
 {
 	return adapt->processors > 1 && !adapt->crowded && adapt->credit > 0;
+}
+
+bool adapt_asks(const struct adapt *adapt)
+{
+	return adapt_polls(adapt) || (!adapt->crowd && adapt->requests < ADAPT_SAMPLE);
 }
 
 static void earn(struct adapt *adapt)
@@ -60,8 +60,8 @@ static void pay(struct adapt *adapt)
 
 bool adapt_note(struct adapt *adapt, enum arrival arrival)
 {
-	if (arrival == ARRIVAL_POLLED)
-		adapt->polled++;
+	adapt->told += arrival != ARRIVAL_UNTOLD;
+	adapt->awaited += arrival == ARRIVAL_POLLED || arrival == ARRIVAL_SLEPT;
 	if (!adapt->credit) {
 		assert(adapt->left);
 		if (--adapt->left == 0)
@@ -83,8 +83,6 @@ static bool is_crowd(const struct adapt *adapt, const struct sight *sight)
 
 void adapt_look(struct adapt *adapt, const struct sight *sight)
 {
-	const uint64_t waits = sight->slept + adapt->polled;
-
 	assert(sight->processors);
 	adapt->processors = sight->processors;
 	if (is_crowd(adapt, sight))
@@ -96,14 +94,14 @@ void adapt_look(struct adapt *adapt, const struct sight *sight)
 		adapt->crowded = true;
 	else if (!adapt->crowd)
 		adapt->crowded = false;
-	bool saturated = !adapt->mixed && waits * 16 <= adapt->requests;
+	bool saturated = adapt->told >= ADAPT_SAMPLE && adapt->awaited * 16 <= adapt->told;
 	adapt->saturated = saturated ? adapt->saturated + 1 : 0;
 	/* it pays while helpers take at least a quarter of what the leader does */
 	if (sight->helped * 4 >= adapt->requests)
 		adapt->patience = ADAPT_PATIENCE_MIN;
 	adapt->requests = 0;
-	adapt->polled = 0;
-	adapt->mixed = false;
+	adapt->told = 0;
+	adapt->awaited = 0;
 }
 
 bool adapt_wants_helper(struct adapt *adapt, unsigned leaders)

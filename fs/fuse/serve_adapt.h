@@ -29,6 +29,7 @@
 enum {
 	ADAPT_LOOK_POLLING = 32, /* requests from one look at the system to the next */
 	ADAPT_LOOK_SLEEPING = 64,
+	ADAPT_SAMPLE = 8,     /* of these so many tell whether they had to wait for us */
 	ADAPT_PAUSE_MIN = 16, /* requests without polling when it did not pay */
 	ADAPT_PAUSE_MAX = 4096,
 	ADAPT_PATIENCE_MIN = 2, /* saturated looks in a row before a helper is asked for */
@@ -37,7 +38,7 @@ enum {
 
 /* How a request came. */
 enum arrival {
-	ARRIVAL_UNTOLD, /* the leader slept, or found it there: the system knows */
+	ARRIVAL_UNTOLD, /* the leader slept, or found it there */
 	ARRIVAL_READY,  /* it was there */
 	ARRIVAL_POLLED, /* it came while the leader polled */
 	ARRIVAL_SLEPT,  /* it woke the leader */
@@ -47,7 +48,6 @@ enum arrival {
 struct sight {
 	unsigned processors; /* those that the leader may run on */
 	unsigned runnable;   /* threads that run or want to, the leader too; 0: unknown */
-	uint64_t slept;      /* how often the leader slept since the last look, whatever for */
 	uint64_t preempted;  /* how often it lost its processor to others since */
 	uint64_t helped;     /* requests that helpers answered since */
 };
@@ -55,10 +55,10 @@ struct sight {
 /* The leader's only. */
 struct adapt {
 	unsigned requests; /* since the last look */
-	unsigned polled;   /* of them, how many came while it polled */
+	unsigned told;     /* of them, how many told how they came */
+	unsigned awaited;  /* of those, how many were not there */
 	unsigned processors;
-	bool mixed; /* since the last look another thread led as well */
-	int crowd;  /* high: others want the processors */
+	int crowd; /* high: others want the processors */
 	bool crowded;
 	int credit;           /* of polling; none: it pauses */
 	unsigned pause, left; /* requests: the length of this pause, what is left of it */
@@ -68,11 +68,12 @@ struct adapt {
 
 void adapt_init(struct adapt *adapt);
 
-/* Another thread leads: what sights tell of it covers not all requests. */
-void adapt_change_leader(struct adapt *adapt);
-
 /* Whether the leader polls before it sleeps. */
 bool adapt_polls(const struct adapt *adapt);
+
+/* Whether the leader asks for the next request in a way that tells how it comes, which costs
+ * more if it has to sleep.  Always true while it polls. */
+bool adapt_asks(const struct adapt *adapt);
 
 /* A request came.  Whether it is time for a look. */
 bool adapt_note(struct adapt *adapt, enum arrival arrival);

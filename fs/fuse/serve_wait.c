@@ -132,13 +132,11 @@ int source_receive(const struct source *source, struct fuse_buf *buf, enum wait 
 
 /* --- looking around --- */
 
-struct spent spent_now(void)
+uint64_t count_preempted(void)
 {
 	struct rusage usage;
 
-	if (getrusage(RUSAGE_THREAD, &usage) < 0)
-		return (struct spent){0};
-	return (struct spent){(uint64_t)usage.ru_nvcsw, (uint64_t)usage.ru_nivcsw};
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : (uint64_t)usage.ru_nivcsw;
 }
 
 /* "0.20 0.18 0.12 1/80 11206": the 1 */
@@ -165,14 +163,13 @@ static unsigned count_processors(void)
 	return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
-void source_look(const struct source *source, struct spent *since, struct sight *sight)
+void source_look(const struct source *source, uint64_t *since, struct sight *sight)
 {
 	sight->processors = count_processors();
 	if (sight->processors == 1)
 		return; /* which decides everything */
-	const struct spent now = spent_now();
+	const uint64_t preempted = count_preempted();
 	sight->runnable = count_runnable(source->runnable_fd);
-	sight->slept = now.slept - since->slept;
-	sight->preempted = now.preempted - since->preempted;
-	*since = now;
+	sight->preempted = preempted - *since;
+	*since = preempted;
 }

@@ -40,14 +40,11 @@ void source_set_at_once(struct source *source, bool at_once);
 int source_receive(const struct source *source, struct fuse_buf *buf, enum wait wait,
 		   enum arrival *ret);
 
-/* What a thread has spent so far, to see what it spent since. */
-struct spent {
-	uint64_t slept, preempted;
-};
+/* How often this thread lost its processor to others so far. */
+uint64_t count_preempted(void);
 
-struct spent spent_now(void);
-
-/* Fills in what the system knows, which is all but what helpers did, and moves `since`. */
-void source_look(const struct source *source, struct spent *since, struct sight *sight);
+/* Fills in what the system knows, which is all but what helpers did, and moves `since`, a
+ * count_preempted(). */
+void source_look(const struct source *source, uint64_t *since, struct sight *sight);
 
 #endif

@@ -5,7 +5,6 @@
  *
  * The functions of libfuse that fs/fuse/serve.c calls are defined here, so no mount is needed.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <linux/fuse.h>
 #include <pthread.h>
@@ -17,15 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fs/fuse/serve.h"
 #include "tests/support/check.h"
+#include "tests/support/tasks.h"
 
 enum { CLIENTS = 8, REQUESTS = 2000, THREADS = 6 };
-enum { PLAIN = FUSE_GETATTR, SYNC = FUSE_FSYNC, HELD = FUSE_READ };
+enum { PLAIN = FUSE_GETATTR, SYNC = FUSE_FSYNC, HELD = FUSE_READ, SHORT = FUSE_LOOKUP };
 
 struct fuse_session {
 	int fd, kernel_fd;
@@ -91,7 +90,10 @@ void fuse_session_process_buf(struct fuse_session *se, const struct fuse_buf *bu
 	struct request request;
 
 	memcpy(&request, buf->mem, sizeof request);
-	if (request.header.opcode != PLAIN) {
+	if (request.header.opcode == SHORT) {
+		const struct timespec disk = {.tv_nsec = 100 * 1000};
+		(void)nanosleep(&disk, NULL);
+	} else if (request.header.opcode != PLAIN) {
 		atomic_fetch_add(&se->held, 1);
 		while (sem_wait(&se->let_go) < 0)
 			;
@@ -117,7 +119,7 @@ static void wait_reply(unsigned client)
 		;
 }
 
-static void look(const struct source *source, struct spent *since, struct sight *sight)
+static void look(const struct source *source, uint64_t *since, struct sight *sight)
 {
 	source_look(source, since, sight);
 	sight->processors = atomic_load(&sight_processors);
@@ -175,112 +177,6 @@ static void stop(pthread_t server)
 	(void)close(session.kernel_fd);
 }
 
-/* --- what threads are doing --- */
-
-enum { TASKS = 16 };
-
-/* Threads of this process; how many. */
-static int list_tasks(int tasks[TASKS])
-{
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *entry;
-	int n = 0;
-
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && n < TASKS)
-			tasks[n++] = atoi(entry->d_name);
-	(void)closedir(dir);
-	return n;
-}
-
-static bool is_one_of(int task, const int tasks[], int count)
-{
-	for (int i = 0; i < count; i++)
-		if (tasks[i] == task)
-			return true;
-	return false;
-}
-
-/* How often a thread came to run; it sleeps, or -1. */
-static long count_runs_of(int task)
-{
-	char path[64], line[128], state = 'S';
-	long runs = 0, n;
-
-	(void)snprintf(path, sizeof path, "/proc/self/task/%d/status", task);
-	FILE *file = fopen(path, "r");
-	while (file && fgets(line, sizeof line, file)) {
-		(void)sscanf(line, "State: %c", &state);
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1 ||
-		    sscanf(line, "nonvoluntary_ctxt_switches: %ld", &n) == 1)
-			runs += n;
-	}
-	if (file)
-		(void)fclose(file);
-	return state == 'S' ? runs : -1;
-}
-
-/* The same of all but `others`. */
-static long count_runs(const int others[], int count)
-{
-	int tasks[TASKS], n = list_tasks(tasks);
-	long all = 0;
-
-	for (int i = 0; i < n; i++) {
-		long runs = is_one_of(tasks[i], others, count) ? 0 : count_runs_of(tasks[i]);
-		if (runs < 0)
-			return -1;
-		all += runs;
-	}
-	return all;
-}
-
-static void sleep_ms(int ms)
-{
-	const struct timespec pause = {.tv_nsec = ms * 1000 * 1000};
-
-	(void)nanosleep(&pause, NULL);
-}
-
-/* Until none of them came to run for a while: nothing happens, which is no event to wait for. */
-static void wait_idle(const int others[], int count)
-{
-	long before = -1, after = -2;
-
-	for (int i = 0; i < 100 && (before < 0 || before != after); i++) {
-		before = count_runs(others, count);
-		sleep_ms(100);
-		after = count_runs(others, count);
-	}
-	CHECK(before > 0);
-	CHECK_EQ(after, before);
-}
-
-#ifdef SYS_poll
-enum { SYS_POLL = SYS_poll };
-#else
-enum { SYS_POLL = SYS_ppoll };
-#endif
-
-/* How many of them sleep in a system call. */
-static int count_in_call(const int others[], int count, int call)
-{
-	int tasks[TASKS], n = list_tasks(tasks), found = 0;
-
-	for (int i = 0; i < n; i++) {
-		char path[64];
-		int in = -1;
-		(void)snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tasks[i]);
-		FILE *file = is_one_of(tasks[i], others, count) ? NULL : fopen(path, "r");
-		if (!file)
-			continue;
-		if (fscanf(file, "%d", &in) == 1 && in == call)
-			found++;
-		(void)fclose(file);
-	}
-	return found;
-}
-
 /* --- clients --- */
 
 struct client {
@@ -288,6 +184,7 @@ struct client {
 	unsigned number;
 	atomic_bool *until; /* NULL: REQUESTS times */
 	int depth;          /* requests at once */
+	uint32_t opcode;
 };
 
 static void *be_client(void *arg)
@@ -296,19 +193,21 @@ static void *be_client(void *arg)
 
 	for (int i = 0; client->until ? !atomic_load(client->until) : i < REQUESTS; i++) {
 		for (int n = 0; n < client->depth; n++)
-			send_request(client->number, PLAIN);
+			send_request(client->number, client->opcode);
 		for (int n = 0; n < client->depth; n++)
 			wait_reply(client->number);
 	}
 	return NULL;
 }
 
-static void start_clients(struct client clients[], unsigned count, int depth, atomic_bool *until)
+static void start_clients(struct client clients[], unsigned count, uint32_t opcode, int depth,
+			  atomic_bool *until)
 {
 	for (unsigned i = 0; i < count; i++) {
 		clients[i].number = i;
 		clients[i].until = until;
 		clients[i].depth = depth;
+		clients[i].opcode = opcode;
 		CHECK_EQ(pthread_create(&clients[i].thread, NULL, be_client, &clients[i]), 0);
 	}
 }
@@ -330,7 +229,7 @@ static void test_each_request_is_answered(void)
 	for (unsigned i = 0; i < sizeof scales / sizeof *scales; i++) {
 		unsigned long before = atomic_load(&session.answered);
 		pthread_t server = start(scales[i][0], scales[i][1]);
-		start_clients(clients, scales[i][2], 1, NULL);
+		start_clients(clients, scales[i][2], PLAIN, 1, NULL);
 		join_clients(clients, scales[i][2]);
 		CHECK_EQ(atomic_load(&session.answered) - before, REQUESTS * scales[i][2]);
 		CHECK(atomic_load(&looks) > 0);
@@ -394,12 +293,12 @@ static void test_all_threads_are_held_up(void)
 /* With a queue that is hardly ever empty. */
 static void test_helpers_come_and_leave(void)
 {
-	int others[TASKS], count = list_tasks(others);
+	struct tasks others = tasks_list();
 	atomic_bool until = false;
 	struct client clients[CLIENTS];
 	pthread_t server = start(4, 1);
 
-	start_clients(clients, CLIENTS, 20, &until);
+	start_clients(clients, CLIENTS, PLAIN, 20, &until);
 	while (atomic_load(&looks_with_help) < 3)
 		(void)sched_yield();
 	/* others want the processors */
@@ -414,23 +313,38 @@ static void test_helpers_come_and_leave(void)
 		(void)sched_yield();
 	atomic_store(&until, true);
 	join_clients(clients, CLIENTS);
-	wait_idle(others, count);
-	CHECK(count_in_call(others, count, SYS_read) + count_in_call(others, count, SYS_POLL) <= 1);
+	CHECK(tasks_wait_idle(&others));
+	CHECK(tasks_waiting_for_input(&others) <= 1);
+	stop(server);
+}
+
+/* Each request waits for a disk, too briefly for the watcher: so they wait at once. */
+static void test_helpers_share_short_waits(void)
+{
+	atomic_bool until = false;
+	struct client clients[CLIENTS];
+	pthread_t server = start(4, 1);
+
+	start_clients(clients, CLIENTS, SHORT, 1, &until);
+	while (atomic_load(&looks_with_help) < 3)
+		(void)sched_yield();
+	atomic_store(&until, true);
+	join_clients(clients, CLIENTS);
 	stop(server);
 }
 
 /* Soon after the last request nothing runs at all, though the leader polled for it. */
 static void test_idle_takes_no_time(void)
 {
-	int others[TASKS], count = list_tasks(others); /* this one, and a sanitizer's */
+	struct tasks others = tasks_list(); /* this one, and a sanitizer's */
 	pthread_t server = start(2, 1);
 
 	while (!atomic_load(&session.empty_reads)) {
 		send_request(0, PLAIN);
 		wait_reply(0);
 	}
-	wait_idle(others, count);
-	CHECK(count_in_call(others, count, SYS_read) + count_in_call(others, count, SYS_POLL) <= 1);
+	CHECK(tasks_wait_idle(&others));
+	CHECK(tasks_waiting_for_input(&others) <= 1);
 	stop(server);
 }
 
@@ -451,7 +365,7 @@ static void test_a_signal_ends_it(void)
 	for (unsigned processors = 1; processors < 4; processors++) {
 		pthread_t server = start(processors, 1);
 		void *rc;
-		start_clients(clients, 1, 1, NULL);
+		start_clients(clients, 1, PLAIN, 1, NULL);
 		join_clients(clients, 1);
 		/* one that comes just before it waits is not seen, as in libfuse */
 		do {
@@ -485,6 +399,7 @@ int main(int argc, char **argv)
 		 test_others_are_answered_during_a_cold_read},
 		{"serve_all_threads_are_held_up", test_all_threads_are_held_up},
 		{"serve_helpers_come_and_leave", test_helpers_come_and_leave},
+		{"serve_helpers_share_short_waits", test_helpers_share_short_waits},
 		{"serve_a_signal_ends_it", test_a_signal_ends_it},
 		{"serve_an_unmount_ends_it", test_an_unmount_ends_it},
 		{"serve_idle_takes_no_time", test_idle_takes_no_time},
