@@ -360,7 +360,8 @@ struct dw_compact_options {
 struct dw_compact_report {
 	uint32_t segments_before, segments_after; /* those that took part, and their successors */
 	uint64_t bytes_before, bytes_after;
-	uint64_t room_needed; /* -ENOSPC, -EDQUOT: free bytes with which something could be done */
+	/* not 0, the disk had no room: free bytes with which something (more) could be done */
+	uint64_t room_needed;
 };
 
 /* Compaction in place: drop what is dead.  Live Put records and Raw records are

@@ -143,15 +143,17 @@ static int begin_locked(struct compaction *c, const struct compact_limits *limit
 	return c->outputs ? 0 : -ENOMEM;
 }
 
-uint64_t compact_room_locked(const struct core *core)
+uint64_t compact_room_locked(const struct core *core, bool *dead_ret)
 {
 	uint64_t copied = 0;
+	bool dead = false;
 
-	for (size_t i = 0; i < core->segments.count; i++) {
-		copied += kept_bytes(core->segments.items[i]);
-		if (core->segments.items[i]->size > kept_bytes(core->segments.items[i]))
-			break;
+	for (size_t i = 0; !dead && i < core->segments.count; i++) {
+		const struct dw_segment *segment = core->segments.items[i];
+		copied += kept_bytes(segment);
+		dead = segment->size > kept_bytes(segment);
 	}
+	*dead_ret = dead;
 	return copied + ROOM_BESIDE;
 }
 

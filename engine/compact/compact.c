@@ -144,12 +144,23 @@ static void give_back(struct core *core)
 	log_unlock(&core->log);
 }
 
+/* With how much room a run that is left could be compacted; 0: none is, and nothing failed. */
+static uint64_t tell_room(struct core *core, bool failed)
+{
+	bool dead;
+
+	log_lock(&core->log);
+	uint64_t room = compact_room_locked(core, &dead);
+	log_unlock(&core->log);
+	return failed || dead ? room : 0;
+}
+
 /* As many runs as the disk makes necessary: one, if it has room. */
 static int run_all(struct core *core, const struct throttle *throttle, struct compact_limits limits,
 		   struct dw_compact_report *sum)
 {
 	struct dw_compact_report one;
-	bool more = true;
+	bool more = true, done = false;
 	int rc = 0, full = 0;
 
 	while (more) {
@@ -165,7 +176,8 @@ static int run_all(struct core *core, const struct throttle *throttle, struct co
 			more = lower_limits(&limits, &c);
 		} else if (!rc && c.run.count) {
 			add_report(sum, &one);
-			more = full && one.bytes_before > one.bytes_after;
+			done = one.bytes_before == one.bytes_after;
+			more = full && !done;
 			limits.copy_max += more ? freed : 0;
 		}
 		compaction_release(&c);
@@ -175,7 +187,11 @@ static int run_all(struct core *core, const struct throttle *throttle, struct co
 	give_back(core);
 	if (!rc && !sum->segments_before)
 		rc = full; /* and nothing is left that would fit */
-	return io_is_full(rc) && sum->segments_before ? log_check(&core->log) : rc;
+	if (io_is_full(rc) && sum->segments_before)
+		rc = log_check(&core->log);
+	if (full && !done)
+		sum->room_needed = tell_room(core, io_is_full(rc));
+	return rc;
 }
 
 /* Have the lock of compactions.  One in the background gives way. */
@@ -228,11 +244,6 @@ static int compact(struct core *core, const struct compact_limits *limits, uint6
 	if (!rc)
 		rc = run_all(core, &throttle, *limits, &report);
 	(void)set_background(core, false, &throttle, 0);
-	if (io_is_full(rc)) {
-		log_lock(&core->log);
-		report.room_needed = compact_room_locked(core);
-		log_unlock(&core->log);
-	}
 	if (!rc && (report.segments_before || !background))
 		atomic_fetch_add(&core->compactions, 1);
 	(void)pthread_mutex_unlock(&core->compact_lock);

@@ -68,8 +68,9 @@ struct compaction {
 void compact_choose_locked(struct core *core, const struct compact_limits *limits,
 			   struct compact_run *ret);
 
-/* Bytes of room with which the least run that frees something can be compacted. */
-uint64_t compact_room_locked(const struct core *core);
+/* Bytes of room with which the least run that frees something can be compacted; and whether there
+ * is one. */
+uint64_t compact_room_locked(const struct core *core, bool *dead_ret);
 
 /* Whether more is dead than what lives and four times `dead_bytes_min`: no rate may keep it so, for
  * writers are faster. */

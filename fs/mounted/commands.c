@@ -34,12 +34,19 @@ static int set_auto(struct job *job, bool on)
 
 static int explain_compact(struct job *job, int rc, const struct dw_compact_report *report)
 {
+	char more[96] = "";
+
+	if (report->room_needed) /* it fits */
+		(void)snprintf(more, sizeof more,
+			       "; the disk is full: with %" PRIu64
+			       " bytes of room another one frees more",
+			       report->room_needed);
 	if (!rc)
 		return job_explain(job, rc,
 				   "%" PRIu32 " segments with %" PRIu64 " bytes became %" PRIu32
-				   " with %" PRIu64,
+				   " with %" PRIu64 "%s",
 				   report->segments_before, report->bytes_before,
-				   report->segments_after, report->bytes_after);
+				   report->segments_after, report->bytes_after, more);
 	if (report->room_needed)
 		return job_explain(
 			job, rc,

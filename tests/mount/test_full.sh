@@ -103,6 +103,23 @@ test_full_alive()
 	unmount_disk
 }
 
+# With something dead that no room can be made for, and something for which none is needed.
+test_full_partly()
+{
+	disk ext4
+	mount_store -o segment_size=1M,compact=off
+	head -c 900000 /dev/urandom | tee "$M/dead.1" "$M/dead.2" > "$M/dead.3"
+	remount_store -o segment_size=256M,compact=off
+	fill
+	rm "$M"/dead.* "$M"/300.*
+	command_file compact
+	grep -E 'compact: done: .*; the disk is full: with [0-9]+ bytes of room another one frees more' "$M/.datawal/control"
+	unmount_store
+	fails "$DATAWAL" compact "$S"
+	grep "nothing freed: make [0-9.]* .*B of room" "$W/stderr"
+	unmount_disk
+}
+
 export -f disk fill sizes deleted
 
 run_tests "$@"

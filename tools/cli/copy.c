@@ -206,7 +206,7 @@ static int compact_to(struct args *args, const char *target)
 static void show_compacted(const struct args *args, const struct dw_compact_report *report,
 			   uint64_t keys)
 {
-	char before[FORMAT_SIZE], after[FORMAT_SIZE];
+	char before[FORMAT_SIZE], after[FORMAT_SIZE], room[FORMAT_SIZE];
 
 	if (args->json) {
 		json_begin("compact");
@@ -216,13 +216,18 @@ static void show_compacted(const struct args *args, const struct dw_compact_repo
 		json_u64("segments_after", report->segments_after);
 		json_u64("bytes_before", report->bytes_before);
 		json_u64("bytes_after", report->bytes_after);
+		if (report->room_needed)
+			json_u64("room_needed", report->room_needed);
 		json_end();
 		return;
 	}
 	format_size(report->bytes_before, before);
 	format_size(report->bytes_after, after);
+	format_size(report->room_needed, room);
 	printf("%" PRIu32 " segments of %s became %" PRIu32 " of %s\n", report->segments_before,
 	       before, report->segments_after, after);
+	if (report->room_needed)
+		printf("the disk is full: with %s of room another compaction frees more\n", room);
 }
 
 static int explain_full(const struct args *args, int rc, uint64_t room_needed)
@@ -256,7 +261,7 @@ static int compact_in_place(struct args *args)
 	if (rc == -EBADMSG)
 		status = fail(args, STATUS_HARD,
 			      "a record is damaged; nothing is lost; see 'datawal repair'");
-	else if (report.room_needed)
+	else if (rc < 0 && report.room_needed)
 		status = explain_full(args, rc, report.room_needed);
 	else if (rc < 0 && !interrupt.signal)
 		status = fail(args, status_of(rc), "'%s': %s; nothing is lost", args->store,

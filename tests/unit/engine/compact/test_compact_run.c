@@ -295,6 +295,7 @@ static void test_full_disk(void)
 				CHECK_EQ(dead - dead_bytes(store),
 					 report.bytes_before - report.bytes_after);
 			/* one tombstone keeps the highest txid */
+			CHECK_EQ(report.room_needed > 0, dead_bytes(store) > 36);
 			freed_all += dead_bytes(store) <= 36;
 			freed_some += !rc && dead_bytes(store) > 36;
 			freed_none += rc != 0;
