@@ -222,4 +222,45 @@ test_damage_named()
 	"$DATAWAL" check s
 }
 
+# On a network disk whose server has forgotten a segment that was read; wherever that is met.
+test_segment_forgotten()
+{
+	command -v cc > /dev/null || skip "no C compiler"
+	! nm -D "$DATAWAL" | grep -qE '__(a|t)san_init' || skip "the sanitizers' library must come first"
+	cat > forget.c <<- 'END'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <errno.h>
+		#include <stdlib.h>
+		#include <sys/uio.h>
+		ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
+		{
+			static int calls;
+			ssize_t (*next)(int, const struct iovec *, int, off_t) = dlsym(RTLD_NEXT, "preadv");
+			if (++calls >= atoi(getenv("FORGET_AT"))) {
+				errno = ESTALE;
+				return -1;
+			}
+			return next(fd, iov, count, offset);
+		}
+	END
+	cc -shared -fPIC -o forget.so forget.c
+	local i words at told=0
+	for i in 1 2 3; do
+		head -c 5000000 /dev/urandom > value
+		"$DATAWAL" put "$S" --key "$i" --file value
+		"$DATAWAL" rotate "$S"
+	done
+	for words in dump verify "export -"; do
+		set -- $words
+		for at in $(seq 1 40); do
+			FORGET_AT=$at LD_PRELOAD=$PWD/forget.so timeout 60 "$DATAWAL" "$1" "$S" "${@:2}" > out 2> stderr && break
+			! grep -q 'a segment was removed while it was read.*; try again' stderr || told=$((told + 1))
+			# opening starts over, until it gives up
+			! grep -i 'stale' stderr || grep -q 'cannot open' stderr
+		done
+	done
+	[ $told -ge 3 ]
+}
+
 run_tests "$@"

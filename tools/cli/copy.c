@@ -58,7 +58,7 @@ static int explain_copy(const struct args *args, const char *to, int rc)
 			    "'%s' belongs to the store, or is no file; choose another name, or - "
 			    "for standard output",
 			    to);
-	return fail(args, status_of(rc), "'%s': %s", to, strerror(-rc));
+	return fail(args, status_of(rc), "'%s': %s", to, read_error(rc));
 }
 
 /* The directory part and, for the temporary file, the name of a path. */
@@ -100,7 +100,8 @@ static int export_to_stdout(struct args *args, struct dw_store *store)
 			fail(args, STATUS_USER, "writing to stdout: %s; what came out is not whole",
 			     strerror((int)-n));
 	else if (n < 0)
-		(void)fail(args, 0, "exporting: %s; what came out is not whole", strerror((int)-n));
+		(void)fail(args, 0, "exporting: %s; what came out is not whole",
+			   read_error((int)n));
 	dw_export_close(export);
 	free(chunk);
 	return status;

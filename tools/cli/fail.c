@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "tools/cli/tool.h"
 
@@ -18,6 +19,15 @@ int fail(const struct args *args, int status, const char *format, ...)
 	va_end(list);
 	(void)fputc('\n', stderr);
 	return status;
+}
+
+const char *read_error(int rc)
+{
+	/* a network disk forgets a file with its name, though it is open here */
+	if (rc == -ESTALE)
+		return "a segment was removed while it was read, as by a compaction on another "
+		       "machine: what came before is sound, but is not all; try again";
+	return strerror(-rc);
 }
 
 int status_of(int rc)

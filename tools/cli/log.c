@@ -40,7 +40,7 @@ static int log_status(struct args *args, const struct dw_log *log, int rc)
 
 	dw_log_report(log, &report);
 	if (rc < 0 && rc != -EBADMSG)
-		return fail(args, status_of(rc), "reading '%s': %s", args->store, strerror(-rc));
+		return fail(args, status_of(rc), "reading '%s': %s", args->store, read_error(rc));
 	return rc == -EBADMSG ? STATUS_HARD : report.torn_bytes ? STATUS_SOFT : STATUS_OK;
 }
 

@@ -160,7 +160,7 @@ int run_stats(struct args *args)
 		return status;
 	int rc = gather(store, &figures);
 	if (rc < 0)
-		status = fail(args, status_of(rc), "reading '%s': %s", args->store, strerror(-rc));
+		status = fail(args, status_of(rc), "reading '%s': %s", args->store, read_error(rc));
 	else if (args->json)
 		show_json(&figures);
 	else

@@ -93,6 +93,8 @@ int args_base64(const struct args *args, const char *option, const char *text,
 /* Say "datawal: COMMAND: ..." and return `status`. */
 __attribute__((format(printf, 3, 4))) int fail(const struct args *args, int status,
 					       const char *format, ...);
+/* Why reading a store failed. */
+const char *read_error(int rc);
 /* STATUS_HARD for damage and I/O errors, else STATUS_USER. */
 int status_of(int rc);
 

@@ -72,7 +72,7 @@ int run_get(struct args *args)
 		if (rc == -ENOENT)
 			status = show_miss(args, key);
 		else if (rc < 0)
-			status = fail(args, status_of(rc), "reading the value: %s", strerror(-rc));
+			status = fail(args, status_of(rc), "reading the value: %s", read_error(rc));
 		else if (args->json)
 			json_value(key, &value);
 		else
@@ -133,7 +133,7 @@ int run_ls(struct args *args)
 		rc = begins_with(item.key, prefix) ? print_item(args, &item) : 0;
 	dw_iter_close(iter);
 	(void)dw_close(store); /* a reader has nothing to bring to the disk */
-	return rc < 0 ? fail(args, status_of(rc), "%s", strerror(-rc)) : torn;
+	return rc < 0 ? fail(args, status_of(rc), "%s", read_error(rc)) : torn;
 }
 
 /* --- check --- */
@@ -218,7 +218,7 @@ int run_check(struct args *args)
 		rc = check_keys(args, store, &checked);
 	(void)dw_close(store); /* a reader has nothing to bring to the disk */
 	if (rc < 0 && !checked.damaged)
-		return fail(args, status_of(rc), "reading '%s': %s", args->store, strerror(-rc));
+		return fail(args, status_of(rc), "reading '%s': %s", args->store, read_error(rc));
 	show_checked(args, &checked);
 	if (checked.damaged || checked.unsound)
 		return STATUS_HARD;
