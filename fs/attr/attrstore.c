@@ -120,8 +120,9 @@ int attrstore_open(struct dw_store *above, bool read_only, attrstore_log_fn *log
 		attrs->refused = true;
 		log_text(attrs, LOG_ERR,
 			 "the attributes in '%s' inside the store cannot be read (%s): everything "
-			 "shows with the owner and mode of the mount, and none can be set; unmount "
-			 "and run 'datawal repair' on that directory, or move it away",
+			 "shows with the owner and mode of the mount, and none can be set; mount "
+			 "with "
+			 "-o recover, or move it away",
 			 directory, rc == -EBADMSG ? "they are damaged" : strerror(-rc));
 	}
 	*ret = attrs;

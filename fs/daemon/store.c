@@ -23,14 +23,15 @@ enum { LOCK_WAIT_MS = 10000 };
 /* Damage that is found now will be repaired, not refused.  Set before there are threads. */
 static bool recovering;
 
+/* `context`: whose finding it is, NULL: the store's. */
 static void log_finding(void *context, const struct dw_finding *finding)
 {
-	char text[512];
+	const char *place = context;
+	char text[512], placed[600];
 	bool serious =
 		finding->kind != DW_FINDING_TORN_TAIL && finding->kind != DW_FINDING_QUARANTINED &&
 		finding->kind != DW_FINDING_SIDECAR && finding->kind != DW_FINDING_LOCAL_LOCKS;
 
-	(void)context;
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
 	/* the advice at its end is for somebody who is refused; a key may have the same words */
 	char *advice = NULL;
@@ -38,7 +39,8 @@ static void log_finding(void *context, const struct dw_finding *finding)
 		advice = at;
 	if (advice)
 		*advice = '\0';
-	logger_log(NULL, serious ? LOG_ERR : LOG_WARNING, text);
+	(void)snprintf(placed, sizeof placed, "'%s': %s", place ? place : "", text);
+	logger_log(NULL, serious ? LOG_ERR : LOG_WARNING, place ? placed : text);
 }
 
 static struct dw_options store_options(const struct settings *settings)
@@ -150,42 +152,65 @@ static int explain_open(const struct settings *settings, int rc)
 
 /* --- repair --- */
 
+/* Of the store, or of the place in it that `context` names as messages have it. */
 static void log_range(void *context, const struct dw_repair_range *range)
 {
-	(void)context;
+	const char *place = context;
+
 	if (range->damage == DW_DAMAGE_SHORTENED || range->damage == DW_DAMAGE_MISSING) {
 		logger_printf(LOG_WARNING,
-			      "recover: segment %08" PRIu32 ": %" PRIu64
+			      "recover: %ssegment %08" PRIu32 ": %" PRIu64
 			      " records are gone (%s); the hint that tells of them is now '%s'",
-			      range->segment, range->records, dw_damage_name(range->damage),
+			      place, range->segment, range->records, dw_damage_name(range->damage),
 			      range->quarantine ? range->quarantine : "nowhere");
 		return;
 	}
 	logger_printf(LOG_WARNING,
-		      "recover: segment %08" PRIu32 ": %" PRIu64 " damaged bytes at offset %" PRIu64
-		      " (%s) %s%s%s",
-		      range->segment, range->size, range->offset, dw_damage_name(range->damage),
+		      "recover: %ssegment %08" PRIu32 ": %" PRIu64
+		      " damaged bytes at offset %" PRIu64 " (%s) %s%s%s",
+		      place, range->segment, range->size, range->offset,
+		      dw_damage_name(range->damage),
 		      range->quarantine ? "moved to '" : "taken out, which are zeros alone",
 		      range->quarantine ? range->quarantine : "", range->quarantine ? "'" : "");
 }
 
 /* What `datawal repair` does: damaged bytes go to files beside, sound records stay. */
-static int repair(const struct settings *settings, const struct dw_options *options)
+static int repair(const char *path, const char *place, const struct dw_options *options)
 {
 	struct dw_repair_report report;
-	int rc = dw_repair(settings->store_path, true, options, log_range, NULL, &report);
+	int rc = dw_repair(path, true, options, log_range, (void *)place, &report);
 
 	if (rc < 0)
-		logger_printf(LOG_ERR, "recover: failed: %s", strerror(-rc));
+		logger_printf(LOG_ERR, "recover: %sfailed: %s", place, strerror(-rc));
 	else
 		logger_printf(LOG_WARNING,
-			      "recover: %" PRIu64 " ranges of %" PRIu64
+			      "recover: %s%" PRIu64 " ranges of %" PRIu64
 			      " bytes taken out of %" PRIu32 " segments; %" PRIu64
 			      " sound records, %" PRIu64 " of them from behind damage; %" PRIu64
 			      " keys lost their newest record",
-			      report.ranges, report.bytes_out, report.segments_damaged,
+			      place, report.ranges, report.bytes_out, report.segments_damaged,
 			      report.records, report.records_behind, report.keys_lost);
 	return rc;
+}
+
+/* The attributes are a store of their own.  What cannot be mended is told when they are opened. */
+static void repair_attrs(const struct settings *settings, struct dw_store *store)
+{
+	static char place[] = DW_ATTR_DIRECTORY;
+	struct dw_options options = store_options(settings);
+	struct dw_store *attrs = NULL;
+	char *path = NULL;
+
+	options.read_only = true;
+	options.on_finding = log_finding;
+	options.context = place;
+	int rc = dw_open_in(store, DW_ATTR_DIRECTORY, &options, NULL, &attrs);
+	(void)dw_close(attrs); /* a reader has nothing to bring to disk */
+	if (rc != -EBADMSG || asprintf(&path, "%s/" DW_ATTR_DIRECTORY, settings->store_path) < 0)
+		return;
+	options.read_only = false;
+	(void)repair(path, "'" DW_ATTR_DIRECTORY "': ", &options); /* it says what fails */
+	free(path);
 }
 
 /* --- opening --- */
@@ -211,11 +236,14 @@ int store_open_volume(const struct settings *settings, struct volume **ret)
 	int rc = dw_open(settings->store_path, &options, NULL, &store);
 	/* only what would be refused is repaired: that reads everything */
 	if (rc == -EBADMSG && settings->recover) {
-		rc = repair(settings, &options);
+		rc = repair(settings->store_path, "", &options);
 		recovering = false;
 		if (!rc)
 			rc = dw_open(settings->store_path, &options, NULL, &store);
 	}
+	recovering = settings->recover;
+	if (!rc && settings->recover)
+		repair_attrs(settings, store);
 	recovering = false;
 	if (rc < 0)
 		return explain_open(settings, rc);

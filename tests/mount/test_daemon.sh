@@ -400,6 +400,38 @@ test_daemon_recover()
 	unmount_store
 }
 
+# The attributes, which are a store of their own, likewise.
+test_daemon_recover_attr()
+{
+	local log=$S/.attr/00000001.dwal
+	mount_store
+	touch "$M/a" "$M/b"
+	chmod 640 "$M/a"
+	sync "$M/a"
+	chmod 600 "$M/b"
+	unmount_store
+	(cd "$S" && cksum ./*.dwal) > "$W/before"
+	printf 'X' | dd of="$log" conv=notrunc status=none
+	cksum "$log" > "$W/damaged"
+	mount_store -o log="$W/plain"
+	[ "$(stat -c %a "$M/b")" != 600 ]
+	grep -q "attributes in '.attr' .*damaged" "$W/plain"
+	unmount_store
+	cksum "$log" | cmp - "$W/damaged"
+	mount_store -o recover 2> "$W/said"
+	grep "^datawalfs: '.attr': segment 00000001 is damaged at offset 0 (magic)" "$W/said"
+	grep "recover: '.attr': segment 00000001: .* damaged bytes at offset 0 (magic) moved to" "$W/said"
+	grep "recover: '.attr': 1 ranges" "$W/said"
+	[ "$(stat -c %a "$M/b")" = 600 ]
+	chmod 604 "$M/a"
+	remount_store -o recover 2> "$W/said"
+	fails grep 'recover:' "$W/said"
+	[ "$(stat -c %a "$M/a" "$M/b")" = "$(printf '604\n600')" ]
+	[ "$(find "$S/.attr" -name '*.torn-*' | wc -l)" = 1 ]
+	unmount_store
+	(cd "$S" && cksum ./*.dwal) | cmp - "$W/before"
+}
+
 # --- signals and logs ---
 
 test_daemon_log_and_signals()
