@@ -17,11 +17,15 @@
 
 enum { EARLY_TRIES = 8 };
 
-static void note_failed(struct volume *volume, struct node *node, int rc)
+/* What a commit came to, whichever of its steps did not work. */
+static void note_result(struct volume *volume, struct node *node, int rc)
 {
 	char quoted[QUOTED_SIZE];
 	struct cached *cached = node->cached;
 
+	atomic_store(&volume->failing, rc < 0);
+	if (rc == 0)
+		return;
 	(void)atomic_fetch_add(&volume->commits_failed, 1);
 	if (cached && cached->logged_error == rc)
 		return;
@@ -122,9 +126,7 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 	if (node->cached && !rc)
 		node->cached->committed_ms = clock_monotonic_ms();
 	key_release(&key);
-	atomic_store(&volume->failing, rc < 0);
-	if (rc < 0)
-		note_failed(volume, node, rc);
+	note_result(volume, node, rc);
 	return rc;
 }
 
@@ -138,8 +140,10 @@ int volume_truncate_locked(struct volume *volume, struct node *node, uint64_t si
 	if (!node_is_linked(node))
 		return volume_resize_locked(volume, node, size);
 	int rc = volume_need_xattrs(volume, node);
-	if (rc < 0)
+	if (rc < 0) {
+		note_result(volume, node, rc);
 		return rc;
+	}
 	rc = size ? volume_load_cached(volume, node, &cached)
 		  : volume_get_cached(volume, node, &cached);
 	if (!rc && size > atomic_load(&node->size))
@@ -175,7 +179,9 @@ int volume_commit_locked(struct volume *volume, struct node *node)
 	int rc = 0;
 	if (node->attrs && (node->attrs->unsaved || node->attrs->times_unsaved))
 		rc = volume_need_xattrs(volume, node);
-	if (!rc)
+	if (rc < 0)
+		note_result(volume, node, rc);
+	else
 		rc = put_value(volume, node, value, atomic_load(&node->mtime_ns));
 	if (!rc)
 		volume_mark_clean(volume, cached);

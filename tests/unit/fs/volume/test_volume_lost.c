@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,42 @@ static int write_big(struct volume *volume, const char *path, struct node **ret)
 	else
 		volume_forget(volume, entry.node, 1);
 	return rc;
+}
+
+static atomic_bool unreadable;
+
+static ssize_t read_or_fail(struct io *io, int fd, const struct iovec *iov, int count, off_t offset)
+{
+	return unreadable ? -EIO : io_posix.preadv(io, fd, iov, count, offset);
+}
+
+/* A commit that fails before its first write is one that failed: what it must keep with the value
+ * cannot be read. */
+static void test_attributes_unreadable(void)
+{
+	static const char large[1000];
+	const char *dir = stores_dir();
+	struct io io = io_posix;
+	struct stat st = {.st_mode = 04755}; /* which a write takes away */
+
+	io.map = NULL;
+	io.preadv = read_or_fail;
+	struct volume *v = mount_io(&io, dir);
+	volumes_write(v, "f", "old");
+	struct node *f = volumes_open(v, "f", O_RDWR, NULL);
+	CHECK_EQ(volume_setattr(v, f, &st, ATTR_MODE, false, &st), 0);
+	CHECK_EQ(volume_setxattr(v, f, "user.a", large, sizeof large, 0), 0);
+	volumes_write_at(v, f, "new", 3, 0);
+	unreadable = true;
+	CHECK_EQ(volume_fsync(v, f), -EIO);
+	CHECK_EQ(figures_of(v).commits_failed, 1);
+	CHECK(said_last("'f' could not be committed: Input/output error"));
+	unreadable = false;
+	CHECK_EQ(volume_fsync(v, f), 0);
+	CHECK_EQ(figures_of(v).commits_failed, 1);
+	volumes_done(v, f);
+	volumes_expect(v, "f", "new");
+	CHECK_EQ(volume_close(v), 0);
 }
 
 /* After the last close an older value is the file's again: bytes, size, times, and what was
@@ -432,6 +469,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"lost_old_value", test_old_value},
+		{"lost_attributes_unreadable", test_attributes_unreadable},
 		{"lost_old_time", test_old_time},
 		{"lost_never_committed", test_never_committed},
 		{"lost_others_open", test_others_open},
