@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/attr/xattr.h"
 #include "fs/base/clock.h"
 #include "fs/volume/commit.h"
 #include "fs/volume/create.h"
@@ -71,15 +72,20 @@ int volume_tmpfile(struct volume *volume, const struct volume_cred *cred, struct
  * now; or it has none again. */
 static int commit_named(struct volume *volume, struct node *node)
 {
+	struct attrs *attrs = node->attrs;
 	struct key key;
 
-	/* what counted is about to be in the log */
-	volume_uncount_xattrs(volume, node);
-	if (node->attrs)
-		node->attrs->unsaved = true;
+	/* what counted is about to be in the log; its room is kept until it is there, for somebody
+	 * may wait for it */
+	size_t held = attrs && attrs->counted ? attrs->xattrs->size : 0;
+	if (attrs) {
+		attrs->counted = false;
+		attrs->unsaved = true;
+	}
 	volume_mark_dirty(volume, node->cached);
 	int rc = volume_commit_locked(volume, node);
 	if (!rc) {
+		room_count(&volume->room, held, 0);
 		node->flags &= (uint8_t)~NODE_LINKABLE;
 		volume_drop_cached(volume, node);
 		return 0;
@@ -87,6 +93,8 @@ static int commit_named(struct volume *volume, struct node *node)
 	if (!key_of_node(node, &key))
 		journal_drop(volume, false, key_bytes(&key));
 	key_release(&key);
+	if (attrs)
+		attrs->counted = held;
 	volume_detach(volume, node);
 	return rc;
 }

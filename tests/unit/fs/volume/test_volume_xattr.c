@@ -11,6 +11,7 @@
 
 #include "fs/attr/xattr.h"
 #include "fs/volume/core.h"
+#include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/volumes.h"
 
@@ -247,6 +248,52 @@ static void test_nameless(void)
 	volumes_unmount(v);
 }
 
+static struct volume *greedy; /* somebody writes to it while the disk is full */
+
+static ssize_t write_and_take(struct io *io, int fd, const struct iovec *iov, int count,
+			      off_t offset)
+{
+	if (!greedy)
+		return io_posix.pwritev(io, fd, iov, count, offset);
+	(void)room_take(&greedy->room, LARGE, NULL);
+	return -ENOSPC;
+}
+
+/* A file that could not be given a name is what it was, also when others want its room. */
+static void test_not_named(void)
+{
+	struct volume_options options = volumes_defaults;
+	struct dw_store *store = NULL;
+	struct volume *v = NULL;
+	struct volume_entry entry, named;
+	struct io io = io_posix;
+	char *large = calloc(1, LARGE);
+
+	io.pwritev = write_and_take;
+	options.dirty_max = LARGE + 10000;
+	CHECK_EQ(store_open(&io, stores_dir(), &(struct dw_options){.create = true}, NULL, &store),
+		 0);
+	CHECK_EQ(volume_open(store, &options, &v), 0);
+	CHECK_EQ(volume_tmpfile(v, &volumes_cred, volume_root(v), 0600, O_RDWR, &entry), 0);
+	memset(large, 'n', LARGE);
+	CHECK_EQ(volume_setxattr(v, entry.node, "user.text", large, LARGE, 0), 0);
+	uint64_t before = figures_of(v).value_bytes;
+	CHECK(before >= LARGE);
+	greedy = v;
+	CHECK_EQ(volume_link(v, entry.node, volume_root(v), "f", &named), -ENOSPC);
+	greedy = NULL;
+	expect_node(v, entry.node, 'n', LARGE);
+	CHECK_EQ(figures_of(v).value_bytes, before);
+	CHECK_EQ(volume_link(v, entry.node, volume_root(v), "f", &named), 0);
+	CHECK(figures_of(v).value_bytes < LARGE);
+	expect(v, "f", 'n', LARGE);
+	volume_forget(v, named.node, 1);
+	(void)volume_release(v, entry.node);
+	CHECK_EQ(figures_of(v).value_bytes, 0);
+	volumes_unmount(v);
+	free(large);
+}
+
 /* Of a moment, whatever is set later. */
 static void test_snapshot(void)
 {
@@ -293,10 +340,15 @@ static void test_damaged(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"xattr_kept", test_kept},         {"xattr_new_file", test_new_file},
-		{"xattr_renamed", test_renamed},   {"xattr_many_renamed", test_many_renamed},
-		{"xattr_nameless", test_nameless}, {"xattr_snapshot", test_snapshot},
-		{"xattr_damaged", test_damaged},   {NULL, NULL},
+		{"xattr_kept", test_kept},
+		{"xattr_new_file", test_new_file},
+		{"xattr_renamed", test_renamed},
+		{"xattr_many_renamed", test_many_renamed},
+		{"xattr_nameless", test_nameless},
+		{"xattr_snapshot", test_snapshot},
+		{"xattr_damaged", test_damaged},
+		{"xattr_not_named", test_not_named},
+		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
 }
