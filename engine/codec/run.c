@@ -8,7 +8,6 @@
 #include "codec/run.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -218,8 +217,7 @@ unsigned run_line_match(const uint8_t *line, uint64_t hash)
 	uint32_t tag = (uint32_t)(hash & RUN_TAG_MASK);
 	unsigned found = 0;
 
-	/* without a branch, so that the compiler compares several at once; a slot in use has an
-	 * offset other than 0 */
+	/* a slot in use has an offset other than 0 */
 	for (unsigned i = 0; i < RUN_LINE_SLOTS; i++) {
 		uint32_t slot = run_line_slot(line, i);
 		found |= (unsigned)((slot & RUN_TAG_MASK) == tag && slot >> 22) << i;
@@ -261,21 +259,6 @@ uint64_t run_fence(struct dw_bytes key, size_t skip)
 
 /* --- directories --- */
 
-void run_directory_hash(uint64_t seed, struct dw_bytes name, struct run_directory *ret)
-{
-	XXH128_hash_t hash = XXH3_128bits_withSeed(name.data, name.size, seed);
-
-	ret->high = hash.high64;
-	ret->low = hash.low64;
-}
-
-int run_directory_compare(const struct run_directory *a, const struct run_directory *b)
-{
-	if (a->high != b->high)
-		return a->high < b->high ? -1 : 1;
-	return a->low < b->low ? -1 : a->low > b->low;
-}
-
 void run_directory_page_encode(const struct run_directory *directories, uint32_t count, bool over,
 			       uint8_t *page)
 {
@@ -285,11 +268,21 @@ void run_directory_page_encode(const struct run_directory *directories, uint32_t
 	bytes_put16(page + AT_OVER, over);
 	for (uint32_t i = 0; i < count; i++) {
 		uint8_t *p = page + AT_DIRECTORIES + (size_t)i * RUN_DIRECTORY_SIZE;
-		bytes_put64(p, directories[i].high);
-		bytes_put64(p + 8, directories[i].low);
-		bytes_put64(p + 16, (uint64_t)directories[i].change);
-		bytes_put64(p + 24, (uint64_t)directories[i].newest);
+		assert(directories[i].change <= RUN_DIRECTORY_CHANGE_MAX);
+		assert(directories[i].change >= -RUN_DIRECTORY_CHANGE_MAX);
+		bytes_put64(p, directories[i].hash);
+		/* the upper two bytes are the sign's */
+		bytes_put32(p + 8, (uint32_t)directories[i].change);
+		bytes_put16(p + 12, (uint16_t)((uint64_t)directories[i].change >> 32));
+		bytes_put64(p + 14, (uint64_t)directories[i].newest);
 	}
+}
+
+static int64_t signed_change(uint32_t low, uint16_t high)
+{
+	uint64_t v = (uint64_t)high << 32 | low;
+
+	return (int64_t)(v >> 47 ? v | UINT64_MAX << 48 : v);
 }
 
 int run_directory_page_find(const uint8_t *page, struct run_directory *directory, bool *over_ret)
@@ -302,14 +295,13 @@ int run_directory_page_find(const uint8_t *page, struct run_directory *directory
 	while (from < to) {
 		uint32_t middle = (from + to) / 2;
 		const uint8_t *p = page + AT_DIRECTORIES + (size_t)middle * RUN_DIRECTORY_SIZE;
-		struct run_directory there = {.high = bytes_get64(p), .low = bytes_get64(p + 8)};
-		int order = run_directory_compare(&there, directory);
-		if (!order) {
-			directory->change = (int64_t)bytes_get64(p + 16);
-			directory->newest = (int64_t)bytes_get64(p + 24);
+		uint64_t there = bytes_get64(p);
+		if (there == directory->hash) {
+			directory->change = signed_change(bytes_get32(p + 8), bytes_get16(p + 12));
+			directory->newest = (int64_t)bytes_get64(p + 14);
 			return 1;
 		}
-		if (order < 0)
+		if (there < directory->hash)
 			from = middle + 1;
 		else
 			to = middle;

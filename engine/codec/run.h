@@ -36,7 +36,7 @@ enum {
 	RUN_FENCE_SIZE = 12,
 	RUN_FENCES_A_PAGE = RUN_PAYLOAD / RUN_FENCE_SIZE,
 
-	RUN_DIRECTORY_SIZE = 32,
+	RUN_DIRECTORY_SIZE = 22,
 	RUN_DIRECTORIES_A_PAGE = (RUN_PAYLOAD - 8) / RUN_DIRECTORY_SIZE,
 
 	RUN_CHUNK_SIZE = 40, /* in the table of chunks, without the key */
@@ -232,25 +232,24 @@ static inline uint32_t run_fence_page(const uint8_t *page, uint32_t i)
 /* --- directories --- */
 
 struct run_directory {
-	uint64_t high, low; /* hash of its name, the last `/` included */
-	int64_t change;     /* of all keys below */
+	uint64_t hash;  /* of its name, the last `/` included */
+	int64_t change; /* of all keys below: at most RUN_DIRECTORY_CHANGE_MAX, either way */
 	int64_t newest;
 };
 
-void run_directory_hash(uint64_t seed, struct dw_bytes name, struct run_directory *ret);
+/* What 6 bytes hold: more keys than a run can have. */
+#define RUN_DIRECTORY_CHANGE_MAX ((int64_t)1 << 46)
 
-static inline uint32_t run_directory_bucket(uint64_t high, uint32_t buckets)
+static inline uint32_t run_directory_bucket(uint64_t hash, uint32_t buckets)
 {
-	return (uint32_t)((high >> 32) * buckets >> 32);
+	return (uint32_t)((hash >> 32) * buckets >> 32);
 }
-
-int run_directory_compare(const struct run_directory *a, const struct run_directory *b);
 
 /* Fill a page with sorted directories; `over`: some that belong here or before are in the next. */
 void run_directory_page_encode(const struct run_directory *directories, uint32_t count, bool over,
 			       uint8_t *page);
-/* 1: there, and change and newest are set; 0: not in this page; `*over_ret` says whether to look
- * into the next one. */
+/* Look for directory->hash.  1: there, and change and newest are set; 0: not in this page;
+ * `*over_ret` says whether to look into the next one. */
 int run_directory_page_find(const uint8_t *page, struct run_directory *directory, bool *over_ret);
 
 #endif

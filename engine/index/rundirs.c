@@ -81,10 +81,9 @@ static int open_directory(struct rundirs *dirs, size_t name_size)
 
 	if (rc < 0)
 		return rc;
-	XXH128_hash_t hash = XXH3_128bits_digest(dirs->hash);
 	dirs->open[dirs->open_count++] = (struct rundir){
 		.name_size = (uint32_t)name_size,
-		.sums = {.high = hash.high64, .low = hash.low64, .newest = INT64_MIN},
+		.sums = {.hash = XXH3_64bits_digest(dirs->hash), .newest = INT64_MIN},
 	};
 	return 0;
 }
@@ -99,9 +98,9 @@ int rundirs_enter(struct rundirs *dirs, struct dw_bytes key, const struct run_pl
 		if (!dirs->hash && !(dirs->hash = XXH3_createState()))
 			return -ENOMEM;
 		if (!hashed)
-			(void)XXH3_128bits_reset_withSeed(dirs->hash, dirs->seed); /* not NULL */
-		(void)XXH3_128bits_update(dirs->hash, (const uint8_t *)key.data + hashed,
-					  at + 1 - hashed); /* not NULL */
+			(void)XXH3_64bits_reset_withSeed(dirs->hash, dirs->seed); /* not NULL */
+		(void)XXH3_64bits_update(dirs->hash, (const uint8_t *)key.data + hashed,
+					 at + 1 - hashed); /* not NULL */
 		hashed = at + 1;
 		int rc = open_directory(dirs, at + 1);
 		if (rc < 0)

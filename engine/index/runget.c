@@ -259,7 +259,7 @@ static void below_body(void *context)
 {
 	struct below *below = context;
 	const struct run_chunk *chunk = &below->run->chunks[below->chunk];
-	uint32_t at = run_directory_bucket(below->directory.high, chunk->directory_buckets);
+	uint32_t at = run_directory_bucket(below->directory.hash, chunk->directory_buckets);
 
 	below->rc = 0;
 	for (; at < chunk->directory_pages; at++) {
@@ -307,7 +307,7 @@ int run_below(struct run *run, struct dw_bytes prefix, int64_t *change_ret, int6
 		return 0;
 	}
 	if (find_last_chunk(run, prefix, &below.chunk)) {
-		run_directory_hash(run->header.seed, prefix, &below.directory);
+		below.directory.hash = run_hash(run->header.seed, prefix);
 		int rc = run_guarded(run, below_body, &below);
 		if (rc < 0 || below.rc < 0)
 			return -EBADMSG;

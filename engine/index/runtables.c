@@ -15,7 +15,7 @@
 enum {
 	KEYS_A_LINE = 11,   /* of the 15 that have room: seldom is a line full */
 	LINES_GROW_MAX = 4, /* times the lines are doubled if keys do not find room */
-	DIRECTORIES_A_BUCKET = 100,
+	DIRECTORIES_A_BUCKET = RUN_DIRECTORIES_A_PAGE * 7 / 8,
 };
 
 /* Lines with all keys of the chunk; the caller frees them.  NULL: `*rc_ret`. */
@@ -92,7 +92,9 @@ static int write_fences(struct runwriter *writer, const struct run_chunk *chunk)
 
 static int compare_directories(const void *a, const void *b)
 {
-	return run_directory_compare(a, b);
+	const struct run_directory *p = a, *q = b;
+
+	return p->hash < q->hash ? -1 : p->hash > q->hash;
 }
 
 /* Sorted by their hashes, each goes into the page of its bucket or, where that is full, into the
@@ -111,9 +113,9 @@ static int write_directories(struct runwriter *writer, struct run_chunk *chunk)
 	while (at < count || chunk->directory_pages < buckets) {
 		uint32_t n = 0;
 		while (at + n < count && n < RUN_DIRECTORIES_A_PAGE &&
-		       run_directory_bucket(all[at + n].high, buckets) <= chunk->directory_pages)
+		       run_directory_bucket(all[at + n].hash, buckets) <= chunk->directory_pages)
 			n++;
-		bool over = at + n < count && run_directory_bucket(all[at + n].high, buckets) <=
+		bool over = at + n < count && run_directory_bucket(all[at + n].hash, buckets) <=
 						      chunk->directory_pages;
 		uint8_t *page = runwriter_next_page(writer, &rc);
 		if (!page)

@@ -130,7 +130,7 @@ static char *make_queries(bool there)
 static void ask(struct run *run, const char *metric, bool there)
 {
 	char *queries = make_queries(there);
-	double best = 1;
+	double best = 1e9;
 
 	for (int round = 0; round < 3; round++) {
 		double used = -cpu();

@@ -49,6 +49,8 @@ static void test_tables(void)
 	check_table("| offset | size | field of the end of a run |\n", 72, 0);
 	check_table("| offset | size | field of a chunk |\n", RUN_CHUNK_SIZE, 1);
 	check_table("| offset | size | field of a block of keys |\n", RUN_BLOCK_HEADER_SIZE, 1);
+	check_table("| offset | size | field of a directory's entry |\n", RUN_DIRECTORY_SIZE, 0);
+	CHECK_EQ(RUN_DIRECTORIES_A_PAGE, 185);
 	CHECK_EQ(RUN_PAYLOAD, 4088);
 	CHECK_EQ(RUN_DATA_PAGES_MAX, 8192);
 	CHECK_EQ(RUN_CHUNK_KEYS_MAX, 524288);
