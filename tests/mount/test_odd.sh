@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# test_odd.sh - odd but legal: odd_files.c and odd_names.c ask, beside the daemon's binary;
+# test_odd.sh - odd but legal: the programs odd_*.c ask, beside the daemon's binary;
 # what they leave must be the same after the next mount.
 . "$(dirname "$0")/lib.sh"
 ODD=$(dirname "$DATAWALFS")/tests/mount
 export ODD
 if [ ! -x "$ODD/odd_files" ]; then
-	echo "not ok odd: build $ODD/odd_files and odd_names first ('make tests')"
+	echo "not ok odd: build the programs odd_*.c first ('make tests')"
 	exit 1
 fi
 
@@ -49,7 +49,7 @@ test_odd_asynchronous_direct_writes_by_io_uring()
 	"$ODD/odd_direct" uring-allowed "$W" || skip "io_uring_setup(2) is not allowed here"
 	odd odd_direct uring
 }
-test_odd_locks_between_processes() { odd odd_files locks; }
+test_odd_locks_between_processes() { odd odd_locks locks; }
 test_odd_open_files_that_lose_their_name() { odd odd_files gone; }
 test_odd_file_that_is_given_a_name() { odd odd_tmpfile named; }
 test_odd_file_without_a_name() { odd odd_tmpfile nameless; }
