@@ -12,13 +12,13 @@
 #include "base/bulk.h"
 #include "index/sort.h"
 
-struct delta *delta_new(bool listed)
+struct delta *delta_new(struct keydir_lock *locks, bool listed)
 {
 	struct delta *delta = calloc(1, sizeof *delta);
 
 	if (!delta)
 		return NULL;
-	if (keydir_init(&delta->keydir) < 0) {
+	if (keydir_init(&delta->keydir, locks) < 0) {
 		keydir_release(&delta->keydir);
 		free(delta);
 		return NULL;
@@ -202,42 +202,45 @@ void delta_drop(struct delta *delta, struct delta_prepared *prepared)
 	*prepared = (struct delta_prepared){.depth = 0};
 }
 
-void delta_set(struct delta *delta, struct delta_prepared *prepared,
-	       const struct keydir_place *place, int change)
+bool delta_set(struct delta *delta, struct delta_prepared *prepared,
+	       const struct keydir_place *place, struct keydir_place *old_ret)
 {
 	struct keydir *keydir = &delta->keydir;
 	struct dw_bytes key = keydir_entry_key(keydir, prepared->prepared.entry);
 	struct keydir_prepared entry = prepared->prepared;
-	struct keydir_place old;
 
-	assert(entry.entry && change >= -1 && change <= 1);
-	if (prepared->node)
-		dirs_add(&delta->dirs, key, change, newest_of(place));
-	bool known = keydir_set(keydir, &entry, place, &old);
-	if (known)
-		order_drop(keydir, &prepared->prepared, prepared->node);
-	else if (prepared->node)
-		order_insert(&delta->order, keydir, prepared->node);
-	dirs_keep(&delta->dirs, prepared->depth);
+	assert(entry.entry);
+	assert(!prepared->node == !atomic_load_explicit(&delta->listed, memory_order_relaxed));
+	/* `key` stays as it is when its entry is given back, until another one gets the block */
+	bool known = keydir_set(keydir, &entry, place, old_ret);
+	if (prepared->node) {
+		bool was = known ? old_ret->segment != NULL : place->hides;
+		dirs_add(&delta->dirs, key, (place->segment != NULL) - was, newest_of(place));
+		if (known)
+			order_drop(keydir, &prepared->prepared, prepared->node);
+		else
+			order_insert(&delta->order, keydir, prepared->node);
+		dirs_keep(&delta->dirs, prepared->depth);
+	}
 	*prepared = (struct delta_prepared){.depth = 0};
+	return known;
 }
 
-void delta_remove(struct delta *delta, struct delta_prepared *prepared, int64_t mtime_ns,
-		  bool hides, int change)
+bool delta_remove(struct delta *delta, struct delta_prepared *prepared, int64_t mtime_ns,
+		  bool hides, struct keydir_place *old_ret)
 {
 	struct keydir *keydir = &delta->keydir;
-	struct dw_bytes key = keydir_entry_key(keydir, prepared->prepared.entry);
+	const struct keydir_prepared entry = prepared->prepared;
+	struct dw_bytes key = keydir_entry_key(keydir, entry.entry);
 	const struct keydir_place gone = {.mtime_ns = mtime_ns, .hides = hides};
-	struct keydir_place known;
-	bool is_known = keydir_get(keydir, key, false, &known);
+	bool known = keydir_get_locked(keydir, key, entry.hash, false, old_ret);
 
-	if (is_known ? known.hides || prepared->node : hides) {
-		delta_set(delta, prepared, &gone, change);
-		return;
-	}
-	if (is_known) /* nothing below, and nobody stands on it */
-		(void)keydir_remove(keydir, key, &known); /* it is there */
+	if (known ? old_ret->hides || prepared->node : hides)
+		return delta_set(delta, prepared, &gone, old_ret);
+	if (known) /* nothing below, and nobody stands on it */
+		(void)keydir_remove(keydir, key, old_ret); /* it is there */
 	delta_drop(delta, prepared);
+	return known;
 }
 
 /* --- keys in order --- */

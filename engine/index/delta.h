@@ -40,8 +40,8 @@ struct delta {
 	size_t sorted_count;
 };
 
-/* NULL: no memory. */
-struct delta *delta_new(bool listed);
+/* `locks` as keydir_init() takes them.  NULL: no memory. */
+struct delta *delta_new(struct keydir_lock *locks, bool listed);
 struct delta *delta_ref(struct delta *delta);
 /* NULL is fine. */
 void delta_unref(struct delta *delta);
@@ -71,12 +71,12 @@ int delta_prepare(struct delta *delta, struct dw_bytes key, struct delta_prepare
 void delta_drop(struct delta *delta, struct delta_prepared *prepared);
 
 /* The key that was prepared is at `place` from now on; an entry that is known keeps its `hides`.
- * What was prepared is used up.  `change`: to the number of live keys. */
-void delta_set(struct delta *delta, struct delta_prepared *prepared,
-	       const struct keydir_place *place, int change);
-/* It is removed; `hides`: it is live below, if it is not known. */
-void delta_remove(struct delta *delta, struct delta_prepared *prepared, int64_t mtime_ns,
-		  bool hides, int change);
+ * What was prepared is used up.  True: it was known, and `*old_ret` is what as. */
+bool delta_set(struct delta *delta, struct delta_prepared *prepared,
+	       const struct keydir_place *place, struct keydir_place *old_ret);
+/* It is removed; `hides`: it is live below, if it is not known.  Likewise. */
+bool delta_remove(struct delta *delta, struct delta_prepared *prepared, int64_t mtime_ns,
+		  bool hides, struct keydir_place *old_ret);
 
 /* --- keys in order --- */
 

@@ -11,19 +11,29 @@
 
 #include "base/limits.h"
 #include "index/internal.h"
+#include "index/keyhash.h"
 
 /* Keys, and bytes: see docs/decisions. */
 enum { DELTA_MAX = 1 << 20, RESIDENT_MAX = 256 << 20 };
 
-static struct version *first_version(void)
+static struct version *first_version(struct index *index)
 {
-	struct parts parts = {.active = delta_new(false),
+	struct parts parts = {.active = delta_new(index->shards, false),
 			      .segments = segments_of(NULL, &(const struct segset){0})};
 	struct version *version = parts.active && parts.segments ? version_new(&parts) : NULL;
 
 	delta_unref(parts.active);
 	segments_unref(parts.segments);
 	return version;
+}
+
+static void set_shards(struct index *index, struct version *version)
+{
+	for (int i = 0; i < VERSION_SHARDS; i++) {
+		(void)pthread_mutex_lock(&index->shards[i].lock);
+		index->shards[i].version = version;
+		(void)pthread_mutex_unlock(&index->shards[i].lock);
+	}
 }
 
 int index_init(struct index *index, struct io *io, int dirfd)
@@ -36,12 +46,12 @@ int index_init(struct index *index, struct io *io, int dirfd)
 	index->next_run = 1;
 	int rc = pthread_mutex_init(&index->change, NULL);
 	rc |= pthread_mutex_init(&index->disk, NULL);
-	for (int i = 0; i < VERSION_SHARDS; i++)
-		rc |= pthread_mutex_init(&index->shards[i].lock, NULL);
 	assert(!rc); /* glibc's takes nothing that could be missing */
-	index->version = first_version();
+	index->shards = keydir_locks_new();
+	index->version = !index->shards ? NULL : first_version(index);
 	if (!index->version)
 		return -ENOMEM;
+	set_shards(index, index->version);
 	index->active = index->version->parts.active;
 	return 0;
 }
@@ -56,38 +66,30 @@ void index_release(struct index *index)
 	indexfile_release(&index->root);
 	(void)pthread_mutex_destroy(&index->change); /* these fail only in use */
 	(void)pthread_mutex_destroy(&index->disk);
-	for (int i = 0; i < VERSION_SHARDS; i++)
-		(void)pthread_mutex_destroy(&index->shards[i].lock);
+	keydir_locks_free(index->shards);
 	index->version = NULL;
 	index->io = NULL;
 }
 
 /* --- readers and versions --- */
 
-static unsigned shard_of(struct dw_bytes key)
-{
-	/* any spread will do: it only keeps readers apart */
-	unsigned last = key.size ? ((const uint8_t *)key.data)[key.size - 1] : 0;
-
-	return (last * 31u + (unsigned)key.size) % VERSION_SHARDS;
-}
-
 /* Look into the active delta, and if it knows nothing count in for a look below.  True: it
  * knows, and `*ret` is what. */
-static bool get_active(struct index *index, unsigned shard, struct dw_bytes key, bool pin,
+static bool get_active(struct index *index, struct dw_bytes key, uint64_t hash, bool pin,
 		       struct keydir_place *ret, struct version **version_ret)
 {
-	struct index_shard *s = &index->shards[shard];
+	unsigned shard = keydir_table_of(hash);
+	pthread_mutex_t *lock = &index->shards[shard].lock;
 
-	(void)pthread_mutex_lock(&s->lock);
-	struct version *version = index->version;
-	bool known = keydir_get(&version->parts.active->keydir, key, pin, ret);
+	(void)pthread_mutex_lock(lock);
+	struct version *version = index->shards[shard].version;
+	bool known = keydir_get_locked(&version->parts.active->keydir, key, hash, pin, ret);
 	*version_ret = NULL;
 	if (!known && parts_have_below(&version->parts)) {
 		atomic_fetch_add(&version->pins[shard].count, 1);
 		*version_ret = version;
 	}
-	(void)pthread_mutex_unlock(&s->lock);
+	(void)pthread_mutex_unlock(lock);
 	return known;
 }
 
@@ -124,12 +126,11 @@ void index_replace(struct index *index, struct version *version)
 {
 	struct version *old = index->version;
 
-	for (int i = 0; i < VERSION_SHARDS; i++)
-		(void)pthread_mutex_lock(&index->shards[i].lock);
+	/* One after the other: both say the same of every key, and no key is in two shards. */
 	index->version = version;
-	for (int i = 0; i < VERSION_SHARDS; i++)
-		(void)pthread_mutex_unlock(&index->shards[i].lock);
+	set_shards(index, version);
 	atomic_store(&index->sealed_count, version->parts.sealed_count);
+	atomic_store(&index->has_below, parts_have_below(&version->parts));
 	atomic_fetch_add(&index->sequence, 1);
 	old->next = index->retired;
 	index->retired = old;
@@ -161,14 +162,14 @@ static int get_below(struct index *index, unsigned shard, struct version *versio
 
 int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_place *ret)
 {
-	unsigned shard = shard_of(key);
-	struct keydir_place place = {0};
+	uint64_t hash = keyhash(key);
+	struct keydir_place place = {.segment = NULL};
 	struct version *version;
-	int found = get_active(index, shard, key, pin, &place, &version);
+	int found = get_active(index, key, hash, pin, &place, &version);
 
 	found = found && place.segment;
 	if (version)
-		found = get_below(index, shard, version, key, pin, &place);
+		found = get_below(index, keydir_table_of(hash), version, key, pin, &place);
 	if (found < 0)
 		return found;
 	assert(!found || place.segment);
@@ -196,19 +197,20 @@ int index_probe(struct index *index, const struct dw_segment *segment, struct in
 
 /* --- changing --- */
 
-/* Where a key is below the active delta; segment NULL: nowhere.  The active delta does not know
- * it. */
-static int find_below(struct index *index, struct dw_bytes key, struct keydir_place *ret)
+/* Where a key is below the active delta, which does not know it; segment NULL: nowhere.  log.lock
+ * is held. */
+static int find_below(struct index *index, struct dw_bytes key, uint64_t hash,
+		      struct keydir_place *ret)
 {
-	unsigned shard = shard_of(key);
 	struct version *version;
-	int rc = 0;
 
 	ret->segment = NULL;
-	bool known = get_active(index, shard, key, false, ret, &version);
+	/* it may become false meanwhile, by a flush of nothing: then there is nothing */
+	if (!atomic_load(&index->has_below))
+		return 0;
+	bool known = get_active(index, key, hash, false, ret, &version);
 	assert(!known);
-	if (version)
-		rc = get_below(index, shard, version, key, false, ret);
+	int rc = version ? get_below(index, keydir_table_of(hash), version, key, false, ret) : 0;
 	return rc < 0 ? rc : 0;
 }
 
@@ -220,8 +222,10 @@ int index_prepare(struct index *index, struct dw_bytes key, struct index_prepare
 
 	if (rc < 0)
 		return rc;
-	if (!keydir_get(&index->active->keydir, key, false, &place))
-		rc = find_below(index, key, &made.below);
+	uint64_t hash = made.prepared.prepared.hash;
+	if (atomic_load(&index->has_below) &&
+	    !keydir_get_locked(&index->active->keydir, key, hash, false, &place))
+		rc = find_below(index, key, hash, &made.below);
 	if (rc < 0) {
 		delta_drop(index->active, &made.prepared);
 		return rc;
@@ -258,28 +262,18 @@ static void was_at(size_t key_size, const struct keydir_place *old)
 	old->segment->live_bytes -= record_bytes(key_size, old);
 }
 
-/* Where the key that was prepared is now; an append may have the same key before. */
-static struct keydir_place old_place(const struct index *index,
-				     const struct index_prepared *prepared, size_t *key_size_ret)
-{
-	struct keydir *keydir = &index->active->keydir;
-	struct dw_bytes key = keydir_entry_key(keydir, prepared->prepared.prepared.entry);
-	struct keydir_place old;
-
-	*key_size_ret = key.size;
-	return keydir_get(keydir, key, false, &old) ? old : prepared->below;
-}
-
 void index_set(struct index *index, struct index_prepared *prepared,
 	       const struct keydir_place *place, struct keydir_place *old_ret)
 {
+	const struct keydir *keydir = &index->active->keydir;
+	size_t key_size = keydir_entry_key(keydir, prepared->prepared.prepared.entry).size;
 	struct keydir_place now = *place;
-	size_t key_size;
 
 	assert(place->segment);
-	*old_ret = old_place(index, prepared, &key_size);
 	now.hides = prepared->below.segment;
-	delta_set(index->active, &prepared->prepared, &now, !old_ret->segment);
+	/* known, perhaps since it was prepared: an append may have a key twice */
+	if (!delta_set(index->active, &prepared->prepared, &now, old_ret))
+		*old_ret = prepared->below;
 	was_at(key_size, old_ret);
 	place->segment->live_bytes += record_bytes(key_size, place);
 	if (!old_ret->segment)
@@ -289,11 +283,13 @@ void index_set(struct index *index, struct index_prepared *prepared,
 void index_remove(struct index *index, struct index_prepared *prepared, int64_t mtime_ns,
 		  struct keydir_place *old_ret)
 {
-	size_t key_size;
+	const struct keydir *keydir = &index->active->keydir;
+	size_t key_size = keydir_entry_key(keydir, prepared->prepared.prepared.entry).size;
 
-	*old_ret = old_place(index, prepared, &key_size);
-	delta_remove(index->active, &prepared->prepared, mtime_ns, prepared->below.segment,
-		     old_ret->segment ? -1 : 0);
+	assert(prepared->prepared.prepared.entry);
+	if (!delta_remove(index->active, &prepared->prepared, mtime_ns, prepared->below.segment,
+			  old_ret))
+		*old_ret = prepared->below;
 	was_at(key_size, old_ret);
 	if (old_ret->segment)
 		atomic_fetch_sub_explicit(&index->count, 1, memory_order_relaxed);
@@ -306,8 +302,9 @@ int index_move(struct index *index, struct dw_bytes key, const struct dw_segment
 	struct keydir_place old;
 
 	assert(from && to);
-	bool known = keydir_get(&index->active->keydir, key, false, &old);
-	int rc = known ? 0 : find_below(index, key, &old);
+	uint64_t hash = keyhash(key);
+	bool known = keydir_get_locked(&index->active->keydir, key, hash, false, &old);
+	int rc = known ? 0 : find_below(index, key, hash, &old);
 	if (rc < 0)
 		return rc;
 	if (old.segment != from || old.offset != offset)
@@ -328,6 +325,13 @@ int index_move(struct index *index, struct dw_bytes key, const struct dw_segment
 
 void index_check(struct index *index)
 {
-	assert(index->version->parts.active == index->active);
+	(void)pthread_mutex_lock(&index->change);
+	const struct parts *parts = &index->version->parts;
+	assert(parts->active == index->active);
 	assert(!index->active->sorted && !index->active->segments);
+	for (size_t i = 0; i < parts->sealed_count; i++)
+		assert(parts->sealed[i]->segments && parts->sealed[i] != index->active);
+	for (size_t i = 0; i < parts->run_count; i++)
+		assert(run_figures(parts->runs[i])->seed == parts->seed);
+	(void)pthread_mutex_unlock(&index->change);
 }

@@ -28,10 +28,6 @@
 #include "codec/indexfile.h"
 #include "index/version.h"
 
-struct index_shard {
-	_Alignas(64) pthread_mutex_t lock; /* of `version`, for the readers of this shard */
-};
-
 struct index_checkpoint;
 
 struct index {
@@ -40,13 +36,16 @@ struct index {
 	const struct owner *owner; /* whose its files become; NULL: the process's.  Set once */
 	/* budgets, set once: keys of the active delta, bytes of runs held in memory */
 	uint64_t delta_max, resident_max;
-	struct index_shard shards[VERSION_SHARDS];
+	/* What readers take: the lock of a table of the deltas, and `version` for its keys.  Owned
+	 */
+	struct keydir_lock *shards;
 	pthread_mutex_t change;  /* one new version at once; covers `retired` */
-	struct version *version; /* changed with `change` and the locks of all shards held */
+	struct version *version; /* the newest one; `change` */
 	struct version *retired; /* that readers still look into */
 	atomic_uint retired_count;
 	atomic_uint_fast64_t sequence; /* counts versions */
 	atomic_size_t sealed_count;    /* of the newest one */
+	atomic_bool has_below;         /* it has sealed deltas or runs */
 	struct delta *active;          /* of `version`; log.lock */
 	atomic_uint_fast64_t count;    /* keys */
 	atomic_bool damaged;

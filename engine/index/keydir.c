@@ -76,32 +76,52 @@ static void put_slots(struct keydir *keydir, const struct keydir_table *table)
 	}
 }
 
-int keydir_init(struct keydir *keydir)
+struct keydir_lock *keydir_locks_new(void)
+{
+	const size_t size = KEYDIR_TABLES * sizeof(struct keydir_lock);
+	struct keydir_lock *locks = aligned_alloc(_Alignof(struct keydir_lock), size);
+
+	for (int i = 0; locks && i < KEYDIR_TABLES; i++) {
+		int rc = pthread_mutex_init(&locks[i].lock, NULL);
+		assert(!rc); /* glibc's takes nothing that could be missing */
+		locks[i].version = NULL;
+	}
+	return locks;
+}
+
+void keydir_locks_free(struct keydir_lock *locks)
+{
+	for (int i = 0; locks && i < KEYDIR_TABLES; i++)
+		(void)pthread_mutex_destroy(&locks[i].lock); /* fails only in use */
+	free(locks);
+}
+
+int keydir_init(struct keydir *keydir, struct keydir_lock *locks)
 {
 	keyhash_init();
 	memset(keydir, 0, sizeof *keydir);
 	keydir->keeps_live = true;
-	for (int i = 0; i < KEYDIR_TABLES; i++) {
-		int rc = pthread_mutex_init(&keydir->tables[i].lock, NULL);
-		assert(!rc); /* glibc's takes nothing that could be missing */
-	}
+	if (!locks)
+		locks = keydir->own_locks = keydir_locks_new();
+	if (!locks)
+		return -ENOMEM;
+	for (int i = 0; i < KEYDIR_TABLES; i++)
+		keydir->tables[i].lock = &locks[i].lock;
 	return arena_init(&keydir->entries);
 }
 
 void keydir_release(struct keydir *keydir)
 {
-	if (!keydir->entries.chunks)
-		return;
-	for (int i = 0; i < KEYDIR_TABLES; i++) {
+	for (int i = 0; i < KEYDIR_TABLES; i++)
 		put_slots(keydir, &keydir->tables[i]);
-		(void)pthread_mutex_destroy(&keydir->tables[i].lock); /* fails only in use */
-	}
+	keydir_locks_free(keydir->own_locks);
+	keydir->own_locks = NULL;
 	arena_release(&keydir->entries);
 }
 
 static struct keydir_table *table_of(struct keydir *keydir, uint64_t hash)
 {
-	return &keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)];
+	return &keydir->tables[keydir_table_of(hash)];
 }
 
 static struct keydir_entry *entry_at(const struct keydir *keydir, uint32_t name)
@@ -164,23 +184,30 @@ static struct keydir_slot *find(const struct keydir *keydir, const struct keydir
 	return slot->entry ? slot : NULL;
 }
 
+bool keydir_get_locked(const struct keydir *keydir, struct dw_bytes key, uint64_t hash, bool pin,
+		       struct keydir_place *ret)
+{
+	const struct keydir_table *table = &keydir->tables[keydir_table_of(hash)];
+	const struct keydir_slot *slot =
+		table->slots ? find_slot(keydir, table, key, hash, pin) : NULL;
+
+	if (!slot || !slot->entry)
+		return false;
+	*ret = place_of(slot, entry_at(keydir, slot->entry));
+	/* under the lock: a compaction that moves the record may drop the segment */
+	if (pin && ret->segment)
+		(void)segment_ref(ret->segment);
+	return true;
+}
+
 bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret)
 {
 	uint64_t hash = keyhash(key);
 	struct keydir_table *table = table_of(keydir, hash);
-	const struct keydir_slot *slot = NULL;
 
-	(void)pthread_mutex_lock(&table->lock);
-	if (table->slots)
-		slot = find_slot(keydir, table, key, hash, pin);
-	bool there = slot && slot->entry;
-	if (there) {
-		*ret = place_of(slot, entry_at(keydir, slot->entry));
-		/* under the lock: a compaction that moves the record may drop the segment */
-		if (pin && ret->segment)
-			(void)segment_ref(ret->segment);
-	}
-	(void)pthread_mutex_unlock(&table->lock);
+	(void)pthread_mutex_lock(table->lock);
+	bool there = keydir_get_locked(keydir, key, hash, pin, ret);
+	(void)pthread_mutex_unlock(table->lock);
 	return there;
 }
 
@@ -204,10 +231,10 @@ static int grow(struct keydir *keydir, struct keydir_table *table)
 			at = (at + 1) & mask;
 		slots[at] = *slot;
 	}
-	(void)pthread_mutex_lock(&table->lock);
+	(void)pthread_mutex_lock(table->lock);
 	table->slots = slots;
 	table->mask = mask;
-	(void)pthread_mutex_unlock(&table->lock);
+	(void)pthread_mutex_unlock(table->lock);
 	put_slots(keydir, &old);
 	return 0;
 }
@@ -255,8 +282,7 @@ void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared)
 
 void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared)
 {
-	const struct keydir_table *table =
-		&keydir->tables[prepared->hash >> (64 - KEYDIR_TABLE_BITS)];
+	const struct keydir_table *table = &keydir->tables[keydir_table_of(prepared->hash)];
 
 	if (prepared->entry)
 		__builtin_prefetch(&table->slots[(uint32_t)prepared->hash & table->mask], 1);
@@ -265,7 +291,7 @@ void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *
 void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key)
 {
 	uint64_t hash = keyhash(key);
-	const struct keydir_table *table = &keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)];
+	const struct keydir_table *table = &keydir->tables[keydir_table_of(hash)];
 
 	if (table->slots)
 		__builtin_prefetch(&table->slots[(uint32_t)hash & table->mask]);
@@ -299,7 +325,7 @@ bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 	} else {
 		old_ret->segment = NULL;
 	}
-	(void)pthread_mutex_lock(&table->lock);
+	(void)pthread_mutex_lock(table->lock);
 	entry->mtime_ns = place->mtime_ns;
 	entry->value_size = place->value_size;
 	slot->segment = place->segment;
@@ -312,7 +338,7 @@ bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		keydir->key_bytes += key.size;
 		atomic_fetch_add_explicit(&keydir->count, 1, memory_order_relaxed);
 	}
-	(void)pthread_mutex_unlock(&table->lock);
+	(void)pthread_mutex_unlock(table->lock);
 	add_live(keydir, slot);
 	table->promised--;
 	if (known)
@@ -350,10 +376,10 @@ bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_pla
 	uint32_t name = slot->entry;
 	*old_ret = place_of(slot, entry_at(keydir, name));
 	subtract_live(keydir, slot);
-	(void)pthread_mutex_lock(&table->lock);
+	(void)pthread_mutex_lock(table->lock);
 	clear_slot(table, (uint32_t)(slot - table->slots));
 	table->count--;
-	(void)pthread_mutex_unlock(&table->lock);
+	(void)pthread_mutex_unlock(table->lock);
 	atomic_fetch_sub_explicit(&keydir->count, 1, memory_order_relaxed);
 	keydir->key_bytes -= key.size;
 	free_entry(keydir, name); /* no reader holds it: places are copied under the lock */
@@ -365,12 +391,12 @@ static void move_slot(struct keydir *keydir, struct keydir_table *table, struct 
 		      struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns)
 {
 	subtract_live(keydir, slot);
-	(void)pthread_mutex_lock(&table->lock);
+	(void)pthread_mutex_lock(table->lock);
 	slot->segment = to;
 	slot->offset = to_offset;
 	if (mtime_ns)
 		entry_at(keydir, slot->entry)->mtime_ns = *mtime_ns;
-	(void)pthread_mutex_unlock(&table->lock);
+	(void)pthread_mutex_unlock(table->lock);
 	add_live(keydir, slot);
 }
 
@@ -424,7 +450,7 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 	for (size_t i = 0; i < count; i++) {
 		struct lookup *l = &lookups[i];
 		l->hash = keyhash(probes[i].key);
-		l->table = &keydir->tables[l->hash >> (64 - KEYDIR_TABLE_BITS)];
+		l->table = &keydir->tables[keydir_table_of(l->hash)];
 		if (l->table->slots)
 			__builtin_prefetch(slot_at(l->table, (uint32_t)l->hash));
 	}
@@ -468,8 +494,7 @@ void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name)
 	if (entry->value_size == VALUE_NONE)
 		return;
 	uint64_t hash = keydir_entry_hash(keydir, name);
-	__builtin_prefetch(
-		slot_at(&keydir->tables[hash >> (64 - KEYDIR_TABLE_BITS)], (uint32_t)hash), 1);
+	__builtin_prefetch(slot_at(&keydir->tables[keydir_table_of(hash)], (uint32_t)hash), 1);
 }
 
 void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,

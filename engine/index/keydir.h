@@ -43,8 +43,17 @@ struct keydir_slot {
 	uint64_t offset;
 };
 
+struct version;
+
+/* Alone in its line of the processor's cache. */
+struct keydir_lock {
+	_Alignas(64) pthread_mutex_t lock;
+	struct version
+		*version; /* of an index: the newest one for the keys of this table; `lock` */
+};
+
 struct keydir_table {
-	pthread_mutex_t lock; /* of the rest; written only by the one thread, see above */
+	pthread_mutex_t *lock; /* of the rest; written only by the one thread, see above */
 	struct keydir_slot *slots;
 	uint32_t mask;     /* slots - 1 */
 	uint32_t count;    /* slots in use */
@@ -60,14 +69,21 @@ struct keydir_slots {
 struct keydir {
 	struct keydir_table tables[KEYDIR_TABLES];
 	struct keydir_slots slots[32]; /* by the logarithm of a table's size */
+	struct keydir_lock *own_locks; /* owned; NULL: they are somebody else's */
 	struct arena entries;
 	atomic_uint_fast64_t count; /* keys */
 	uint64_t key_bytes;         /* of all of them together */
 	bool keeps_live;            /* live_bytes of segments; not if these are notes */
 };
 
-/* `{0}` is fine for keydir_release().  0 or -ENOMEM. */
-int keydir_init(struct keydir *keydir);
+/* KEYDIR_TABLES locks.  NULL: no memory. */
+struct keydir_lock *keydir_locks_new(void);
+/* NULL is fine. */
+void keydir_locks_free(struct keydir_lock *locks);
+
+/* `{0}` is fine for keydir_release().  `locks`: KEYDIR_TABLES of them, which outlive it; NULL: it
+ * has its own.  0 or -ENOMEM. */
+int keydir_init(struct keydir *keydir, struct keydir_lock *locks);
 void keydir_release(struct keydir *keydir);
 
 static inline uint64_t keydir_count(struct keydir *keydir)
@@ -78,6 +94,17 @@ static inline uint64_t keydir_count(struct keydir *keydir)
 /* The place of `key`; with `pin` the caller gets a reference on its segment, and has the
  * processor fetch the record; without it may only compare the pointer.  False: no such key. */
 bool keydir_get(struct keydir *keydir, struct dw_bytes key, bool pin, struct keydir_place *ret);
+
+/* The table of a key with that keyhash(). */
+static inline unsigned keydir_table_of(uint64_t hash)
+{
+	return (unsigned)(hash >> (64 - KEYDIR_TABLE_BITS));
+}
+
+/* The same for a key with that keyhash(), if its table's lock is held, or nothing is changed
+ * meanwhile. */
+bool keydir_get_locked(const struct keydir *keydir, struct dw_bytes key, uint64_t hash, bool pin,
+		       struct keydir_place *ret);
 
 /* All that keydir_set() of a key will need, so that it cannot fail. */
 struct keydir_prepared {

@@ -44,7 +44,7 @@ int index_seal_locked(struct index *index, const struct segset *segments)
 	if (rc < 0)
 		return rc;
 	parts.sealed = with_first(sealed, parts.sealed, parts.sealed_count++);
-	parts.active = delta_new(atomic_load(&sealed->listed));
+	parts.active = delta_new(index->shards, atomic_load(&sealed->listed));
 	struct version *next = parts.sealed && parts.active ? version_new(&parts) : NULL;
 	if (next) {
 		sealed->segments = segments_ref(parts.segments);
@@ -165,16 +165,15 @@ static int fold_into(struct delta *lower, struct delta *upper)
 {
 	struct delta_prepared *prepared = calloc(delta_count(upper) + 1, sizeof *prepared);
 	struct keydir_cursor cursor = {0};
-	struct keydir_place place;
+	struct keydir_place place, old;
 	struct dw_bytes key;
 	int rc = prepared ? prepare_all(lower, upper, prepared) : -ENOMEM;
 
 	for (size_t i = 0; !rc && keydir_next(&upper->keydir, &cursor, &key, &place); i++) {
-		int change = (place.segment != NULL) - place.hides;
 		if (place.segment)
-			delta_set(lower, &prepared[i], &place, change);
+			(void)delta_set(lower, &prepared[i], &place, &old); /* known or not */
 		else
-			delta_remove(lower, &prepared[i], place.mtime_ns, place.hides, change);
+			(void)delta_remove(lower, &prepared[i], place.mtime_ns, place.hides, &old);
 	}
 	free(prepared);
 	return rc;

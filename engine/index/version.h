@@ -18,6 +18,7 @@
 #include "index/delta.h"
 #include "index/run.h"
 
+/* Of the keys of one table of the active delta: one lock is taken for both. */
 enum { VERSION_SHARDS = KEYDIR_TABLES };
 
 struct version_pins {

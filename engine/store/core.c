@@ -49,7 +49,7 @@ static int core_init(struct core *core, const struct dw_options *options)
 	if (!rc)
 		rc = work_init(&core->work);
 	if (!rc)
-		rc = keydir_init(&core->keydir);
+		rc = keydir_init(&core->keydir, NULL);
 	core->log.poisoned = core_on_finding;
 	core->log.context = core;
 	core->log.wait_ms = options->lock_wait_ms;

@@ -46,7 +46,7 @@ static int freeze_locked(struct core *core, struct snapshot *snapshot)
 int snapshot_open(struct core *core, struct snapshot **ret)
 {
 	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
-	int rc = snapshot ? keydir_init(&snapshot->notes) : -ENOMEM;
+	int rc = snapshot ? keydir_init(&snapshot->notes, NULL) : -ENOMEM;
 
 	if (!rc) {
 		snapshot->core = core;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "tests/support/stores.h"
 
 struct dw_bytes world_key(char ret[32], size_t i)
 {
@@ -71,11 +72,11 @@ struct index_position world_position(struct indexworld *w)
 	return (struct index_position){active(w)->id, active(w)->size, 7};
 }
 
-static void index_begin(struct indexworld *w, struct index *index, struct io *io, int dirfd,
-			struct index_position *position_ret)
+static void index_begin(struct index *index, struct io *io, int dirfd,
+			const struct segset *segments, struct index_position *position_ret)
 {
 	CHECK_EQ(index_init(index, io, dirfd), 0);
-	CHECK_EQ(index_open(index, &w->segments, true, position_ret), 0);
+	CHECK_EQ(index_open(index, segments, true, position_ret), 0);
 }
 
 void world_init(struct indexworld *w, struct io *io, int dirfd)
@@ -85,12 +86,12 @@ void world_init(struct indexworld *w, struct io *io, int dirfd)
 	memset(w, 0, sizeof *w);
 	w->io = io;
 	w->dirfd = dirfd;
-	w->segment_dir = strdup("/tmp/indexworld-XXXXXX");
-	CHECK(mkdtemp(w->segment_dir) != NULL);
+	w->segment_dir = strdup(stores_dir());
+	CHECK(w->segment_dir != NULL);
 	w->segment_dirfd = open(w->segment_dir, O_RDONLY | O_DIRECTORY);
 	CHECK_EQ(fdpool_init(&w->pool, &io_posix, w->segment_dirfd, 0), 0);
 	add_segment(w, 3);
-	index_begin(w, &w->index, io, dirfd, &position);
+	index_begin(&w->index, io, dirfd, &w->segments, &position);
 	CHECK_EQ(position.segment, 0);
 }
 
@@ -104,18 +105,11 @@ static void close_moments(struct indexworld *w)
 
 void world_release(struct indexworld *w)
 {
-	char name[SEGNAME_SIZE];
-
 	close_moments(w);
 	index_release(&w->index);
-	for (size_t i = 0; i < w->segments.count; i++) {
-		segname_format(w->segments.items[i]->id, name);
-		CHECK_EQ(unlinkat(w->segment_dirfd, name, 0), 0);
-	}
 	segset_release(&w->segments);
 	fdpool_release(&w->pool);
 	CHECK_EQ(close(w->segment_dirfd), 0);
-	CHECK_EQ(rmdir(w->segment_dir), 0);
 	free(w->segment_dir);
 	free(w->ops);
 }
@@ -312,7 +306,7 @@ bool world_reopen(struct indexworld *w)
 	index_release(&w->index);
 	grow_file(active(w));
 	reopen_segments(w);
-	index_begin(w, &w->index, w->io, w->dirfd, &position);
+	index_begin(&w->index, w->io, w->dirfd, &w->segments, &position);
 	bool believed = position.segment;
 	w->now = believed ? w->saved : (struct truth){.count = 0};
 	w->ops = NULL;
@@ -336,25 +330,59 @@ bool world_reopen(struct indexworld *w)
 	return believed;
 }
 
-int world_is_saved(struct indexworld *w, int dirfd, const struct truth *truth)
+void world_segment_path(const struct indexworld *w, size_t i, char ret[256])
 {
-	static struct index index;
-	struct index_position position;
-	char name[32];
-	int ret = 1;
+	char name[SEGNAME_SIZE];
 
-	index_begin(w, &index, &io_posix, dirfd, &position);
-	if (!position.segment)
-		ret = -1;
-	else if (index_count(&index) != truth->count)
-		ret = 0;
-	for (size_t i = 0; ret > 0 && i < WORLD_KEYS; i++) {
+	segname_format(w->segments.items[i]->id, name);
+	(void)snprintf(ret, 256, "%s/%s", w->segment_dir, name);
+}
+
+static int compare_saved(struct index *index, const struct truth *truth)
+{
+	char name[32];
+
+	if (index_count(index) != truth->count)
+		return 0;
+	for (size_t i = 0; i < WORLD_KEYS; i++) {
 		struct keydir_place place = {.segment = NULL};
-		int rc = index_get(&index, world_key(name, i), false, &place);
+		int rc = index_get(index, world_key(name, i), false, &place);
+		CHECK_EQ(index_is_damaged(index), rc == -EBADMSG);
+		if (rc == -EBADMSG)
+			return rc;
 		CHECK(!rc || rc == -ENOENT);
-		ret = is_same(&place, &truth->places[i]);
+		if (!is_same(&place, &truth->places[i]))
+			return 0;
 	}
+	return 1;
+}
+
+int world_is_saved(const struct indexworld *w, const char *dir, const struct truth *truth)
+{
+	struct segset segments = {0};
+	struct segset_ids ids;
+	struct index_position position;
+	struct fdpool pool;
+	struct index index;
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+
+	CHECK(dirfd >= 0);
+	CHECK_EQ(fdpool_init(&pool, &io_posix, w->segment_dirfd, 0), 0);
+	CHECK_EQ(segset_list(&io_posix, w->segment_dirfd, &ids), 0);
+	CHECK_EQ(segset_reserve(&segments, ids.count), 0);
+	for (size_t i = 0; i < ids.count; i++) {
+		struct dw_segment *segment;
+		uint64_t size;
+		CHECK_EQ(segment_open(&pool, ids.items[i], false, &size, &segment), 0);
+		segset_add(&segments, segment);
+	}
+	index_begin(&index, &io_posix, dirfd, &segments, &position);
+	int ret = position.segment ? compare_saved(&index, truth) : -1;
 	index_release(&index);
+	segset_release(&segments);
+	segset_ids_release(&ids);
+	fdpool_release(&pool);
+	CHECK_EQ(close(dirfd), 0);
 	return ret;
 }
 

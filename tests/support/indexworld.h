@@ -33,8 +33,8 @@ struct world_op {
 };
 
 struct indexworld {
-	struct io *io; /* of the index; its segments' is the kernel */
-	char *segment_dir;
+	struct io *io;     /* of the index; its segments' is the kernel */
+	char *segment_dir; /* owned */
 	int dirfd, segment_dirfd;
 	struct index index;
 	struct fdpool pool;
@@ -74,9 +74,11 @@ void world_compact(struct indexworld *w);
 /* The index is opened anew, from its files; what they do not cover is replayed.  Returns whether
  * they were believed. */
 bool world_reopen(struct indexworld *w);
-/* Open what lies in `dirfd` beside these segments, and compare it with `truth`.  1; 0: something is
- * different; -1: it is not believed. */
-int world_is_saved(struct indexworld *w, int dirfd, const struct truth *truth);
+/* Open what lies in `dir`, beside the segments as they are on disk now, and compare it with
+ * `truth`. 1; 0: something is different; -1: it is not believed; -EBADMSG: it is damaged. */
+int world_is_saved(const struct indexworld *w, const char *dir, const struct truth *truth);
+/* The name of segment number `i`'s file, in segment_dir. */
+void world_segment_path(const struct indexworld *w, size_t i, char ret[256]);
 
 /* Compare everything: keys, moments, cursors from anywhere with any prefix, sums. */
 void world_look(struct indexworld *w, struct rng *rng);

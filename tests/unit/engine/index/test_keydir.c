@@ -103,7 +103,7 @@ static void test_against_model(void)
 	char name[32];
 
 	model->keys = KEYS;
-	CHECK_EQ(keydir_init(&keydir), 0);
+	CHECK_EQ(keydir_init(&keydir, NULL), 0);
 	for (uint64_t round = 1; round <= ROUNDS; round++) {
 		uint64_t i = rng_below(&rng, KEYS);
 		switch (rng_below(&rng, 4)) {
@@ -132,7 +132,7 @@ static void test_many(void)
 	struct expected *model = calloc(1, sizeof *model);
 
 	model->keys = MANY;
-	CHECK_EQ(keydir_init(&keydir), 0);
+	CHECK_EQ(keydir_init(&keydir, NULL), 0);
 	for (uint64_t i = 0; i < MANY; i++)
 		set(&keydir, model, &segment, i, i + 1);
 	expect_same(&keydir, model, &segment);
@@ -152,7 +152,7 @@ static void test_dropped(void)
 	uint8_t *large = stores_noise(1, DW_KEY_SIZE_MAX);
 	const struct dw_bytes keys[] = {{large, DW_KEY_SIZE_MAX}, {"", 0}, {"a", 1}};
 
-	CHECK_EQ(keydir_init(&keydir), 0);
+	CHECK_EQ(keydir_init(&keydir, NULL), 0);
 	for (int round = 0; round < 100; round++)
 		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 			CHECK_EQ(keydir_prepare(&keydir, keys[i], &prepared), 0);
@@ -221,7 +221,7 @@ static void test_crafted(void)
 	struct keydir_place old;
 	struct keydir keydir;
 
-	CHECK_EQ(keydir_init(&keydir), 0);
+	CHECK_EQ(keydir_init(&keydir, NULL), 0);
 	for (uint64_t i = 0; i < CRAFTED; i++) {
 		struct keydir_prepared prepared;
 		/* all in one table, and with one tag */
