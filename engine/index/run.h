@@ -45,7 +45,8 @@ const struct run_figures *run_figures(const struct run *run);
 /* Whether damage was found since the run was opened. */
 bool run_is_damaged(const struct run *run);
 
-/* What the run says of `key`, whose run_hash() is `hash`.  1: `*ret` is set, perhaps to a
+/* What the run says of `key`, whose run_hash() is `hash`; of one that is longer than any key,
+ * nothing.  1: `*ret` is set, perhaps to a
  * tombstone; 0: nothing; -EBADMSG. */
 int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_place *ret);
 

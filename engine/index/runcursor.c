@@ -280,7 +280,7 @@ int run_cursor_seek(struct run_cursor *cursor, struct dw_bytes key)
 	struct step step = {.cursor = cursor, .key = key};
 
 	assert(cursor->page);
-	assert(key.size <= DW_KEY_SIZE_MAX);
+	assert(key.data);
 	cursor->lost = false;
 	cursor->left = 0;
 	if (!run_chunk_count(cursor->run))

@@ -190,7 +190,7 @@ int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_plac
 {
 	struct get get = {run, {.key = run_bytes(key.data, key.size), .hash = hash}};
 
-	assert(key.size <= DW_KEY_SIZE_MAX);
+	assert(key.data || !key.size);
 	int rc = run_guarded(run, get_body, &get);
 	if (!rc)
 		rc = get.probe.rc;
@@ -236,7 +236,7 @@ void run_get_many(struct run *run, struct run_probe *probes, size_t count)
 	while (count) {
 		struct gets gets = {run, probes, count < AT_ONCE ? count : AT_ONCE};
 		for (size_t i = 0; i < gets.count; i++) {
-			assert(probes[i].key.size <= DW_KEY_SIZE_MAX);
+			assert(probes[i].key.data || !probes[i].key.size);
 			probes[i].key = run_bytes(probes[i].key.data, probes[i].key.size);
 			probes[i].rc = -EBADMSG; /* unless it is answered */
 		}
