@@ -269,4 +269,43 @@ test_corner_read_while_directory_moves()
 	unmount_store
 }
 
+# One, two, ... eight at once, and one again: more threads answer, and fewer.
+test_corner_many_clients()
+{
+	mount_store
+	perl -e '
+		my $dir = $ARGV[0];
+		sub client {
+			my ($me, $rounds) = @_;
+			for my $i (1 .. $rounds) {
+				my ($name, $text) = ("$dir/$me.$i", "$me " x $i);
+				open(my $f, ">", "$dir/t$me") or die "open: $!";
+				print $f $text;
+				close $f or die "close: $!";
+				rename("$dir/t$me", $name) or die "rename: $!";
+				open($f, "<", $name) or die "open: $!";
+				my $got = <$f>;
+				close $f;
+				die "$name: $got" if $got ne $text;
+				die "size" if -s $name != length $text;
+				unlink $name or die "unlink: $!" if $i % 2;
+			}
+		}
+		for my $clients (1 .. 8, 1) {
+			for my $me (1 .. $clients) {
+				next if fork;
+				client("$clients-$me", 60);
+				exit 0;
+			}
+			my $bad = 0;
+			while (wait > 0) { $bad ||= $?; }
+			exit 1 if $bad;
+		}
+	' "$M"
+	remount_store
+	[ "$(ls "$M" | wc -l)" = $((36 * 30)) ]
+	[ "$(cat "$M/8-8.60")" = "$(perl -e 'print "8-8 " x 60')" ]
+	unmount_store
+}
+
 run_tests "$@"

@@ -99,7 +99,7 @@ static void test_crowds_that_are_not_counted(void)
 	for (int i = 0; i < 3; i++)
 		(void)quick_span(&adapt, unknown);
 	CHECK(!adapt_polls(&adapt));
-	/* bound to few of many processors, or with a quota: nobody seems to wait */
+	/* many processors, and the leader has to share one all the same */
 	adapt = start(QUIET);
 	preempted.processors = 64;
 	preempted.preempted = ADAPT_LOOK_POLLING / 2;
