@@ -173,12 +173,17 @@ enum {
 	TIMEOUT_S = 60, /* what --unmount waits for the daemon */
 };
 
-static int run_session(struct fuse_session *session, const struct fuse_cmdline_opts *opts,
-		       unsigned max_threads)
+static int run_session(struct mount *mount, const struct fuse_cmdline_opts *opts,
+		       const struct settings *settings)
 {
-	if (opts->singlethread)
-		return fuse_session_loop(session);
-	return serve_session(session, &(struct serve_options){.max_threads = max_threads});
+	const struct serve_options options = {
+		.max_threads = opts->singlethread
+				       ? 1
+				       : (unsigned)number_or(settings, NUMBER_MAX_THREADS, THREADS),
+		.ended = &mount->ended,
+	};
+
+	return serve_session(mount->session, &options);
 }
 
 /* Threads of our own, and then the kernel's requests until it has no more. */
@@ -198,9 +203,7 @@ static int serve_mounted(const struct fuse_cmdline_opts *opts, const struct sett
 	if (rc < 0)
 		(void)fail("cannot start a thread: %s", strerror(-rc));
 	else
-		/* the number of a signal that asked for the end is no failure */
-		rc = run_session(mount->session, opts,
-				 (unsigned)number_or(settings, NUMBER_MAX_THREADS, THREADS)) < 0;
+		rc = run_session(mount, opts, settings) < 0;
 	tell("STOPPING=1\nSTATUS=committing and syncing");
 	signals_stop(signals);
 	return rc ? 1 : 0;
@@ -212,8 +215,7 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 {
 	int rc;
 
-	if (fuse_set_signal_handlers(mount->session) < 0)
-		return fail("cannot catch signals");
+	signals_block_ends();
 	if (fuse_session_mount(mount->session, settings->mountpoint) < 0) {
 		rc = fail("cannot mount at '%s'", settings->mountpoint);
 	} else {
@@ -222,8 +224,6 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 			: serve_mounted(opts, settings, mount);
 		fuse_session_unmount(mount->session);
 	}
-	signals_finish();
-	fuse_remove_signal_handlers(mount->session);
 	return rc;
 }
 
@@ -329,7 +329,9 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 	if (!mount.session)
 		return 2; /* libfuse said why */
 	set_limits();
+	(void)sem_init(&mount.ended, 0, 0); /* fails only for bad arguments */
 	int rc = run(opts, settings, &mount);
+	(void)sem_destroy(&mount.ended); /* nobody waits any more */
 	fuse_session_destroy(mount.session);
 	return rc;
 }

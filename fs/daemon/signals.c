@@ -34,6 +34,7 @@ struct signals {
 };
 
 static sigset_t waited_for;
+static bool hangup_is_end;
 
 void signals_ignore(void)
 {
@@ -49,20 +50,26 @@ void signals_ignore(void)
 		(void)signal(number, SIG_IGN);
 }
 
-void signals_finish(void)
-{
-	/* libfuse, which gives up its handlers next, leaves what is no handler of its own */
-	(void)signal(SIGTERM, SIG_IGN); /* these fail only for signals that are none */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-}
-
 void signals_block(bool hangup_ends)
 {
+	hangup_is_end = hangup_ends;
 	(void)sigemptyset(&waited_for); /* these fail only for signals that are none */
 	(void)sigaddset(&waited_for, SIGUSR1);
 	if (!hangup_ends)
 		(void)sigaddset(&waited_for, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &waited_for, NULL);
+}
+
+void signals_block_ends(void)
+{
+	const int ends[] = {SIGTERM, SIGINT, SIGHUP};
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		struct sigaction action;
+		/* what nohup(1) or a shell has the daemon ignore stays ignored */
+		if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			(void)sigaddset(&waited_for, ends[i]);
+	}
 	(void)pthread_sigmask(SIG_BLOCK, &waited_for, NULL);
 }
 
@@ -86,22 +93,38 @@ static void log_figures(struct mount *mount)
 	free(json);
 }
 
-static void take_signal(struct signals *signals)
+static void reopen_log(void)
 {
-	struct signalfd_siginfo about;
-
-	if (read(signals->signal_fd, &about, sizeof about) != sizeof about)
-		return;
-	if (about.ssi_signo == SIGUSR1) {
-		log_figures(signals->mount);
-		return;
-	}
 	int rc = logger_reopen();
+
 	if (rc < 0)
 		logger_log(NULL, LOG_ERR, strerror(-rc));
 	logger_log(NULL, LOG_INFO,
 		   rc < 0 ? "the log could not be opened again; going on with the old one"
 			  : "opened the log again");
+}
+
+static void end(struct mount *mount)
+{
+	control_end(mount->control);
+	fuse_session_exit(mount->session);
+	(void)sem_post(&mount->ended); /* overflows never: once */
+}
+
+/* Whether to go on. */
+static bool take_signal(struct signals *signals)
+{
+	struct signalfd_siginfo about;
+
+	if (read(signals->signal_fd, &about, sizeof about) != sizeof about)
+		return true;
+	if (about.ssi_signo == SIGUSR1)
+		log_figures(signals->mount);
+	else if (about.ssi_signo == SIGHUP && !hangup_is_end)
+		reopen_log();
+	else
+		end(signals->mount);
+	return !fuse_session_exited(signals->mount->session);
 }
 
 static void *wait_for_signals(void *arg)
@@ -115,13 +138,15 @@ static void *wait_for_signals(void *arg)
 	};
 	size_t left = 0;
 
-	while (!fds[1].revents) {
+	for (;;) {
 		eventfd_t count;
 		int n = poll(fds, 3, left ? COLLECT_MS : -1);
 		if (n < 0 && errno != EINTR)
 			break;
-		if (n > 0 && fds[0].revents & POLLIN)
-			take_signal(signals);
+		if (n > 0 && fds[1].revents)
+			break; /* nobody answers any more: not a word to the kernel */
+		if (n > 0 && fds[0].revents & POLLIN && !take_signal(signals))
+			break;
 		if (n > 0 && fds[2].revents & POLLIN)
 			(void)eventfd_read(fds[2].fd, &count); /* which is the same for any */
 		left = generations_collect(generations);

@@ -11,16 +11,19 @@
 void signals_ignore(void);
 
 /* From now on, SIGHUP and SIGUSR1 wait for signals_start(): before the first thread.
- * With `hangup_ends`, SIGHUP is left to libfuse, whom it ends. */
+ * With `hangup_ends`, SIGHUP asks for the end. */
 void signals_block(bool hangup_ends);
 
-/* Signals that ask for the end are obeyed by now: no further one ends what is left to do. */
-void signals_finish(void);
+/* From now on signals that ask for the end (SIGTERM, SIGINT) wait for signals_start() as well, and
+ * none ends what is left to do.  Before the first thread that lasts. */
+void signals_block_ends(void);
 
 struct signals;
 
-/* A thread that reopens the log on SIGHUP, logs the store's figures on SIGUSR1, and lets
- * older volumes go. */
+/* A thread that reopens the log on SIGHUP, logs the store's figures on SIGUSR1, lets older volumes
+ * go, and ends commands and session when it is asked to: in this order, so that requests are
+ * answered while it, or a command, has the kernel forget names.  The kernel waits there for locks
+ * that requests hold. */
 int signals_start(struct mount *mount, struct signals **ret);
 void signals_stop(struct signals *signals);
 

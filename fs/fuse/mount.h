@@ -7,6 +7,7 @@
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "fs/mounted/control.h"
@@ -16,6 +17,7 @@
 
 struct mount {
 	struct fuse_session *session;
+	sem_t ended; /* posted after fuse_session_exit() */
 	struct generations *generations;
 	struct control *control; /* NULL: there is none */
 	struct metrics *metrics;

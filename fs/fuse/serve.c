@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,7 @@ struct server {
 	struct source source;
 	struct serve_options options;
 	struct adapt adapt; /* the leader's */
-	sem_t ended_sem;    /* somebody found the session ended, or a signal came */
+	sem_t *ended_sem;   /* somebody found the session ended, or ended it */
 
 	atomic_uint_fast64_t beat;
 	atomic_bool watched;         /* the watcher ticks */
@@ -189,7 +188,7 @@ static void end(struct server *server, int rc)
 	server->rc = server->rc ? server->rc : rc;
 	(void)pthread_cond_broadcast(&server->turn);
 	(void)pthread_mutex_unlock(&server->lock);
-	(void)sem_post(&server->ended_sem); /* overflows never: once a thread */
+	(void)sem_post(server->ended_sem); /* overflows never: once a thread */
 }
 
 /* Whether a request was received; if not, all is over. */
@@ -350,9 +349,9 @@ static int run(struct server *server)
 	(void)pthread_mutex_lock(&server->lock);
 	rc = start_worker_locked(server);
 	(void)pthread_mutex_unlock(&server->lock);
-	/* a signal's handler ends the session and this wait */
+	/* whoever ends the session ends this wait: by the semaphore, or being a signal's handler */
 	while (!rc && !fuse_session_exited(server->session))
-		(void)sem_wait(&server->ended_sem);
+		(void)sem_wait(server->ended_sem);
 	stop(server, watcher);
 	return rc ? rc : server->rc;
 }
@@ -366,8 +365,10 @@ static unsigned limit_threads(unsigned threads)
 
 int serve_session(struct fuse_session *session, const struct serve_options *options)
 {
+	sem_t own;
 	struct server server = {
 		.session = session,
+		.ended_sem = options->ended ? options->ended : &own,
 		.options = {.max_threads = limit_threads(options->max_threads),
 			    .look = options->look ? options->look : source_look},
 		.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -375,13 +376,13 @@ int serve_session(struct fuse_session *session, const struct serve_options *opti
 		.watch = PTHREAD_COND_INITIALIZER,
 	};
 
-	if (sem_init(&server.ended_sem, 0, 0) < 0)
+	if (sem_init(&own, 0, 0) < 0)
 		return -errno;
 	source_init(&server.source, session);
 	adapt_init(&server.adapt);
 	int rc = run(&server);
 	source_release(&server.source);
-	(void)sem_destroy(&server.ended_sem); /* nobody waits any more */
+	(void)sem_destroy(&own); /* nobody waits any more */
 	fuse_session_reset(session);
 	return rc == -ENODEV ? 0 : rc; /* unmounted: the usual end */
 }

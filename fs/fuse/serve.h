@@ -16,12 +16,16 @@
 #ifndef FS_FUSE_SERVE_H
 #define FS_FUSE_SERVE_H
 
+#include <semaphore.h>
+
 #include "fs/fuse/serve_wait.h"
 
 enum { SERVE_THREADS_MAX = 64 };
 
 struct serve_options {
 	unsigned max_threads;
+	/* to be posted after fuse_session_exit() from outside; NULL: a signal's handler calls it */
+	sem_t *ended;
 	/* instead of source_look(), for tests */
 	void (*look)(const struct source *source, uint64_t *since, struct sight *sight);
 };

@@ -91,12 +91,18 @@ int control_new(const struct control_config *config, struct control **ret)
 	return 0;
 }
 
+void control_end(struct control *control)
+{
+	if (control)
+		commands_end(&control->commands);
+}
+
 void control_free(struct control *control)
 {
 	if (!control)
 		return;
 	/* unmounting waits for no long work */
-	commands_end(&control->commands);
+	control_end(control);
 	/* the kernel does not release what a signal cut off */
 	while (control->open)
 		control_close(control->open);

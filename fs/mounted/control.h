@@ -50,7 +50,10 @@ struct control_config {
 bool control_name_is_valid(const char *name);
 
 int control_new(const struct control_config *config, struct control **ret);
-/* Cancels commands that run (-ECANCELED), waits for them, and closes what is still open. */
+/* Cancel commands that run (-ECANCELED), and wait for them; none begins any more.  NULL is fine.
+ * A reload has the kernel forget names, so requests must be answered meanwhile. */
+void control_end(struct control *control);
+/* control_end(), and close what is still open.  NULL is fine. */
 void control_free(struct control *control);
 
 const char *control_name(const struct control *control);

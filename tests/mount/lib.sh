@@ -64,3 +64,28 @@ command_file()
 {
 	echo "$1" > "$M/.datawal/control"
 }
+
+# look_up_forever N DIR: N processes that look up names that are not there, one after the other,
+# each of which holds the directory's lock in the kernel until it is answered.  They end when
+# nobody answers any more.
+look_up_forever()
+{
+	local i
+	for i in $(seq "$1"); do
+		perl -MErrno=ENOENT -e 'chdir shift or die; my $n = 0;
+			while (1) { stat "no$$." . $n++; last if $! != ENOENT }' "$2" &
+		wait_until [ "/proc/$!/cwd" -ef "$2" ]
+	done
+}
+
+# expect_end_by_a_signal PID: SIGTERM ends the daemon PID, a child, while others use its mount
+expect_end_by_a_signal()
+{
+	kill -TERM "$1"
+	timeout "$(scaled 20)" tail --pid="$1" -f /dev/null || {
+		# they let go of what it waits for
+		kill -KILL $(jobs -p)
+		return 1
+	}
+	wait
+}

@@ -197,6 +197,23 @@ test_readonly_ends_by_a_signal()
 	unmount_store
 }
 
+# A reload has the kernel forget names of the root, which waits for its lock, which a lookup may
+# hold: somebody must answer that.
+test_readonly_ends_while_it_reloads()
+{
+	local i
+	mount_store
+	for i in $(seq 200); do echo "$i" > "$M/$i"; done
+	unmount_store
+	"$DATAWALFS" -f "$S" "$M" -o ro < /dev/null &
+	local pid=$!
+	wait_until mountpoint -q "$M"
+	look_up_forever 3 "$M"
+	(while ls -l "$M" > /dev/null && command_file reload; do :; done) 2> /dev/null &
+	for i in 1 2 3; do command_file reload; done
+	expect_end_by_a_signal $pid
+}
+
 # A store that cannot be opened any more: the last moment that could stays.
 test_readonly_reload_fails()
 {

@@ -258,6 +258,28 @@ test_snapshot_ends_by_a_signal()
 	unmount_store
 }
 
+# It has the kernel forget names of a removed snapshot, which waits for the lock of a directory
+# that a request holds: somebody must answer that.
+test_snapshot_ends_while_it_forgets()
+{
+	local i
+	"$DATAWALFS" -f "$S" "$M" < /dev/null &
+	local pid=$!
+	wait_until mountpoint -q "$M"
+	mkdir "$M/d"
+	for i in $(seq 100); do echo "$i" > "$M/d/$i"; done
+	mkdir "$M/.datawal/snapshots/s"
+	ls -l "$M/.datawal/snapshots/s/d" > /dev/null
+	exec 3< "$M/.datawal/snapshots/s/d"
+	look_up_forever 4 "$M/.datawal/snapshots/s/d"
+	rmdir "$M/.datawal/snapshots/s"
+	exec 3<&-
+	expect_end_by_a_signal $pid
+	mount_store
+	[ "$(cat "$M/d/7")" = 7 ]
+	unmount_store
+}
+
 test_snapshot_refuses()
 {
 	mount_store
