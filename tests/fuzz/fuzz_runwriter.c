@@ -17,7 +17,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memio.h"
 
-enum { KEYS_MAX = 500, BYTES_MAX = 1 << 20, SEED = 9 };
+enum { KEYS_MAX = 500, BYTES_MAX = 1 << 18, SEED = 9 };
 
 struct item {
 	uint8_t *key; /* owned */
