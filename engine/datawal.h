@@ -135,7 +135,11 @@ struct dw_options {
 	bool must_exist;       /* do not make a store of an empty directory: -ENOENT */
 	bool among_files;      /* also make one where other files are, instead of -ENOMEDIUM */
 	uint64_t segment_size; /* rotate before a segment outgrows this; 0: the default */
-	uint32_t lock_wait_ms; /* how long to wait for the writer's lock; 0: not at all */
+	uint64_t index_keys;   /* of the index, those that are kept in memory before they go to
+				  disk; 0: a million */
+	uint64_t
+		index_budget; /* bytes of memory to hold what is on disk of the index; 0: 256 MiB */
+	uint32_t lock_wait_ms;     /* how long to wait for the writer's lock; 0: not at all */
 	dw_finding_fn *on_finding; /* may be NULL */
 	void *context;             /* handed to on_finding */
 };
@@ -143,7 +147,8 @@ struct dw_options {
 /* What opening found. */
 struct dw_report {
 	uint32_t segments;
-	uint64_t records;        /* valid ones, Raw and Delete included */
+	uint64_t records; /* valid ones that were read, Raw and Delete included; not those that the
+			     index has already */
 	uint64_t last_txid;      /* the highest seen; 0: none */
 	uint32_t segment;        /* the last segment; on -EBADMSG the damaged one */
 	uint64_t offset;         /* end of its valid prefix; on -EBADMSG where the damage is */
@@ -273,9 +278,8 @@ ssize_t dw_ref_read(struct dw_store *store, struct dw_ref *ref, struct dw_bytes 
 /* Let go; `{0}` is fine and what is left behind. */
 void dw_ref_put(struct dw_store *store, struct dw_ref *ref);
 
-/* Call `visit` for each live key, in no particular order, at one moment of the
- * store: writers wait, so it must not call into the store.  A non-zero result
- * of `visit` ends the walk and is returned. */
+/* Call `visit` for each live key, in byte order, as of one moment of the store, which goes on
+ * meanwhile.  A non-zero result of `visit` ends the walk and is returned. */
 typedef int dw_visit_fn(void *context, struct dw_bytes key, const struct dw_stat *stat);
 int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context);
 
@@ -283,14 +287,14 @@ int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context);
 struct dw_iter;
 
 struct dw_item {
-	struct dw_bytes key; /* valid until dw_iter_close() */
+	struct dw_bytes key; /* valid until the next call on the iterator */
 	struct dw_stat stat;
 };
 
-/* Takes memory for each key, none for values. */
+/* Takes little memory, whatever the number of keys; the store goes on. */
 int dw_iter_open(struct dw_store *store, struct dw_iter **ret);
 uint64_t dw_iter_count(const struct dw_iter *iter);
-/* 1 and `*ret`, or 0 at the end.  One thread at a time. */
+/* 1 and `*ret`; 0 at the end; or -errno.  One thread at a time. */
 int dw_iter_next(struct dw_iter *iter, struct dw_item *ret);
 /* Read from the value of the item that dw_iter_next() gave last, as dw_ref_read(). */
 ssize_t dw_iter_read(struct dw_iter *iter, void *ret, size_t size, uint64_t offset);
@@ -306,10 +310,8 @@ void dw_iter_close(struct dw_iter *iter);
  * on disk.
  *
  * Takes as long whatever the number of keys: a few microseconds, and some nanoseconds
- * for each segment.  From then on the first change of a key in `store` costs memory in each
- * snapshot: 32 bytes, the key, and some 16 bytes for tables; a write that finds none is
- * -ENOMEM, and not done.  Writers are not slowed by reads of single keys; dw_for_each() and
- * dw_iter_open() keep them waiting as they do on `store` itself.
+ * for each segment.  Puts afterwards cost nothing more, and neither they nor reads wait for one
+ * another.
  * The segments of the moment stay on disk until it is closed, each with an open
  * descriptor once a compaction took its name: until then a compaction frees no space.
  *

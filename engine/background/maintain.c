@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "compact/compact.h"
+#include "store/checkpoint.h"
 #include "whole/verify.h"
 
 /* A failure is tried again after so many times look_ms, and each time after twice as many. */
@@ -112,6 +113,32 @@ static void *run_scrubber(void *context)
 	return NULL;
 }
 
+static void *run_indexer(void *context)
+{
+	struct maintain *maintain = context;
+	struct core *core = maintain->store->core;
+	struct work *work = &core->work;
+	struct throttle throttle;
+
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	throttle_init(&throttle, &work->wakeup, &maintain->index_cancels,
+		      maintain->options.compact_rate);
+	while (!work->ends) {
+		if (!work->index_due) {
+			(void)pthread_cond_wait(&work->wakeup.woken, &work->wakeup.lock);
+			continue;
+		}
+		(void)pthread_mutex_unlock(&work->wakeup.lock);
+		/* what fails is told, and tried again when it is due again */
+		if (!checkpoint_write(core, NULL)) /* no rate: memory grows meanwhile */
+			(void)checkpoint_join(core, &throttle);
+		(void)pthread_mutex_lock(&work->wakeup.lock);
+		work->index_due = false;
+	}
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
+	return NULL;
+}
+
 /* --- starting and stopping --- */
 
 static void stop_locked(struct dw_store *store)
@@ -126,6 +153,8 @@ static void stop_locked(struct dw_store *store)
 	if (work->in_background)
 		atomic_fetch_add(&work->compact_cancels, 1);
 	atomic_fetch_add(&maintain->scrub_cancels, 1);
+	atomic_fetch_add(&maintain->index_cancels, 1);
+	work->index_helped = work->index_due = false;
 	(void)pthread_cond_broadcast(&work->wakeup.woken);
 	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	/* a thread that runs can be joined */
@@ -133,6 +162,8 @@ static void stop_locked(struct dw_store *store)
 		(void)pthread_join(maintain->compactor, NULL);
 	if (maintain->has_scrubber)
 		(void)pthread_join(maintain->scrubber, NULL);
+	if (maintain->has_indexer)
+		(void)pthread_join(maintain->indexer, NULL);
 	(void)pthread_mutex_lock(&work->wakeup.lock);
 	work->ends = false;
 	(void)pthread_mutex_unlock(&work->wakeup.lock);
@@ -182,6 +213,13 @@ static int start_locked(struct dw_store *store, const struct dw_maintain_options
 	if (!rc && options->scrub_interval_ms) {
 		rc = thread_start(&maintain->scrubber, run_scrubber, maintain);
 		maintain->has_scrubber = !rc;
+	}
+	if (!rc && store_writer(store)) {
+		rc = thread_start(&maintain->indexer, run_indexer, maintain);
+		maintain->has_indexer = !rc;
+		(void)pthread_mutex_lock(&store->core->work.wakeup.lock);
+		store->core->work.index_helped = !rc;
+		(void)pthread_mutex_unlock(&store->core->work.wakeup.lock);
 	}
 	if (rc < 0)
 		stop_locked(store);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * maintain.h - what goes on in the background of a store: compaction and scrubbing.
+ * maintain.h - what goes on in the background of a store: compaction, scrubbing, and the index that
+ * goes to disk.
  *
- * Two threads, each started on demand.  The one that compacts sleeps until something was
- * appended, the other one until its time has come; neither polls.  Nothing of it is there for a
- * snapshot, which never changes.
+ * Threads, each started on demand.  The one that compacts sleeps until something was
+ * appended, the one for the index until a checkpoint is due, the one that scrubs until its time has
+ * come; none polls.  Nothing of it is there for a snapshot, which never changes.
  */
 #ifndef BACKGROUND_MAINTAIN_H
 #define BACKGROUND_MAINTAIN_H
@@ -17,10 +18,10 @@ struct maintain {
 	struct dw_maintain_options options;
 
 	/* under switch_lock of the store: */
-	pthread_t compactor, scrubber;
-	bool has_compactor, has_scrubber;
+	pthread_t compactor, scrubber, indexer;
+	bool has_compactor, has_scrubber, has_indexer;
 
-	cancel_count scrub_cancels;
+	cancel_count scrub_cancels, index_cancels;
 };
 
 /* Stop the threads, and what they are doing.  Returns when they are gone. */

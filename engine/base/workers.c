@@ -34,9 +34,7 @@ struct slot {
 };
 
 struct workers {
-	workers_fn *work;
-	void *context;
-	size_t count; /* items */
+	struct workers_job job;
 	pthread_t threads[WORKERS_MAX];
 	int started;
 
@@ -51,8 +49,10 @@ struct workers {
 
 static void fill_block(struct workers *workers, struct workers_block *block)
 {
-	while (block->done < block->end && block->out.size < BLOCK_SIZE_MAX) {
-		int rc = workers->work(workers->context, block->done, &block->out);
+	const struct workers_job *job = &workers->job;
+
+	while (!block->rc && block->done < block->end && block->out.size < BLOCK_SIZE_MAX) {
+		int rc = job->work(job->context, block, block->done, &block->out);
 		if (rc) {
 			block->rc = rc < 0 ? rc : 0;
 			return;
@@ -61,23 +61,33 @@ static void fill_block(struct workers *workers, struct workers_block *block)
 	}
 }
 
+/* What the block needs is taken here: blocks are in the order of their items. */
+static void begin_block(struct workers *workers, struct workers_block *block, size_t first)
+{
+	const struct workers_job *job = &workers->job;
+
+	block->out.size = block->items.size = block->bytes.size = 0;
+	block->first = block->done = first;
+	block->end = workers->next_item;
+	block->rc = job->take ? job->take(job->context, block) : 0;
+	if (block->rc < 0)
+		workers->next_item = job->count; /* there is no further one */
+}
+
 /* The next slot to work on; NULL: stop. */
 static struct slot *take_slot(struct workers *workers)
 {
-	while (!workers->stop && workers->next_item < workers->count) {
+	while (!workers->stop && workers->next_item < workers->job.count) {
 		struct slot *slot = &workers->ring[workers->next_to_work % RING];
 		if (slot->state != EMPTY) {
 			(void)pthread_cond_wait(&workers->emptied, &workers->lock);
 			continue;
 		}
-		size_t first = workers->next_item, left = workers->count - first;
+		size_t first = workers->next_item, left = workers->job.count - first;
 		workers->next_to_work++;
 		workers->next_item += left < workers->block_items ? left : workers->block_items;
 		slot->state = TAKEN;
-		slot->block.out.size = 0;
-		slot->block.rc = 0;
-		slot->block.first = slot->block.done = first;
-		slot->block.end = workers->next_item;
+		begin_block(workers, &slot->block, first);
 		return slot;
 	}
 	return NULL;
@@ -123,18 +133,16 @@ static void start_workers(struct workers *workers, int wanted)
 		workers->started++;
 }
 
-int workers_start(size_t count, workers_fn *work_fn, void *context, struct workers **ret)
+int workers_start(const struct workers_job *job, struct workers **ret)
 {
 	int wanted = processors();
 
-	if (wanted < 2 || count < ITEMS_MIN)
+	if (wanted < 2 || job->count < ITEMS_MIN)
 		return -EAGAIN;
 	struct workers *workers = calloc(1, sizeof *workers);
 	if (!workers)
 		return -ENOMEM;
-	workers->work = work_fn;
-	workers->context = context;
-	workers->count = count;
+	workers->job = *job;
 	workers->block_items = BLOCK_ITEMS_FIRST;
 	/* glibc's take nothing that could be missing */
 	(void)pthread_mutex_init(&workers->lock, NULL);
@@ -158,7 +166,8 @@ struct workers_block *workers_next(struct workers *workers)
 		workers->ring[(workers->next_to_take - 1) % RING].state = EMPTY;
 		(void)pthread_cond_broadcast(&workers->emptied);
 	}
-	if (workers->next_to_take == workers->next_to_work && workers->next_item == workers->count)
+	if (workers->next_to_take == workers->next_to_work &&
+	    workers->next_item == workers->job.count)
 		slot = NULL;
 	while (slot && slot->state != DONE)
 		(void)pthread_cond_wait(&workers->done, &workers->lock);
@@ -166,6 +175,13 @@ struct workers_block *workers_next(struct workers *workers)
 		workers->next_to_take++;
 	(void)pthread_mutex_unlock(&workers->lock);
 	return slot ? &slot->block : NULL;
+}
+
+static void release_block(struct workers_block *block)
+{
+	buf_release(&block->items);
+	buf_release(&block->bytes);
+	buf_release(&block->out);
 }
 
 void workers_free(struct workers *workers)
@@ -179,7 +195,7 @@ void workers_free(struct workers *workers)
 	for (int i = 0; i < workers->started; i++)
 		(void)pthread_join(workers->threads[i], NULL);
 	for (size_t i = 0; i < RING; i++)
-		buf_release(&workers->ring[i].block.out);
+		release_block(&workers->ring[i].block);
 	(void)pthread_cond_destroy(&workers->done);
 	(void)pthread_cond_destroy(&workers->emptied);
 	(void)pthread_mutex_destroy(&workers->lock);

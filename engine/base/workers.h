@@ -16,19 +16,32 @@
 struct workers;
 
 struct workers_block {
-	struct buf out;     /* what became of the items first..done */
-	size_t first, done; /* if that is not `end`, the rest is the taker's to do */
+	struct buf items, bytes; /* what the work on first..end needs, in a form of the caller's */
+	struct buf out;          /* what became of the items first..done */
+	size_t first, done;      /* if that is not `end`, the rest is the taker's to do */
 	size_t end;
 	int rc; /* -errno: why it stopped at `done` */
 };
 
-/* Append what item `index` becomes to `out`.  1: it is too large for a worker, and nothing was
- * appended.  0 or -errno.  Called by several threads at once. */
-typedef int workers_fn(void *context, size_t index, struct buf *out);
+/* Put what the items first..end need into a block.  0 or -errno, which the block then tells. Called
+ * for one block after the other, with the pool locked. */
+typedef int workers_take_fn(void *context, struct workers_block *block);
 
-/* Start working on `count` items.  -EAGAIN: one processor or few items, so threads would gain
+/* Append what item `index` of a block becomes to `out`.  1: it is too large for a worker, and
+ * nothing was appended.  0 or -errno.  Called by several threads at once. */
+typedef int workers_fn(void *context, const struct workers_block *block, size_t index,
+		       struct buf *out);
+
+struct workers_job {
+	size_t count;          /* items */
+	workers_take_fn *take; /* NULL: the work needs nothing but the index */
+	workers_fn *work;
+	void *context;
+};
+
+/* Start working.  -EAGAIN: one processor or few items, so threads would gain
  * nothing; -errno: there are none to be had. */
-int workers_start(size_t count, workers_fn *work, void *context, struct workers **ret);
+int workers_start(const struct workers_job *job, struct workers **ret);
 
 /* The next block, the worker pool's until the next call; NULL at the end.  One thread at a time. */
 struct workers_block *workers_next(struct workers *workers);

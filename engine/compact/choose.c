@@ -33,16 +33,6 @@ static bool holds_last(const struct core *core, const struct dw_segment *segment
 	return segment->size && segment->last_txid == core->log.next_txid - 1;
 }
 
-/* Whether a snapshot keeps the file of a segment, whatever a compaction does. */
-static bool is_held(const struct core *core, const struct dw_segment *segment)
-{
-	for (const struct snapshot *s = core->snapshots; s; s = s->older)
-		for (size_t i = 0; i < s->segments.count; i++)
-			if (s->segments.items[i] == segment)
-				return true;
-	return false;
-}
-
 /* Whether `dead` bytes are so many percent of all. */
 static bool is_dead_enough(uint64_t dead, uint64_t bytes, unsigned percent)
 {
@@ -65,7 +55,7 @@ void compact_choose_locked(struct core *core, const struct compact_limits *limit
 	for (size_t i = 0; i < core->segments.count; i++) {
 		const struct dw_segment *segment = core->segments.items[i];
 		uint64_t kept = kept_bytes(segment), dead = segment->size - kept;
-		if (limits->background && dead && is_held(core, segment))
+		if (limits->background && dead && snapshot_holds_locked(core, segment))
 			dead = 0;
 		if (segment == core->log.active && !segment->size)
 			break; /* there is nothing to seal */

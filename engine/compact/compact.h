@@ -30,19 +30,10 @@ struct compact_run {
 	uint64_t copied, freed; /* bytes that stay, and that go */
 };
 
-/* A copied record: the entry that pointed to it (0: it is no part of the view), and
- * its size, from which its offset follows. */
-struct origin {
-	uint32_t entry, size;
-};
-_Static_assert(RECORD_OVERHEAD + (uint64_t)DW_KEY_SIZE_MAX + DW_VALUE_SIZE_MAX <= UINT32_MAX,
-	       "the size of any record fits");
-
 struct output {
 	struct atomicfile file;
 	uint32_t id;
 	uint64_t raw_bytes, last_txid;
-	struct buf origins; /* struct origin for each record, in order */
 	struct hintwriter hint;
 	struct hint_end hint_end;   /* once it is complete; it is sealed later */
 	struct dw_segment *segment; /* once renamed; the list of segments holds it */

@@ -4,9 +4,8 @@
  *
  * The inputs are read through a window, each record checked against its CRC: a copy of
  * damage would look like a sound segment to whoever trusts a sealed one.  Records are
- * looked up in groups, for looking up is mostly waiting for memory, and under log.lock, so
- * that a group takes one lock instead of one for each key.  For each copy the name of its
- * key's entry is kept: letting the view point there later needs no second look at the key.
+ * looked up in groups, for looking up is mostly waiting for memory.  Nothing is remembered of a
+ * record that was copied: when the view comes to point to the copies, these are read once more.
  */
 #include <assert.h>
 #include <errno.h>
@@ -33,9 +32,9 @@ struct reader {
 /* Records that lie in the window. */
 struct group {
 	size_t count;
-	struct record_header headers[KEYDIR_PROBES];
-	const uint8_t *bytes[KEYDIR_PROBES];
-	struct keydir_probe probes[KEYDIR_PROBES];
+	struct record_header headers[INDEX_PROBES];
+	const uint8_t *bytes[INDEX_PROBES];
+	struct index_probe probes[INDEX_PROBES];
 };
 
 /* --- writing --- */
@@ -115,16 +114,13 @@ static int make_room(struct compaction *c, uint64_t size)
 	return begin_output(c);
 }
 
-/* Have a place for a record, and note in origins and hint that it goes there. */
+/* Have a place for a record, and note in the hint that it goes there. */
 static int place_record(struct compaction *c, const struct record_header *header,
-			const struct keydir_probe *probe, uint32_t crc)
+			const struct index_probe *probe, uint32_t crc)
 {
 	const struct hint_entry entry = {*header, crc, probe->mtime_ns, probe->key};
-	const struct origin origin = {probe->entry, (uint32_t)record_size(header)};
 	int rc = make_room(c, record_size(header));
 
-	if (!rc)
-		rc = buf_add(&current(c)->origins, &origin, sizeof origin);
 	if (rc < 0)
 		return rc;
 	hintwriter_add(&current(c)->hint, &entry);
@@ -139,22 +135,25 @@ static int place_record(struct compaction *c, const struct record_header *header
 
 /* Whether a record that was looked up goes over; sets its time if the view has none. */
 static bool is_kept(const struct reader *r, const struct record_header *header,
-		    struct keydir_probe *probe)
+		    struct index_probe *probe)
 {
 	if (header->type == DW_PUT)
-		return probe->entry;
-	probe->entry = 0;
+		return probe->live;
 	probe->mtime_ns = r->segment->mtime_ns;
 	return header->type == DW_RAW || header->txid == r->c->last_txid;
 }
 
-static void look_up(struct reader *r, struct keydir_probe *probes, size_t count)
+/* Of the disk without log.lock: a record that was live when it was asked about may be copied, and
+ * its copy is dead then.  One that was dead never lives again. */
+static int look_up(struct reader *r, struct index_probe *probes, size_t count)
 {
 	struct core *core = r->c->core;
 
 	log_lock(&core->log);
-	keydir_probe(&core->keydir, r->segment, probes, count);
+	index_probe_active(&core->index, r->segment, probes, count);
 	log_unlock(&core->log);
+	int rc = index_probe(&core->index, r->segment, probes, count);
+	return rc < 0 ? core_index_failed(core, rc) : 0;
 }
 
 /* The view was taken from a hint: what that did not tell, or told otherwise, must not be
@@ -177,9 +176,8 @@ static int check_hint(struct reader *r, const struct record_header *header, uint
 static int copy_group(struct reader *r, struct group *g)
 {
 	struct compaction *c = r->c;
-	int rc = 0;
+	int rc = look_up(r, g->probes, g->count);
 
-	look_up(r, g->probes, g->count);
 	for (size_t i = 0; !rc && i < g->count; i++) {
 		size_t size = (size_t)record_size(&g->headers[i]);
 		uint32_t crc = bytes_get32(g->bytes[i] + size - RECORD_TRAILER_SIZE);
@@ -206,7 +204,7 @@ static bool gather_one(struct reader *r, struct group *g)
 	if (record_decode(bytes, r->size - r->at, header))
 		return false;
 	g->bytes[g->count] = bytes;
-	g->probes[g->count++] = (struct keydir_probe){
+	g->probes[g->count++] = (struct index_probe){
 		.key = {bytes + RECORD_HEADER_SIZE, header->key_size}, .offset = r->offset};
 	r->at += (size_t)record_size(header);
 	r->offset += record_size(header);
@@ -216,7 +214,7 @@ static bool gather_one(struct reader *r, struct group *g)
 static void gather(struct reader *r, struct group *g)
 {
 	g->count = 0;
-	while (g->count < KEYDIR_PROBES && gather_one(r, g))
+	while (g->count < INDEX_PROBES && gather_one(r, g))
 		;
 }
 
@@ -312,11 +310,12 @@ static int copy_large(struct reader *r)
 	rc = check_hint(r, &record.header, record.offset, record.key, record.crc);
 	if (rc)
 		return rc;
-	struct keydir_probe probe = {.key = record.key, .offset = record.offset};
+	struct index_probe probe = {.key = record.key, .offset = record.offset};
 	uint64_t size = record_size(&record.header);
 	note_read(r->c, size - (r->size - r->at));
 	rc = throttle_take(&r->c->throttle, size);
-	look_up(r, &probe, 1);
+	if (!rc)
+		rc = look_up(r, &probe, 1);
 	if (!rc && is_kept(r, &record.header, &probe)) {
 		rc = place_record(r->c, &record.header, &probe, record.crc);
 		if (!rc)
@@ -362,6 +361,8 @@ static int copy_input(struct compaction *c, struct dw_segment *segment)
 	if (!rc && segment->hinted)
 		rc = sidecar_init(&r.sidecar, io, c->core->dirfd, segment->id, r.fd, segment->size,
 				  &binding);
+	if (!rc && !r.sidecar.bound) /* the view cannot have been taken from it */
+		sidecar_release(&r.sidecar);
 	if (!rc)
 		rc = copy_records(&r, group);
 	sidecar_release(&r.sidecar);

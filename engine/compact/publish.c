@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "compact/compact.h"
+#include "disk/scan.h"
+#include "store/checkpoint.h"
 
 enum { MOVE_COUNT = 256, PREFETCH = 16 };
 
@@ -61,6 +63,8 @@ static int publish_all(struct compaction *c)
 	log_lock(&c->core->log); /* the list of segments changes only under it */
 	for (size_t i = 0; !rc && i < c->count; i++)
 		rc = publish_output(c, &c->outputs[i]);
+	int known = index_set_segments(&c->core->index, &c->core->segments);
+	rc = rc ? rc : known;
 	log_unlock(&c->core->log);
 	if (!rc && c->count)
 		rc = c->core->io->fsync(c->core->io, c->core->dirfd);
@@ -69,54 +73,121 @@ static int publish_all(struct compaction *c)
 	return rc;
 }
 
-/* Let the keys of some of an output's records be there; `offset` is that of the first.  An
- * entry that points into an input is still the one that did when its record was copied:
- * whatever was written since is in a later segment. */
-static uint64_t move_some(struct compaction *c, struct output *output, const struct origin *origins,
-			  size_t count, uint64_t offset)
-{
-	struct keydir *keydir = &c->core->keydir;
-	uint32_t last_id = segset_last(&c->inputs)->id;
+/* --- the keys move --- */
 
-	for (size_t i = 0; i < count; i++) {
-		if (i + 2 * PREFETCH < count && origins[i + 2 * PREFETCH].entry)
-			keydir_prefetch_entry(keydir, origins[i + 2 * PREFETCH].entry);
-		if (i + PREFETCH < count && origins[i + PREFETCH].entry)
-			keydir_prefetch_slot(keydir, origins[i + PREFETCH].entry);
-		if (origins[i].entry)
-			keydir_move_entry(keydir, origins[i].entry, last_id, output->segment,
-					  offset);
-		offset += origins[i].size;
+/* Some Put records of an output. */
+struct batch {
+	size_t count;
+	struct {
+		size_t key_at, key_size; /* in `keys` */
+		uint64_t offset;
+	} records[MOVE_COUNT];
+	struct buf keys;
+};
+
+/* Read on: up to MOVE_COUNT of them.  1; 0: at the end, and there may be some; or -errno. */
+static int fill_batch(struct scan *scan, struct batch *batch)
+{
+	struct scan_record record;
+	int rc = 1;
+
+	batch->count = batch->keys.size = 0;
+	while (rc == 1 && batch->count < MOVE_COUNT) {
+		rc = scan_next(scan, &record);
+		if (rc != 1 || record.header.type != DW_PUT)
+			continue;
+		batch->records[batch->count].key_at = batch->keys.size;
+		batch->records[batch->count].key_size = record.key.size;
+		batch->records[batch->count++].offset = record.offset;
+		int added = buf_add(&batch->keys, record.key.data, record.key.size);
+		rc = added ? added : rc;
 	}
-	return offset;
+	return rc == -EBADMSG ? -EIO : rc; /* it was written a moment ago */
+}
+
+static struct dw_bytes key_of(const struct batch *batch, size_t i)
+{
+	return (struct dw_bytes){batch->keys.data + batch->records[i].key_at,
+				 batch->records[i].key_size};
+}
+
+/* A key that is still in an input is there since before its record was copied: whatever was written
+ * since is in a later segment. */
+static int move_batch_locked(struct compaction *c, struct output *output, const struct batch *batch)
+{
+	struct index *index = &c->core->index;
+	uint32_t last_id = segset_last(&c->inputs)->id;
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < batch->count; i++) {
+		if (i + PREFETCH < batch->count)
+			index_prefetch_key(index, key_of(batch, i + PREFETCH));
+		rc = index_move(index, key_of(batch, i), last_id, output->segment,
+				batch->records[i].offset);
+	}
+	core_check(c->core);
+	return rc < 0 ? core_index_failed(c->core, rc) : 0;
 }
 
 /* Up to MOVE_COUNT of them at a time, so that writers do not wait long. */
-static void move_output(struct compaction *c, struct output *output)
+static int move_keys(struct compaction *c, struct output *output, struct scan *scan,
+		     struct batch *batch)
 {
-	const struct origin *origins = (const struct origin *)output->origins.data;
-	size_t total = output->origins.size / sizeof *origins, count;
-	uint64_t offset = 0;
+	int more = 1;
 
-	for (size_t at = 0; at < total; at += count) {
-		count = total - at < MOVE_COUNT ? total - at : MOVE_COUNT;
+	while (more == 1) {
+		more = fill_batch(scan, batch);
+		if (more < 0)
+			return more;
 		log_lock(&c->core->log);
-		offset = move_some(c, output, origins + at, count, offset);
-		core_check(c->core);
+		int rc = move_batch_locked(c, output, batch);
+		bool due = checkpoint_is_due_locked(c->core);
 		log_unlock(&c->core->log);
+		if (rc < 0)
+			return rc;
+		if (due)
+			checkpoint_give_way(c->core);
 	}
-	assert(offset == output->file.size);
-	buf_release(&output->origins);
+	assert(scan->offset == output->file.size);
+	return 0;
+}
+
+static int move_output(struct compaction *c, struct output *output)
+{
+	int fd = segment_pin(output->segment);
+	struct batch *batch = calloc(1, sizeof *batch);
+	struct scan scan;
+
+	if (fd < 0 || !batch) {
+		free(batch);
+		if (fd >= 0)
+			segment_unpin(output->segment);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	int rc = scan_init(&scan, c->core->io, fd, 0, output->file.size);
+	scan.keys_only = true;
+	if (!rc)
+		rc = move_keys(c, output, &scan, batch);
+	scan_release(&scan);
+	segment_unpin(output->segment);
+	buf_release(&batch->keys);
+	free(batch);
+	return rc;
 }
 
 int compact_publish(struct compaction *c)
 {
 	int rc = publish_all(c);
 
+	/* The outputs are known to the index on disk from now on: a kill costs no rebuild. */
+	if (!rc && c->count && index_is_on_disk(&c->core->index))
+		(void)checkpoint_write(c->core, NULL); /* told; else it costs one */
 	for (size_t i = 0; !rc && i < c->count; i++)
-		move_output(c, &c->outputs[i]);
+		rc = move_output(c, &c->outputs[i]);
 	return rc;
 }
+
+/* --- the inputs go --- */
 
 /* Take a segment out of the list, or put it back with the reference taken out. */
 static void set_listed(struct core *core, struct dw_segment *segment, bool listed)
@@ -128,6 +199,8 @@ static void set_listed(struct core *core, struct dw_segment *segment, bool liste
 		segset_remove(&core->segments, segment);
 	else if (!rc)
 		segset_add(&core->segments, segment_ref(segment));
+	/* without the memory an older list holds the file a while longer */
+	(void)index_set_segments(&core->index, &core->segments);
 	if (rc < 0) /* else the next compaction would unlink others before this one */
 		log_poison(&core->log, rc, "list of segments");
 	log_unlock(&core->log);
@@ -179,12 +252,15 @@ static int remove_hints(struct compaction *c)
 
 int compact_remove(struct compaction *c)
 {
-	int rc = remove_hints(c);
+	int rc = checkpoint_before_removal(c->core);
 
+	if (!rc)
+		rc = remove_hints(c);
 	for (size_t i = 0; !rc && i < c->inputs.count; i++) {
 		rc = remove_input(c, c->inputs.items[i]);
 		atomic_store(&c->core->progress.segments_done, (unsigned)i + 1);
 	}
+	core_tidy(c->core);
 	return rc;
 }
 
@@ -205,7 +281,6 @@ void compaction_release(struct compaction *c)
 		if (output->file.temporary)
 			drop_hint(c, output);
 		atomicfile_release(&output->file);
-		buf_release(&output->origins);
 	}
 	free(c->outputs);
 	buf_release(&c->pending);

@@ -115,6 +115,20 @@ int hintreader_next(struct hintreader *reader, struct hint_entry *ret, uint64_t 
 	return 1;
 }
 
+int hintreader_skip(struct hintreader *reader, uint64_t until)
+{
+	int rc = 1;
+
+	while (rc == 1 && reader->end.covered < until) {
+		rc = next_block(reader);
+		if (rc == 1 && reader->block.end <= until) {
+			reader->entries.size = 0;
+			reader->offset = reader->block.end;
+		}
+	}
+	return rc < 0 ? rc : 0;
+}
+
 /* Whether the record that ends the block has its CRC field in the segment where it should. */
 static bool sample(const struct hintreader *reader, int segment_fd)
 {

@@ -41,6 +41,10 @@ void hintreader_release(struct hintreader *reader);
  * 1; 0: there is none, or no sound block holds it; -ENOMEM. */
 int hintreader_next(struct hintreader *reader, struct hint_entry *ret, uint64_t *offset_ret);
 
+/* At the front: leave blocks out, as long as all they tell of lies before `until`.  0 or -ENOMEM.
+ */
+int hintreader_skip(struct hintreader *reader, uint64_t until);
+
 /* Read it all, looking into the segment (-1: there is none) here and there; then begin
  * again at the front.  0 or -ENOMEM. */
 int hintreader_survey(struct hintreader *reader, int segment_fd, struct hint_claims *ret);

@@ -25,6 +25,34 @@ bool index_is_full(struct index *index)
 				 atomic_load(&index->sealed_count) > SEALED_MAX);
 }
 
+bool index_is_overfull(struct index *index)
+{
+	/* `active` goes only with the newest version */
+	(void)pthread_mutex_lock(&index->change);
+	bool overfull = delta_count(index->version->parts.active) / 2 >= index->delta_max;
+	(void)pthread_mutex_unlock(&index->change);
+	return overfull;
+}
+
+uint64_t index_pending(struct index *index)
+{
+	(void)pthread_mutex_lock(&index->change);
+	const struct parts *parts = &index->version->parts;
+	uint64_t pending = delta_count(parts->active);
+	for (size_t i = 0; i < parts->sealed_count; i++)
+		pending += delta_count(parts->sealed[i]);
+	(void)pthread_mutex_unlock(&index->change);
+	return pending;
+}
+
+bool index_is_on_disk(struct index *index)
+{
+	(void)pthread_mutex_lock(&index->disk);
+	bool there = index->root.position.segment;
+	(void)pthread_mutex_unlock(&index->disk);
+	return there;
+}
+
 static void checkpoint_free(struct index_checkpoint *checkpoint)
 {
 	if (!checkpoint)

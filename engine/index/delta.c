@@ -26,7 +26,6 @@ struct delta *delta_new(struct keydir_lock *locks, bool listed)
 	int rc = pthread_mutex_init(&delta->lock, NULL);
 	assert(!rc); /* glibc's takes nothing that could be missing */
 	dirs_init(&delta->dirs);
-	delta->keydir.keeps_live = false; /* the index does, which knows what is below */
 	atomic_init(&delta->refs, 1);
 	atomic_init(&delta->listed, listed);
 	atomic_init(&delta->counted, listed);
@@ -312,6 +311,9 @@ bool delta_cursor_next(struct delta_cursor *cursor, struct delta_entry *ret)
 		return next_listed(cursor, ret);
 	if (cursor->at == delta->sorted_count)
 		return false;
+	/* first a slot, then, when that is there, its entry */
+	if (cursor->at + 2 * AHEAD < delta->sorted_count)
+		__builtin_prefetch(delta->sorted[cursor->at + 2 * AHEAD].slot);
 	if (cursor->at + AHEAD < delta->sorted_count)
 		__builtin_prefetch(sorted_key(delta, cursor->at + AHEAD).data);
 	keydir_slot_get(&delta->keydir, delta->sorted[cursor->at++].slot, &ret->key, &ret->place);

@@ -179,18 +179,43 @@ int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_
 	return 0;
 }
 
+void index_probe_active(const struct index *index, const struct dw_segment *segment,
+			struct index_probe *probes, size_t count)
+{
+	struct keydir_probe active[KEYDIR_PROBES];
+
+	assert(count <= INDEX_PROBES);
+	for (size_t i = 0; i < count; i++)
+		active[i] = (struct keydir_probe){.key = probes[i].key, .offset = probes[i].offset};
+	keydir_probe(&index->active->keydir, segment, active, count);
+	for (size_t i = 0; i < count; i++) {
+		probes[i].live = active[i].entry;
+		probes[i].mtime_ns = active[i].mtime_ns;
+	}
+}
+
+static bool has_below(struct index *index)
+{
+	(void)pthread_mutex_lock(&index->change);
+	bool has = parts_have_below(&index->version->parts);
+	(void)pthread_mutex_unlock(&index->change);
+	return has;
+}
+
 int index_probe(struct index *index, const struct dw_segment *segment, struct index_probe *probes,
 		size_t count)
 {
+	if (!has_below(index))
+		return 0;
 	for (size_t i = 0; i < count; i++) {
 		struct keydir_place place;
-		int rc = index_get(index, probes[i].key, false, &place);
-		if (rc < 0 && rc != -ENOENT)
+		int rc = probes[i].live ? -ENOENT : index_get(index, probes[i].key, false, &place);
+		if (rc == -ENOENT)
+			continue;
+		if (rc < 0)
 			return rc;
-		probes[i].live =
-			!rc && place.segment == segment && place.offset == probes[i].offset;
-		if (probes[i].live)
-			probes[i].mtime_ns = place.mtime_ns;
+		probes[i].live = place.segment == segment && place.offset == probes[i].offset;
+		probes[i].mtime_ns = place.mtime_ns;
 	}
 	return 0;
 }
@@ -295,31 +320,38 @@ void index_remove(struct index *index, struct index_prepared *prepared, int64_t 
 		atomic_fetch_sub_explicit(&index->count, 1, memory_order_relaxed);
 }
 
-int index_move(struct index *index, struct dw_bytes key, const struct dw_segment *from,
-	       uint64_t offset, struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns)
+int index_move(struct index *index, struct dw_bytes key, uint32_t last_id, struct dw_segment *to,
+	       uint64_t to_offset)
 {
 	struct index_prepared prepared;
 	struct keydir_place old;
 
-	assert(from && to);
+	assert(to && to->id > last_id);
 	uint64_t hash = keyhash(key);
 	bool known = keydir_get_locked(&index->active->keydir, key, hash, false, &old);
 	int rc = known ? 0 : find_below(index, key, hash, &old);
 	if (rc < 0)
 		return rc;
-	if (old.segment != from || old.offset != offset)
+	if (!old.segment || old.segment->id > last_id)
 		return 0;
+	if (known) {
+		(void)keydir_move(&index->active->keydir, key, old.segment, old.offset, to,
+				  to_offset); /* it is there */
+		was_at(key.size, &old);
+		to->live_bytes += record_bytes(key.size, &old);
+		return 1;
+	}
 	rc = index_prepare(index, key, &prepared);
 	if (rc < 0)
 		return rc;
 	const struct keydir_place place = {
 		.segment = to,
 		.offset = to_offset,
-		.mtime_ns = mtime_ns ? *mtime_ns : old.mtime_ns,
+		.mtime_ns = old.mtime_ns,
 		.value_size = old.value_size,
 	};
 	index_set(index, &prepared, &place, &old);
-	assert(old.segment == from);
+	assert(old.segment && old.segment->id <= last_id);
 	return 1;
 }
 

@@ -102,12 +102,12 @@ void index_set(struct index *index, struct index_prepared *prepared,
 void index_remove(struct index *index, struct index_prepared *prepared, int64_t mtime_ns,
 		  struct keydir_place *old_ret);
 
-/* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same value is; a
- * time other than NULL is its commit time from now on.  Keeps live_bytes.  log.lock.
- * 1: it was moved; 0: it is elsewhere by now; -ENOMEM, -EBADMSG or another -errno, and nothing
- * was changed. */
-int index_move(struct index *index, struct dw_bytes key, const struct dw_segment *from,
-	       uint64_t offset, struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns);
+/* If `key` is in a segment up to `last_id`, let it be at `to_offset` of `to`, where the same record
+ * is, with the commit time that it has.  Keeps live_bytes.  log.lock.
+ * 1: it was moved; 0: it is elsewhere by now, or gone; -ENOMEM, -EBADMSG or another -errno, and
+ * nothing was changed. */
+int index_move(struct index *index, struct dw_bytes key, uint32_t last_id, struct dw_segment *to,
+	       uint64_t to_offset);
 
 /* A record of a segment that is asked about. */
 struct index_probe {
@@ -117,7 +117,13 @@ struct index_probe {
 	int64_t mtime_ns; /* ret, if it is */
 };
 
-/* Look several records of `segment` up.  Any thread; without log.lock a key may be elsewhere at
+enum { INDEX_PROBES = KEYDIR_PROBES };
+
+/* Look up to INDEX_PROBES records of `segment` up in what is newest and in memory, all at once, so
+ * that waits for memory overlap.  log.lock. */
+void index_probe_active(const struct index *index, const struct dw_segment *segment,
+			struct index_probe *probes, size_t count);
+/* Afterwards the others in what is below.  Any thread; without log.lock a key may be elsewhere at
  * once, so index_move() looks again.  0, -EBADMSG or another -errno. */
 int index_probe(struct index *index, const struct dw_segment *segment, struct index_probe *probes,
 		size_t count);
@@ -204,6 +210,12 @@ int index_open(struct index *index, const struct segset *segments, bool writes,
 /* Whether a checkpoint is due: the active delta is as large as it should get, or there are many
  * sealed ones.  log.lock. */
 bool index_is_full(struct index *index);
+/* Whether writers should wait for it: the active delta is twice as large.  Any thread. */
+bool index_is_overfull(struct index *index);
+/* Keys and tombstones that are in no run.  log.lock, or no writer is there. */
+uint64_t index_pending(struct index *index);
+/* Whether there is a file `index`.  Any thread. */
+bool index_is_on_disk(struct index *index);
 
 /* A checkpoint: what is up to `position`, the end of the log, goes to disk.  In three steps:
  * index_checkpoint_begin() with log.lock; the caller has the log on disk up to there, names of

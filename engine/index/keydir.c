@@ -100,7 +100,6 @@ int keydir_init(struct keydir *keydir, struct keydir_lock *locks)
 {
 	keyhash_init();
 	memset(keydir, 0, sizeof *keydir);
-	keydir->keeps_live = true;
 	if (!locks)
 		locks = keydir->own_locks = keydir_locks_new();
 	if (!locks)
@@ -132,12 +131,6 @@ static struct keydir_entry *entry_at(const struct keydir *keydir, uint32_t name)
 static size_t entry_size(size_t key_size)
 {
 	return sizeof(struct keydir_entry) + key_size;
-}
-
-/* Bytes that the record of an entry takes in its segment. */
-static uint64_t record_bytes(const struct keydir_entry *entry)
-{
-	return RECORD_OVERHEAD + (uint64_t)entry->key_size + entry->value_size;
 }
 
 static struct keydir_place place_of(const struct keydir_slot *slot,
@@ -297,18 +290,6 @@ void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key)
 		__builtin_prefetch(&table->slots[(uint32_t)hash & table->mask]);
 }
 
-static void add_live(const struct keydir *keydir, const struct keydir_slot *slot)
-{
-	if (keydir->keeps_live)
-		slot->segment->live_bytes += record_bytes(entry_at(keydir, slot->entry));
-}
-
-static void subtract_live(const struct keydir *keydir, const struct keydir_slot *slot)
-{
-	if (keydir->keeps_live)
-		slot->segment->live_bytes -= record_bytes(entry_at(keydir, slot->entry));
-}
-
 bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		const struct keydir_place *place, struct keydir_place *old_ret)
 {
@@ -321,7 +302,6 @@ bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 	if (known) {
 		entry = entry_at(keydir, slot->entry);
 		*old_ret = place_of(slot, entry);
-		subtract_live(keydir, slot);
 	} else {
 		old_ret->segment = NULL;
 	}
@@ -339,7 +319,6 @@ bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		atomic_fetch_add_explicit(&keydir->count, 1, memory_order_relaxed);
 	}
 	(void)pthread_mutex_unlock(table->lock);
-	add_live(keydir, slot);
 	table->promised--;
 	if (known)
 		free_entry(keydir, prepared->entry);
@@ -375,7 +354,6 @@ bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_pla
 		return false;
 	uint32_t name = slot->entry;
 	*old_ret = place_of(slot, entry_at(keydir, name));
-	subtract_live(keydir, slot);
 	(void)pthread_mutex_lock(table->lock);
 	clear_slot(table, (uint32_t)(slot - table->slots));
 	table->count--;
@@ -386,23 +364,8 @@ bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_pla
 	return true;
 }
 
-/* Let a key's record be elsewhere. */
-static void move_slot(struct keydir *keydir, struct keydir_table *table, struct keydir_slot *slot,
-		      struct dw_segment *to, uint64_t to_offset, const int64_t *mtime_ns)
-{
-	subtract_live(keydir, slot);
-	(void)pthread_mutex_lock(table->lock);
-	slot->segment = to;
-	slot->offset = to_offset;
-	if (mtime_ns)
-		entry_at(keydir, slot->entry)->mtime_ns = *mtime_ns;
-	(void)pthread_mutex_unlock(table->lock);
-	add_live(keydir, slot);
-}
-
 bool keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
-		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
-		 const int64_t *mtime_ns)
+		 uint64_t offset, struct dw_segment *to, uint64_t to_offset)
 {
 	uint64_t hash = keyhash(key);
 	struct keydir_table *table = table_of(keydir, hash);
@@ -410,7 +373,10 @@ bool keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_seg
 
 	if (!slot || slot->segment != from || slot->offset != offset)
 		return false;
-	move_slot(keydir, table, slot, to, to_offset, mtime_ns);
+	(void)pthread_mutex_lock(table->lock);
+	slot->segment = to;
+	slot->offset = to_offset;
+	(void)pthread_mutex_unlock(table->lock);
 	return true;
 }
 
@@ -467,14 +433,6 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 	}
 }
 
-void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
-{
-	const struct keydir_entry *entry = entry_at(keydir, name);
-
-	__builtin_prefetch(entry);
-	__builtin_prefetch(entry->key + ARENA_UNIT - 1); /* a short key may end in the next line */
-}
-
 struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name)
 {
 	const struct keydir_entry *entry = entry_at(keydir, name);
@@ -485,33 +443,6 @@ struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name)
 uint64_t keydir_entry_hash(const struct keydir *keydir, uint32_t name)
 {
 	return keyhash(keydir_entry_key(keydir, name));
-}
-
-void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name)
-{
-	const struct keydir_entry *entry = entry_at(keydir, name);
-
-	if (entry->value_size == VALUE_NONE)
-		return;
-	uint64_t hash = keydir_entry_hash(keydir, name);
-	__builtin_prefetch(slot_at(&keydir->tables[keydir_table_of(hash)], (uint32_t)hash), 1);
-}
-
-void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
-		       struct dw_segment *to, uint64_t to_offset)
-{
-	const struct keydir_entry *entry = entry_at(keydir, name);
-
-	if (entry->value_size == VALUE_NONE)
-		return;
-	uint64_t hash = keydir_entry_hash(keydir, name);
-	struct keydir_table *table = table_of(keydir, hash);
-	uint32_t at = (uint32_t)hash;
-	while (slot_at(table, at)->entry != name)
-		at++; /* an entry that is in use has a slot */
-	struct keydir_slot *slot = &table->slots[at & table->mask];
-	if (slot->segment->id <= last_id)
-		move_slot(keydir, table, slot, to, to_offset, NULL);
 }
 
 const struct keydir_slot *keydir_next_slot(const struct keydir *keydir,

@@ -73,7 +73,6 @@ struct keydir {
 	struct arena entries;
 	atomic_uint_fast64_t count; /* keys */
 	uint64_t key_bytes;         /* of all of them together */
-	bool keeps_live;            /* live_bytes of segments; not if these are notes */
 };
 
 /* KEYDIR_TABLES locks.  NULL: no memory. */
@@ -121,21 +120,19 @@ void keydir_drop(struct keydir *keydir, struct keydir_prepared *prepared);
 void keydir_prefetch(const struct keydir *keydir, const struct keydir_prepared *prepared);
 void keydir_prefetch_key(const struct keydir *keydir, struct dw_bytes key);
 
-/* Set the place of the key that was prepared, and use that up.  Keeps live_bytes of both
- * segments.  `*old_ret`: the place before; its segment is NULL if the key is new.  A key that is
- * there keeps its `hides`.  True: it was there. */
+/* Set the place of the key that was prepared, and use that up.  `*old_ret`: the place before; its
+ * segment is NULL if the key is new.  A key that is there keeps its `hides`.  True: it was there.
+ */
 bool keydir_set(struct keydir *keydir, struct keydir_prepared *prepared,
 		const struct keydir_place *place, struct keydir_place *old_ret);
 
-/* Remove `key` if it is there.  Keeps live_bytes.  `*old_ret` likewise.  True: it was there. */
+/* Remove `key` if it is there.  `*old_ret` likewise.  True: it was there. */
 bool keydir_remove(struct keydir *keydir, struct dw_bytes key, struct keydir_place *old_ret);
 
 /* If `key` is at `offset` of `from`, let it be at `to_offset` of `to`, where the same
- * value is; a time other than NULL is its commit time from now on.  Keeps live_bytes.  True: it
- * was moved. */
+ * value is.  True: it was moved. */
 bool keydir_move(struct keydir *keydir, struct dw_bytes key, const struct dw_segment *from,
-		 uint64_t offset, struct dw_segment *to, uint64_t to_offset,
-		 const int64_t *mtime_ns);
+		 uint64_t offset, struct dw_segment *to, uint64_t to_offset);
 
 /* A record of a segment that is asked about. */
 struct keydir_probe {
@@ -148,20 +145,9 @@ struct keydir_probe {
 enum { KEYDIR_PROBES = 128 };
 
 /* Look up to KEYDIR_PROBES records of `segment` up at once, so that the processor's
- * waits for memory overlap.  An entry's name stays good for keydir_move_entry() as
- * long as the directory lives, whatever becomes of the key. */
+ * waits for memory overlap. */
 void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 		  struct keydir_probe *probes, size_t count);
-
-/* If the entry of that name is in use and points into a segment up to `last_id`, let it be at
- * `to_offset` of `to`, where the same record is.  Keeps live_bytes. */
-void keydir_move_entry(struct keydir *keydir, uint32_t name, uint32_t last_id,
-		       struct dw_segment *to, uint64_t to_offset);
-
-/* Have the processor fetch what keydir_move_entry() will look at: first an entry, then, when
- * that is there, its slot. */
-void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
-void keydir_prefetch_slot(const struct keydir *keydir, uint32_t name);
 
 /* Of the entry of that name: what was prepared, or set and not removed since. */
 struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name);

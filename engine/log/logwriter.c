@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/file.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "disk/dirlock.h"
 #include "disk/scan.h"
@@ -168,43 +167,6 @@ static int judge_look(struct log_writer *log, int rc, uint32_t segment)
 	return rc;
 }
 
-enum { SEEN_SIZE = sizeof(uint32_t) };
-
-/* The four bytes before `end` of the active segment.  0, -ESTALE (it ends before) or -errno. */
-static int read_before(const struct log_writer *log, uint64_t end, uint32_t *ret)
-{
-	uint8_t bytes[SEEN_SIZE];
-
-	assert(end >= SEEN_SIZE && end <= log->end);
-	int rc = io_read_full(log->pool->io, log->fd, bytes, sizeof bytes, end - sizeof bytes);
-	if (!rc)
-		*ret = bytes_get32(bytes);
-	return rc == -ENODATA ? -ESTALE : rc;
-}
-
-/* Whether somebody cut the active segment, and appends made it long again: zeros stand then where
- * the record ended that was the newest at the last look, or at the beginning.  -ESTALE; 0 also
- * where it cannot be read.  A cut of later records alone is not seen. */
-static int look_inside(struct log_writer *log)
-{
-	uint32_t id = log->active->id, there = 0, newest = 0;
-
-	if (log->end < SEEN_SIZE)
-		return 0;
-	bool known = log->seen && log->seen_segment == id && log->seen_end <= log->end;
-	int rc = read_before(log, known ? log->seen_end : SEEN_SIZE, &there);
-	if (!rc && (known ? there != log->seen : !there))
-		rc = -ESTALE;
-	if (!rc)
-		rc = read_before(log, log->end, &newest);
-	if (!rc) {
-		log->seen_segment = id;
-		log->seen_end = log->end;
-		log->seen = newest;
-	}
-	return rc == -ESTALE ? rc : 0;
-}
-
 int log_look_locked(struct log_writer *log)
 {
 	struct io *io = log->pool->io;
@@ -218,7 +180,5 @@ int log_look_locked(struct log_writer *log)
 	if (rc < 0 || !log->active)
 		return rc;
 	rc = segment_look(log->active, log->fd, log->end);
-	if (!rc)
-		rc = look_inside(log);
 	return judge_look(log, rc, log->active->id);
 }

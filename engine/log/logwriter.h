@@ -48,9 +48,6 @@ struct log_writer {
 	struct hintwriter hint; /* of `active` */
 	uint64_t bytes_appended, puts, deletes, raws, rotations;
 	int64_t looked_ns; /* when an append saw last that the files are still there */
-	/* what stood before `seen_end` of segment `seen_segment` at the last look; 0: unknown */
-	uint32_t seen_segment, seen;
-	uint64_t seen_end;
 
 	/* The log that must be on disk before this one; NULL: none.  And why it never will be. */
 	_Atomic(struct log_writer *) first;

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Keys in memory from which on a checkpoint at the end pays: fewer are replayed at once. */
+enum { CHECKPOINT_KEYS_MIN = 16 << 10 };
+
 static void close_fd(struct io *io, int fd)
 {
 	if (fd >= 0)
@@ -17,18 +20,32 @@ static void close_fd(struct io *io, int fd)
 void core_free(struct core *core)
 {
 	log_release(&core->log);
-	keydir_release(&core->keydir);
+	index_release(&core->index);
 	dead_pages_release(&core->dead_pages);
 	segset_release(&core->segments);
 	fdpool_release(&core->pool);
 	work_release(&core->work);
 	/* these fail only while in use */
 	(void)pthread_mutex_destroy(&core->compact_lock);
+	(void)pthread_mutex_destroy(&core->checkpoint_lock);
+	(void)pthread_mutex_destroy(&core->join_lock);
 	(void)pthread_mutex_destroy(&core->hold_lock);
 	/* the lock last: a program that waits for it may unmount what the directory is on */
 	close_fd(core->io, core->dirfd);
 	close_fd(core->io, core->lockfd);
 	free(core);
+}
+
+int core_index_init(struct core *core, uint64_t keys, uint64_t budget)
+{
+	int rc = index_init(&core->index, core->io, core->dirfd);
+
+	core->index.owner = &core->pool.owner;
+	if (keys)
+		core->index.delta_max = keys;
+	if (budget)
+		core->index.resident_max = budget;
+	return rc;
 }
 
 static int core_init(struct core *core, const struct dw_options *options)
@@ -45,11 +62,18 @@ static int core_init(struct core *core, const struct dw_options *options)
 	if (!rc)
 		rc = -pthread_mutex_init(&core->compact_lock, NULL);
 	if (!rc)
+		rc = -pthread_mutex_init(&core->checkpoint_lock, NULL);
+	if (!rc)
+		rc = -pthread_mutex_init(&core->join_lock, NULL);
+	if (!rc)
 		rc = -pthread_mutex_init(&core->hold_lock, NULL);
 	if (!rc)
 		rc = work_init(&core->work);
 	if (!rc)
-		rc = keydir_init(&core->keydir, NULL);
+		rc = core_index_init(core, options->index_keys, options->index_budget);
+	core->checkpoint_keys_min = core->index.delta_max < CHECKPOINT_KEYS_MIN
+					    ? core->index.delta_max
+					    : CHECKPOINT_KEYS_MIN;
 	core->log.poisoned = core_on_finding;
 	core->log.context = core;
 	core->log.wait_ms = options->lock_wait_ms;
@@ -116,6 +140,28 @@ int core_damaged(struct core *core, const struct dw_segment *segment, uint64_t o
 	atomic_fetch_add(&core->damage, 1);
 	core_report(core, &finding);
 	return -EBADMSG;
+}
+
+int core_index_failed(struct core *core, int rc)
+{
+	assert(rc < 0);
+	if (rc != -EBADMSG)
+		return rc;
+	if (!atomic_exchange(&core->index_damage_told, true)) {
+		if (!core->read_only)
+			(void)index_disown(&core->index); /* else it is met again */
+		core_report_io(
+			core, -EIO, 0,
+			"reading the index (it is built anew when the store is opened next)");
+	}
+	return -EIO;
+}
+
+void core_tidy(struct core *core)
+{
+	log_lock(&core->log);
+	index_tidy(&core->index);
+	log_unlock(&core->log);
 }
 
 /* --- the log and its segments --- */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * core.h - what engine code shares of a store: I/O, the log, the key directory, segments.
+ * core.h - what engine code shares of a store: I/O, the log, the index, segments.
  *
  * One for each store that is open, by a writer, by a reader, or for its segments alone
  * (store/opendir.h).  A snapshot has none of its own, so what changes a store takes a `struct
  * core` and cannot be asked of a snapshot.  Nothing here reads or writes by itself.
  *
- * Lock order: compact_lock, hold_lock, log.lock, then one of the key directory's or of a
- * snapshot's notes (never two), the pool's, that of work.wakeup.  log.sync_lock is taken with none
- * of them held.
+ * Lock order: compact_lock, checkpoint_lock, hold_lock, log.lock, then those of the index
+ * (index/index.h), the pool's, that of work.wakeup.  log.sync_lock is taken with none of them
+ * held.
  */
 #ifndef STORE_CORE_H
 #define STORE_CORE_H
@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "index/keydir.h"
+#include "index/index.h"
 #include "log/logwriter.h"
 #include "log/segset.h"
 #include "store/deadpages.h"
@@ -37,6 +37,11 @@ struct core {
 		hold_lock; /* one look at once (store/hold.h); covers lockfd once open, and: */
 	size_t hold_turn;  /* which segment comes next */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
+	pthread_mutex_t join_lock;    /* runs of the index are joined */
+	pthread_mutex_t
+		checkpoint_lock;      /* one checkpoint at a time (store/checkpoint.h); covers: */
+	uint64_t checkpoint_keys_min; /* set once: a close with fewer in memory needs none */
+	int64_t checkpoint_after_ns;  /* monotonic: none before, for the last one failed */
 	/* of the compaction under way; each is written by it alone, read by anyone */
 	struct {
 		atomic_int phase; /* enum dw_compact_phase */
@@ -46,11 +51,12 @@ struct core {
 	struct work work;
 	struct log_writer log;
 
-	struct keydir keydir;         /* read by anyone; changed under log.lock */
+	struct index index;           /* read by anyone; changed under log.lock */
 	struct segset segments;       /* under log.lock */
 	struct dead_pages dead_pages; /* under log.lock */
 	struct snapshot *snapshots;   /* the newest first; under log.lock (store/snapshot.h) */
 
+	atomic_bool index_damage_told;
 	atomic_uint_fast64_t damage, compactions;
 };
 
@@ -62,6 +68,9 @@ struct segment_figures {
 /* A core for the directory `dirfd`, which is taken over, on failure too.  No lock is taken, no
  * segment opened.  0 or -errno. */
 int core_new(struct io *io, int dirfd, const struct dw_options *options, struct core **ret);
+
+/* An empty index; `keys` and `budget` as in struct dw_options.  0 or -ENOMEM. */
+int core_index_init(struct core *core, uint64_t keys, uint64_t budget);
 
 /* Let the lock go and free, without a sync. */
 void core_free(struct core *core);
@@ -76,6 +85,15 @@ void core_report_io(struct core *core, int rc, uint32_t segment, const char *wha
 /* Count and report a damaged record, of `key` (data NULL: unknown); returns -EBADMSG. */
 int core_damaged(struct core *core, const struct dw_segment *segment, uint64_t offset,
 		 enum dw_damage damage, struct dw_bytes key);
+
+/* A look into the index failed with `rc`.  If it is damaged that is told, once, and a writer sees
+ * to it that the next opening builds it anew.  Returns what the caller is to be told: -EIO for
+ * damage, else `rc`.  log.lock may be held. */
+int core_index_failed(struct core *core, int rc);
+
+/* A moment of the index was closed: what it kept apart is brought together.  log.lock is not
+ * held. */
+void core_tidy(struct core *core);
 
 /* Seal the active segment; the new one has `gap` free ids below it. */
 int core_rotate_locked(struct core *core, uint32_t gap);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/checkpoint.h"
 #include "store/hold.h"
 #include "store/opendir.h"
 #include "store/opensegments.h"
@@ -39,38 +40,101 @@ static int refuse_missing(struct core *core, struct replay *replay, const struct
 	return rc ? rc : -EBADMSG;
 }
 
-static int replay_all(struct core *core, const uint64_t *sizes, struct dw_report *report,
-		      struct hint_end *hint_ret)
+/* The segments behind the position, and those of it that are not in the view. */
+static int replay_segments(struct replay *replay, const uint64_t *sizes)
 {
-	struct replay replay = {.keydir = &core->keydir,
-				.writes = !core->read_only,
-				.loss = {.limit = LOST_TOLD},
-				.found = core_on_finding,
-				.context = core};
-	struct orphans orphans;
-	int rc = orphans_find(core, &orphans);
-
-	replay.keeps_foreign = orphans.count;
+	struct core *core = replay->core;
+	int rc = 0;
 
 	for (size_t i = 0; !rc && i < core->segments.count; i++) {
+		struct dw_segment *segment = core->segments.items[i];
 		bool last = i + 1 == core->segments.count;
-		rc = replay_segment(&replay, core->segments.items[i], sizes[i], last);
-		if (rc < 0 && rc != -EBADMSG && !segments_gone(core, rc))
-			core_report_io(core, rc, core->segments.items[i]->id, "reading a segment");
+		if (segment->id < replay->from.segment) {
+			segment->hinted = segment->size; /* the index may have it from there */
+			replay->report.segments++;
+			continue;
+		}
+		rc = replay_segment(replay, segment, sizes[i], last);
+		if (!rc && segment->id == replay->from.segment &&
+		    segment->size < replay->from.offset)
+			rc = -EUCLEAN;
+		if (rc < 0 && rc != -EBADMSG && rc != -EUCLEAN && !segments_gone(core, rc))
+			core_report_io(core, rc, segment->id, "reading a segment");
 	}
-	*hint_ret = replay.hint;
-	replay_report(&replay, rc);
+	return rc;
+}
+
+/* -EUCLEAN: the log ends before what the index tells of it. */
+static int replay_from(struct replay *replay, const uint64_t *sizes)
+{
+	struct orphans orphans;
+	int rc = orphans_find(replay->core, &orphans);
+
+	replay->keeps_foreign = orphans.count;
+	if (replay->from.segment)
+		replay->report.last_txid = replay->from.next_txid - 1;
 	if (!rc)
-		rc = refuse_missing(core, &replay, &orphans);
-	*report = replay.report;
+		rc = replay_segments(replay, sizes);
+	if (rc != -EUCLEAN)
+		replay_report(replay, rc);
+	if (!rc)
+		rc = refuse_missing(replay->core, replay, &orphans);
 	orphans_release(&orphans);
+	return rc;
+}
+
+/* The index tells of records that are not there: begin anew without it. */
+static int forget_index(struct core *core)
+{
+	int rc = core->read_only ? 0 : index_disown(&core->index);
+
+	if (rc < 0)
+		return rc;
+	index_release(&core->index);
+	for (size_t i = 0; i < core->segments.count; i++) {
+		struct dw_segment *segment = core->segments.items[i];
+		segment->size = segment->live_bytes = segment->raw_bytes = 0;
+		segment->last_txid = segment->hinted = 0;
+	}
+	return core_index_init(core, core->index.delta_max, core->index.resident_max);
+}
+
+/* What is told of the view, beside it. */
+struct replayed {
+	struct dw_report report;
+	struct hint_end hint; /* of the last segment */
+	bool on_disk;         /* a part of the view is, and nothing names it */
+};
+
+static int replay_once(struct core *core, const uint64_t *sizes, bool by_index,
+		       struct replayed *ret)
+{
+	struct replay replay = {
+		.core = core, .writes = !core->read_only, .loss = {.limit = LOST_TOLD}};
+	int rc = by_index
+			 ? index_open(&core->index, &core->segments, !core->read_only, &replay.from)
+			 : 0;
+
+	if (!rc)
+		rc = replay_from(&replay, sizes);
+	*ret = (struct replayed){replay.report, replay.hint, replay.on_disk};
 	replay_release(&replay);
 	return rc;
 }
 
+static int replay_all(struct core *core, const uint64_t *sizes, struct replayed *ret)
+{
+	int rc = replay_once(core, sizes, true, ret);
+
+	if (rc != -EUCLEAN)
+		return rc;
+	rc = forget_index(core);
+	/* a writer takes note that there is none; a reader has no other way to leave it alone */
+	return rc ? rc : replay_once(core, sizes, !core->read_only, ret);
+}
+
 /* Make a replayed store writable: a sound tail, an active segment. */
-static int start_writing(struct core *core, const uint64_t *sizes, const struct dw_report *report,
-			 const struct hint_end *hint)
+static int start_writing(struct core *core, const uint64_t *sizes, const struct replayed *replayed)
 {
 	struct dw_segment *last = segset_last(&core->segments);
 	int rc = recover_leftovers(core, false);
@@ -78,7 +142,7 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 	recover_blocks(core);
 	if (!rc && last && sizes[core->segments.count - 1] > last->size)
 		rc = recover_tail(core, last, sizes[core->segments.count - 1],
-				  report->torn_bytes > 0);
+				  replayed->report.torn_bytes > 0);
 	/* A writer that was killed may not have come to sync the name of its last segment:
 	 * a sync of the file alone would then keep nothing. */
 	if (!rc && last)
@@ -90,7 +154,8 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 	if (last && last->size)
 		atomic_store(&core->log.appended, 1);
 	if (last)
-		return log_continue(&core->log, last, report->last_txid + 1, hint);
+		return log_continue(&core->log, last, replayed->report.last_txid + 1,
+				    &replayed->hint);
 	core->log.next_txid = 1;
 	return core_rotate_locked(core, 0);
 }
@@ -98,8 +163,7 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 static int open_locked(struct core *core, const struct dw_options *options,
 		       struct dw_report *report_ret)
 {
-	struct dw_report report = {0};
-	struct hint_end hint = {0};
+	struct replayed replayed = {0};
 	uint64_t *sizes = NULL;
 	int rc = core->read_only ? 0 : hold_directory(core, options->lock_wait_ms);
 
@@ -109,13 +173,16 @@ static int open_locked(struct core *core, const struct dw_options *options,
 	if (!rc)
 		rc = segments_open(core, &sizes);
 	if (!rc) {
-		rc = replay_all(core, sizes, &report, &hint);
+		rc = replay_all(core, sizes, &replayed);
 		if (report_ret)
-			*report_ret = report;
+			*report_ret = replayed.report;
 	}
 	if (!rc && !core->read_only)
-		rc = start_writing(core, sizes, &report, &hint);
+		rc = start_writing(core, sizes, &replayed);
 	free(sizes);
+	/* what was written of the index is of use to the next opening only with a name */
+	if (!rc && replayed.on_disk)
+		(void)checkpoint_write(core, NULL); /* the log has everything */
 	return rc;
 }
 
@@ -222,6 +289,8 @@ int store_close(struct dw_store *store)
 	int rc = core->read_only ? 0 : log_sync(&core->log);
 	if (!rc && !core->read_only)
 		rc = log_finish(&core->log);
+	if (!rc && !core->read_only)
+		checkpoint_at_close(core);
 	leave_above(store, rc);
 	store_drop(store);
 	core_free(core);

@@ -2,8 +2,8 @@
  *
  * read.c - the public calls that read one key.
  *
- * The way of a get: place found and segment referenced, under the lock of one of the
- * directory's tables; then without locks: the record read, checked; reference dropped.
+ * The way of a get: the index tells the place, with a reference on the segment; then without
+ * locks: the record read, checked; reference dropped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,8 +14,9 @@ int dw_ref_get(struct dw_store *store, struct dw_bytes key, struct dw_ref *ret)
 {
 	struct keydir_place place;
 
-	if (!store_find(store, key, true, &place))
-		return -ENOENT;
+	int rc = store_find(store, key, true, &place);
+	if (rc < 0)
+		return rc;
 	*ret = (struct dw_ref){
 		.segment = place.segment,
 		.offset = place.offset,
@@ -126,8 +127,9 @@ int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret)
 {
 	struct keydir_place place;
 
-	if (!store_find(store, key, true, &place))
-		return -ENOENT;
+	int rc = store_find(store, key, true, &place);
+	if (rc < 0)
+		return rc;
 	*ret = stat_of(&place);
 	segment_unref(place.segment);
 	return 0;
@@ -137,7 +139,8 @@ bool dw_contains(struct dw_store *store, struct dw_bytes key)
 {
 	struct keydir_place place;
 
-	return store_find(store, key, false, &place);
+	/* damage was told; what cannot be read is not there for certain */
+	return !store_find(store, key, false, &place);
 }
 
 static int read_txid(struct core *core, const struct dw_ref *ref, struct dw_bytes key,

@@ -8,6 +8,24 @@
 
 #include "disk/freshname.h"
 #include "disk/guard.h"
+#include "store/checkpoint.h"
+
+/* Bytes of the segment that are in the view already. */
+static uint64_t covered_of(const struct replay *replay, const struct dw_segment *segment)
+{
+	return segment->id == replay->from.segment ? replay->from.offset : 0;
+}
+
+/* Memory is bounded, unless the disk has no room either. */
+static void put_on_disk(struct replay *replay)
+{
+	if (replay->in_memory || !checkpoint_is_due_locked(replay->core))
+		return;
+	if (checkpoint_write_unnamed(replay->core) < 0)
+		replay->in_memory = true;
+	else
+		replay->on_disk = true;
+}
 
 /* What loading and scanning tell of a record, in the order of the log. */
 static int apply(struct replay *replay, struct dw_segment *segment,
@@ -20,22 +38,30 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 		.mtime_ns = mtime_ns,
 		.value_size = header->payload_size,
 	};
-	struct keydir_prepared prepared;
+	struct index_prepared prepared;
 	struct keydir_place old;
 
+	struct index *index = &replay->core->index;
+
+	if (offset < covered_of(replay, segment))
+		return 0; /* the view has it */
 	replay->report.records++;
 	if (header->txid > replay->report.last_txid)
 		replay->report.last_txid = header->txid;
 	if (header->txid > segment->last_txid)
 		segment->last_txid = header->txid;
-	switch (header->type) {
-	case DW_RAW: segment->raw_bytes += record_size(header); return 0;
-	case DW_DELETE: keydir_remove(replay->keydir, key, &old); return 0;
-	case DW_PUT: break;
+	if (header->type == DW_RAW) {
+		segment->raw_bytes += record_size(header);
+		return 0;
 	}
-	if (keydir_prepare(replay->keydir, key, &prepared) < 0)
-		return -ENOMEM;
-	keydir_set(replay->keydir, &prepared, &place, &old);
+	int rc = index_prepare(index, key, &prepared);
+	if (rc < 0)
+		return rc;
+	if (header->type == DW_PUT)
+		index_set(index, &prepared, &place, &old);
+	else
+		index_remove(index, &prepared, mtime_ns, &old);
+	put_on_disk(replay);
 	return 0;
 }
 
@@ -47,9 +73,9 @@ static int apply_hint(struct replay *replay, struct dw_segment *segment, struct 
 	struct hintreader *reader = &sidecar->reader;
 	struct hint_entry entry;
 	uint64_t offset;
-	int rc;
+	int rc = hintreader_skip(reader, covered_of(replay, segment));
 
-	while ((rc = hintreader_next(reader, &entry, &offset)) == 1) {
+	while (rc >= 0 && (rc = hintreader_next(reader, &entry, &offset)) == 1) {
 		rc = apply(replay, segment, &entry.header, entry.key, offset, entry.mtime_ns);
 		if (rc < 0)
 			return rc;
@@ -168,7 +194,7 @@ static void tell_foreign(struct replay *replay, uint32_t segment)
 	const struct dw_finding finding = {.kind = DW_FINDING_SIDECAR, .segment = segment};
 
 	replay->foreign++;
-	replay->found(replay->context, &finding);
+	core_report(replay->core, &finding);
 }
 
 int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last)
@@ -233,7 +259,7 @@ static int replay_open(struct replay *replay, struct dw_segment *segment, int fd
 	int rc = segcheck_init(&r.check, segment, fd, file_size, last && !replay->writes,
 			       &replay->loss);
 
-	segment->size = 0;
+	segment->size = covered_of(replay, segment);
 	bool by_hint = !rc && r.check.sidecar.bound;
 	if (by_hint) {
 		rc = apply_hint(replay, segment, &r.check.sidecar);
@@ -283,8 +309,8 @@ void replay_report(struct replay *replay, int rc)
 		.records_lost = replay->loss.records,
 		.key = {replay->key_known ? replay->key.data : NULL, replay->key.size},
 	};
-	replay->found(replay->context, &finding);
-	loss_report(&replay->loss, replay->found, replay->context);
+	core_report(replay->core, &finding);
+	loss_report(&replay->loss, core_on_finding, replay->core);
 }
 
 void replay_release(struct replay *replay)

@@ -2,22 +2,23 @@
  *
  * replay.h - from segment files to the view: every record, by ascending id and offset.
  *
- * Reads, never writes.  What each kind of damage means is the table in
- * docs/FORMAT.md: behind the valid prefix of the last segment it is a torn tail,
- * elsewhere an error.
+ * Changes no segment.  Of an index that is believed only what came after it is replayed.  What each
+ * kind of damage means is the table in docs/FORMAT.md: behind the valid prefix of the last segment
+ * it is a torn tail, elsewhere an error.
  */
 #ifndef STORE_REPLAY_H
 #define STORE_REPLAY_H
 
-#include "index/keydir.h"
-#include "log/segset.h"
+#include "store/core.h"
 #include "store/segcheck.h"
 
 /* Lost keys that are named where a store is opened or read; a repair names all. */
 enum { LOST_TOLD = 100 };
 
 struct replay {
-	struct keydir *keydir; /* the view, the caller's; on failure it holds a part */
+	struct core *
+		core; /* findings go there, and to its index the view; on failure it holds a part */
+	struct index_position from; /* records before this are in the view already */
 	struct dw_report report;
 	bool writes;          /* hints that cannot be believed may be written anew */
 	bool names_synced;    /* the directory, since the segments were opened */
@@ -28,9 +29,9 @@ struct replay {
 	unsigned foreign;     /* segments whose hint is of another log */
 	struct buf key;       /* after damage: of the record there, if something tells */
 	bool key_known;
-	struct loss loss;     /* what the damaged segment held, if its hint says so */
-	dw_finding_fn *found; /* told of damage, and of hints that are not used */
-	void *context;
+	struct loss loss; /* what the damaged segment held, if its hint says so */
+	bool in_memory;   /* the view, however large it gets */
+	bool on_disk;     /* a part of the view is, and nothing names it yet */
 };
 
 void replay_release(struct replay *replay);
@@ -46,7 +47,7 @@ int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t f
  * segcheck_next() said.  0: its end, or a torn tail; -EBADMSG: the report, key and loss tell. */
 int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last);
 
-/* Tell `found` of the torn tail or (`rc` -EBADMSG) the damage that a replay met, if any. */
+/* Tell of the torn tail or (`rc` -EBADMSG) the damage that a replay met, if any. */
 void replay_report(struct replay *replay, int rc);
 
 /* The key of the damaged record there goes to replay->key.  0 or -ENOMEM. */

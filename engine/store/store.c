@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/walk.h"
+
 int store_new(struct core *core, struct snapshot *snapshot, struct dw_store **ret)
 {
 	struct dw_store *store = calloc(1, sizeof *store);
@@ -47,19 +49,20 @@ int dw_snapshot(struct dw_store *store, struct dw_store **ret)
 
 uint64_t dw_count(struct dw_store *store)
 {
-	return store->snapshot ? store->snapshot->count : keydir_count(&store->core->keydir);
+	return store->snapshot ? index_moment_count(store->snapshot->moment)
+			       : index_count(&store->core->index);
 }
 
 int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context)
 {
-	struct log_writer *log = &store->core->log;
-	struct snapshot_cursor cursor = {0};
 	struct keydir_place place;
 	struct dw_bytes key;
-	int rc = 0;
+	struct walk walk;
+	int rc = walk_init(&walk, store, (struct dw_bytes){0});
 
-	log_lock(log);
-	while (!rc && store_next_locked(store, &cursor, &key, &place)) {
+	if (rc < 0)
+		return rc;
+	while ((rc = walk_next(&walk, &key, &place)) == 1) {
 		const struct dw_stat stat = {
 			.size = place.value_size,
 			.mtime_ns = place.mtime_ns,
@@ -67,8 +70,10 @@ int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context)
 			.offset = place.offset,
 		};
 		rc = visit(context, key, &stat);
+		if (rc)
+			break;
 	}
-	log_unlock(log);
+	walk_release(&walk);
 	return rc;
 }
 

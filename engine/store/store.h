@@ -52,28 +52,22 @@ static inline struct dw_bytes store_key(struct dw_bytes key)
 	return (struct dw_bytes){key.data ? key.data : "", key.size};
 }
 
-/* As keydir_get(). */
-static inline bool store_find(struct dw_store *store, struct dw_bytes key, bool pin,
-			      struct keydir_place *ret)
+/* Where a key is; with `pin` the caller gets a reference on the segment.  0; -ENOENT; -EIO: the
+ * index is damaged; or another -errno. */
+static inline int store_find(struct dw_store *store, struct dw_bytes key, bool pin,
+			     struct keydir_place *ret)
 {
-	key = store_key(key);
-	return store->snapshot ? snapshot_get(store->snapshot, key, pin, ret)
-			       : keydir_get(&store->core->keydir, key, pin, ret);
-}
+	int rc = store->snapshot
+			 ? index_moment_get(store->snapshot->moment, store_key(key), pin, ret)
+			 : index_get(&store->core->index, store_key(key), pin, ret);
 
-/* As keydir_next(): walk over the keys.  log.lock of the core is held. */
-static inline bool store_next_locked(struct dw_store *store, struct snapshot_cursor *cursor,
-				     struct dw_bytes *key_ret, struct keydir_place *place_ret)
-{
-	return store->snapshot
-		       ? snapshot_next_locked(store->snapshot, cursor, key_ret, place_ret)
-		       : keydir_next(&store->core->keydir, &cursor->keys, key_ret, place_ret);
+	return rc && rc != -ENOENT ? core_index_failed(store->core, rc) : rc;
 }
 
 /* The segments; of a store, under log.lock. */
 static inline const struct segset *store_segments_locked(const struct dw_store *store)
 {
-	return store->snapshot ? &store->snapshot->segments : &store->core->segments;
+	return store->snapshot ? snapshot_segments(store->snapshot) : &store->core->segments;
 }
 
 /* Figures of segment number `i`, as of a snapshot's moment if this is one.  log.lock is held. */

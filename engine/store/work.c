@@ -30,3 +30,15 @@ void work_full(struct work *work)
 	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	work_wake(work);
 }
+
+bool work_index(struct work *work)
+{
+	(void)pthread_mutex_lock(&work->wakeup.lock);
+	bool helped = work->index_helped;
+	if (helped && !work->index_due) {
+		work->index_due = true;
+		(void)pthread_cond_broadcast(&work->wakeup.woken);
+	}
+	(void)pthread_mutex_unlock(&work->wakeup.lock);
+	return helped;
+}

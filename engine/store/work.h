@@ -20,6 +20,8 @@ struct work {
 	bool full;          /* an append found no room */
 	bool in_background; /* the compaction under way is the background's */
 	bool ends;          /* the background is to end */
+	bool index_helped;  /* the background writes the index to disk */
+	bool index_due;     /* and has to */
 
 	atomic_bool idle; /* the background waits for `changed` */
 };
@@ -32,6 +34,9 @@ void work_wake(struct work *work);
 
 /* An append found no room. */
 void work_full(struct work *work);
+
+/* The index should be written to disk.  False: nobody in the background does. */
+bool work_index(struct work *work);
 
 static inline void work_changed(struct work *work)
 {

@@ -2,7 +2,7 @@
  *
  * write.c - the public calls that append: thin wrappers that take the lock.
  *
- * The way of a put: log.lock; append; the key directory learns the place; unlocked.
+ * The way of a put: log.lock; append; the index learns the place; unlocked.
  * The order of the view is thus the order of the log.
  */
 #include <assert.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "store/checkpoint.h"
 #include "store/store.h"
 
 /* Rotate when the segment is full.  Out of ids, or on a full disk, the segment just
@@ -22,26 +23,36 @@ static int make_room_locked(struct core *core, uint64_t size)
 	return rc == -EOVERFLOW || io_is_full(rc) ? 0 : rc;
 }
 
-/* Prepare the key directory for `ops`, so that nothing can fail once the log has them. */
-static int prepare(struct keydir *keydir, const struct dw_op *ops, size_t count,
-		   struct keydir_prepared *prepared)
+static void drop(struct core *core, struct index_prepared *prepared, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		prepared[i].entry = 0;
-		if (ops[i].type != DW_PUT || !keydir_prepare(keydir, ops[i].key, &prepared[i]))
-			continue;
-		while (i--)
-			keydir_drop(keydir, &prepared[i]);
-		return -ENOMEM;
-	}
-	return 0;
+	for (size_t i = 0; i < count; i++)
+		index_drop(&core->index, &prepared[i]);
 }
 
 enum { PREFETCH = 8 };
 
+/* Prepare the index for `ops`, so that nothing can fail once the log has them. */
+static int prepare_locked(struct core *core, const struct dw_op *ops, size_t count,
+			  struct index_prepared *prepared)
+{
+	for (size_t i = 0; i < count; i++) {
+		prepared[i] = (struct index_prepared){0};
+		if (ops[i].type == DW_RAW)
+			continue;
+		if (i + PREFETCH < count)
+			index_prefetch_key(&core->index, ops[i + PREFETCH].key);
+		int rc = index_prepare(&core->index, store_key(ops[i].key), &prepared[i]);
+		if (rc < 0) {
+			drop(core, prepared, i);
+			return core_index_failed(core, rc);
+		}
+	}
+	return 0;
+}
+
 /* Let the view know what was appended at `offset`.  A reader may see a part of a batch. */
 static void publish_locked(struct core *core, const struct dw_op *ops, size_t count,
-			   struct keydir_prepared *prepared, uint64_t offset, int64_t now)
+			   struct index_prepared *prepared, uint64_t offset, int64_t now)
 {
 	struct dw_segment *segment = core->log.active;
 
@@ -53,14 +64,14 @@ static void publish_locked(struct core *core, const struct dw_op *ops, size_t co
 			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now,
 			.value_size = (uint32_t)ops[i].value.size,
 		};
-		if (i + PREFETCH < count)
-			keydir_prefetch(&core->keydir, &prepared[i + PREFETCH]);
+		if (i + PREFETCH < count && ops[i + PREFETCH].type != DW_RAW)
+			index_prefetch(&core->index, &prepared[i + PREFETCH]);
 		segment->size = offset + size;
 		struct keydir_place old = {.segment = NULL};
 		if (ops[i].type == DW_PUT)
-			keydir_set(&core->keydir, &prepared[i], &place, &old);
+			index_set(&core->index, &prepared[i], &place, &old);
 		else if (ops[i].type == DW_DELETE)
-			keydir_remove(&core->keydir, ops[i].key, &old);
+			index_remove(&core->index, &prepared[i], place.mtime_ns, &old);
 		else
 			segment->raw_bytes += size;
 		if (!core->snapshots) /* their readers are yet to come */
@@ -71,7 +82,7 @@ static void publish_locked(struct core *core, const struct dw_op *ops, size_t co
 }
 
 static int append_locked(struct core *core, const struct dw_op *ops, size_t count,
-			 struct keydir_prepared *prepared)
+			 struct index_prepared *prepared)
 {
 	uint64_t offset = 0;
 	int64_t now = clock_now_ns(), size = log_size_of_locked(&core->log, ops, count);
@@ -79,18 +90,15 @@ static int append_locked(struct core *core, const struct dw_op *ops, size_t coun
 
 	if (!rc)
 		rc = make_room_locked(core, (uint64_t)size);
-	if (!rc && core->snapshots)
-		rc = snapshot_note_locked(core, ops, count); /* nothing may fail later */
 	if (!rc)
-		rc = prepare(&core->keydir, ops, count, prepared);
+		rc = prepare_locked(core, ops, count, prepared);
 	if (rc)
 		return rc;
 	rc = log_append_locked(&core->log, ops, count, (uint64_t)size, now, &offset);
 	if (io_is_full(rc))
 		work_full(&core->work);
 	if (rc) {
-		for (size_t i = 0; i < count; i++)
-			keydir_drop(&core->keydir, &prepared[i]);
+		drop(core, prepared, count);
 		return rc;
 	}
 	publish_locked(core, ops, count, prepared, offset, now);
@@ -103,7 +111,7 @@ enum { FEW = 8 };
 
 int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
 {
-	struct keydir_prepared few[FEW], *prepared = few;
+	struct index_prepared few[FEW], *prepared = few;
 	struct core *core = store_writer(store);
 
 	if (!core)
@@ -119,7 +127,10 @@ int dw_batch(struct dw_store *store, const struct dw_op *ops, size_t count)
 	if (!rc) {
 		log_lock(&core->log);
 		rc = append_locked(core, ops, count, prepared);
+		bool due = !rc && checkpoint_is_due_locked(core);
 		core_unlock_log(core);
+		if (due)
+			checkpoint_give_way(core);
 	}
 	if (prepared != few)
 		free(prepared);

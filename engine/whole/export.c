@@ -2,11 +2,12 @@
  *
  * export.c - the store as a JSONL stream, and as a file of that.
  *
- * Walks a dw_iter, so that it is one moment of the store while that goes on.  Where there
+ * Walks one moment of the store, while that goes on.  Where there
  * are processors to spare, a worker pool reads, checks and encodes blocks of items ahead of who
  * takes the stream; values that are too large for that are read and encoded in pieces when their
  * turn comes.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -18,22 +19,28 @@
 #include "base/workers.h"
 #include "codec/jsonl.h"
 #include "disk/atomicfile.h"
-#include "store/store.h"
-#include "whole/iter.h"
+#include "store/walk.h"
 
 /* Bytes of a value that are encoded at once; what a worker takes; output gathered. */
 enum { PIECE_SIZE = 768 << 10, WORKER_VALUE_MAX = 64 << 10, GATHER_SIZE = 256 << 10 };
 _Static_assert(PIECE_SIZE % JSONL_PIECE == 0, "base64 pads only the last piece");
 
+/* What is to become a line. */
+struct line {
+	struct dw_ref ref; /* borrows the moment's segment */
+	size_t key_at;     /* in the bytes beside */
+};
+
 struct dw_export {
 	struct dw_store *store;
-	struct dw_iter *iter;
+	struct walk walk; /* once there are workers, under the lock of the pool */
 	bool begun;
-	int failed;              /* -errno: what it came to; from then on it stays */
-	struct workers *workers; /* NULL: there is none */
-	size_t next, end;        /* items that are to be encoded here */
-	bool in_value;           /* a line is open; the next piece starts at value_offset */
-	struct dw_item item;     /* of it */
+	int failed;                        /* -errno: what it came to; from then on it stays */
+	struct workers *workers;           /* NULL: there is none */
+	const struct workers_block *block; /* of them; the lines next..end are to be done here */
+	size_t next, end;                  /* without workers: of the whole walk */
+	bool in_value;       /* a line is open; the next piece starts at value_offset */
+	struct dw_bytes key; /* of it */
 	struct dw_ref ref;
 	uint64_t value_offset;
 	uint8_t *piece; /* PIECE_SIZE bytes, once needed */
@@ -49,13 +56,12 @@ int dw_export_open(struct dw_store *store, struct dw_export **ret)
 	if (!export)
 		return -ENOMEM;
 	export->store = store;
-	int rc = dw_iter_open(store, &export->iter);
-	if (rc < 0) {
-		dw_export_close(export);
-		return rc;
-	}
-	*ret = export;
-	return 0;
+	int rc = walk_init(&export->walk, store, (struct dw_bytes){0});
+	if (rc < 0)
+		free(export);
+	else
+		*ret = export;
+	return rc;
 }
 
 void dw_export_close(struct dw_export *export)
@@ -63,7 +69,7 @@ void dw_export_close(struct dw_export *export)
 	if (!export)
 		return;
 	workers_free(export->workers);
-	dw_iter_close(export->iter);
+	walk_release(&export->walk);
 	buf_release(&export->out);
 	free(export->piece);
 	free(export);
@@ -71,20 +77,66 @@ void dw_export_close(struct dw_export *export)
 
 /* --- by the worker pool --- */
 
-/* A whole line; in a thread of the worker pool. */
-static int add_line(void *context, size_t index, struct buf *out)
+/* The next key; that there is none is a fault of the index. */
+static int walk_on(struct dw_export *export, struct dw_bytes *key_ret, struct dw_ref *ref_ret)
+{
+	struct keydir_place place;
+	int rc = walk_next(&export->walk, key_ret, &place);
+
+	if (rc != 1)
+		return rc ? rc : -EIO;
+	*ref_ret = walk_ref(*key_ret, &place);
+	return 0;
+}
+
+static int take_lines(void *context, struct workers_block *block)
+{
+	struct dw_export *export = context;
+	struct dw_bytes key;
+	int rc = 0;
+
+	for (size_t i = block->first; !rc && i < block->end; i++) {
+		struct line line = {.key_at = block->bytes.size};
+		rc = walk_on(export, &key, &line.ref);
+		if (!rc)
+			rc = buf_add(&block->bytes, key.data, key.size);
+		if (!rc)
+			rc = buf_add(&block->items, &line, sizeof line);
+	}
+	return rc;
+}
+
+static void get_line(const struct workers_block *block, size_t index, struct dw_bytes *key_ret,
+		     struct dw_ref *ref_ret)
+{
+	struct line line;
+
+	assert((index - block->first + 1) * sizeof line <= block->items.size);
+	memcpy(&line, block->items.data + (index - block->first) * sizeof line, sizeof line);
+	*ref_ret = line.ref;
+	*key_ret = (struct dw_bytes){block->bytes.data + line.key_at, line.ref.key_size};
+}
+
+enum { AHEAD = 8 }; /* lines whose records are fetched while one is made */
+
+/* A whole line; in a thread of the pool. */
+static int add_line(void *context, const struct workers_block *block, size_t index, struct buf *out)
 {
 	const struct dw_export *export = context;
 	uint8_t value[WORKER_VALUE_MAX];
-	struct dw_item item;
+	struct dw_bytes key;
 	struct dw_ref ref;
 
-	iter_at(export->iter, index, &item, &ref);
-	if (item.stat.size > sizeof value)
+	if (index + AHEAD < block->end) {
+		get_line(block, index + AHEAD, &key, &ref);
+		segment_prefetch(ref.segment, ref.offset);
+	}
+	get_line(block, index, &key, &ref);
+	if (ref.value_size > sizeof value)
 		return 1;
-	ssize_t n = dw_ref_read(export->store, &ref, item.key, value, sizeof value, 0);
+	ssize_t n = dw_ref_read(export->store, &ref, key, value, sizeof value, 0);
 	const struct dw_bytes bytes = {value, (size_t)n};
-	return n < 0 ? (int)n : jsonl_add_line(out, item.key, bytes);
+	return n < 0 ? (int)n : jsonl_add_line(out, key, bytes);
 }
 
 /* The next block; what it has left over is to be done here. */
@@ -96,6 +148,7 @@ static int take_block(struct dw_export *export)
 		return 0;
 	if (block->rc < 0)
 		return block->rc;
+	export->block = block;
 	export->bytes = block->out.data;
 	export->size = block->out.size;
 	export->next = block->done;
@@ -107,22 +160,30 @@ static int take_block(struct dw_export *export)
 
 static int begin_line(struct dw_export *export)
 {
-	iter_at(export->iter, export->next++, &export->item, &export->ref);
+	int rc = 0;
+
+	if (export->block)
+		get_line(export->block, export->next, &export->key, &export->ref);
+	else
+		rc = walk_on(export, &export->key, &export->ref);
+	if (rc < 0)
+		return rc;
+	export->next++;
 	export->in_value = true;
 	export->value_offset = 0;
-	return jsonl_add_key(&export->out, export->item.key);
+	return jsonl_add_key(&export->out, export->key);
 }
 
 static int add_piece(struct dw_export *export)
 {
-	ssize_t n = dw_ref_read(export->store, &export->ref, export->item.key, export->piece,
-				PIECE_SIZE, export->value_offset);
+	ssize_t n = dw_ref_read(export->store, &export->ref, export->key, export->piece, PIECE_SIZE,
+				export->value_offset);
 
 	if (n < 0)
 		return (int)n;
 	int rc = jsonl_add_value(&export->out, export->piece, (size_t)n);
 	export->value_offset += (uint64_t)n;
-	if (rc < 0 || export->value_offset < export->item.stat.size)
+	if (rc < 0 || export->value_offset < export->ref.value_size)
 		return rc;
 	export->in_value = false;
 	return jsonl_add_end(&export->out);
@@ -147,13 +208,13 @@ static int gather(struct dw_export *export)
 
 static int fill_from(struct dw_export *export)
 {
-	size_t count = dw_iter_count(export->iter);
+	const struct workers_job job = {export->walk.count, take_lines, add_line, export};
 
 	if (!export->begun) {
 		export->begun = true;
 		/* without a worker pool everything is done here */
-		if (workers_start(count, add_line, export, &export->workers) < 0)
-			export->end = count;
+		if (workers_start(&job, &export->workers) < 0)
+			export->end = job.count;
 	}
 	export->size = export->given = 0;
 	for (int rc = 1; !export->size && rc > 0;) {
@@ -261,7 +322,8 @@ static int is_own_directory(struct dw_store *store, int dirfd, const char *own)
  * the attributes. */
 static int refuse_own_files(struct dw_store *store, int dirfd, const char *name)
 {
-	bool own_name = !strcmp(name, ".lock") || strspn(name, "0123456789") == 8;
+	bool own_name = !strcmp(name, ".lock") || !strcmp(name, SEGNAME_INDEX) ||
+			!strcmp(name, SEGNAME_INDEX_NEW) || strspn(name, "0123456789") == 8;
 	int rc = is_own_directory(store, dirfd, ".");
 
 	if (rc > 0 && !strcmp(name, DW_ATTR_DIRECTORY))

@@ -63,8 +63,7 @@ int dw_log_open(const char *path, uint32_t from_segment, uint64_t from_offset,
 		log->from_offset = from_offset;
 	log->from_segment = from_segment;
 	log->replay.loss.limit = LOST_TOLD;
-	log->replay.found = core_on_finding;
-	log->replay.context = log->core;
+	log->replay.core = log->core;
 	*ret = log;
 	return 0;
 }

@@ -83,6 +83,11 @@ static void remove_copy(struct dw_store *to)
 			segname_format_hint(id, name);
 			(void)io->unlink(io, dirfd, name); /* it may not be there */
 		}
+	(void)index_disown(&core->index); /* it names runs that go */
+	for (uint32_t id = 1; id < core->index.next_run; id++) {
+		segname_format_run(id, name);
+		(void)io->unlink(io, dirfd, name); /* most are gone already */
+	}
 	(void)io->unlink(io, dirfd, ".lock"); /* else the directory would not be empty */
 	segset_ids_release(&ids);
 	/* not closed: there is nothing left to bring to disk */

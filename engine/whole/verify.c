@@ -62,7 +62,7 @@ static int verify_hint(struct core *core, struct dw_segment *segment, struct seg
 
 	if (rc == 1 && !(rc = segcheck_name_missing(check))) {
 		finding.records_lost = segcheck_missing(check);
-	} else if (!rc && sidecar->differs < segment->hinted) {
+	} else if (!rc && sidecar->bound && sidecar->differs < segment->hinted) {
 		finding.damage = DW_DAMAGE_HINT; /* and the view was taken from it */
 		finding.offset = sidecar->differs;
 	} else if (!rc && sidecar_is_foreign(sidecar)) {

@@ -87,6 +87,59 @@ static void test_compaction(void)
 	history_finish(h);
 }
 
+static void put_five(struct history *h)
+{
+	static const char *const keys[] = {"key 1", "key 3", "key 5", "key 7", "key 9"};
+	struct dw_op ops[5];
+
+	for (int i = 0; i < 5; i++)
+		ops[i] = (struct dw_op){
+			.type = DW_PUT, .key = {keys[i], 5}, .value = {"one of five", 11}};
+	history_batch(h, ops, 5);
+}
+
+/* The same with an index on disk that is written anew after a few keys each, so that every moment
+ * of log, runs and index together comes by. */
+static void test_index(void)
+{
+	struct history *h = history_new();
+
+	h->index_keys = 4;
+	history_start(h);
+	crashio_init(&h->crash, h->dir);
+	for (int life = 0; life < 2; life++) {
+		history_open(h);
+		for (int i = 0; i < 4; i++)
+			history_random(h, 12);
+		put_five(h);
+		CHECK(index_is_on_disk(&h->store->core->index));
+		CHECK_EQ(dw_rotate(h->store), 0);
+		history_random(h, 8);
+		history_close(h);
+	}
+	history_finish(h);
+}
+
+static void test_index_compaction(void)
+{
+	struct history *h = history_new();
+
+	h->index_keys = 4;
+	history_start(h);
+	crashio_init(&h->crash, h->dir);
+	history_open(h);
+	h->crash.hook = write_meanwhile;
+	h->crash.context = h;
+	for (int round = 0; round < 2; round++) {
+		put_five(h);
+		for (int i = 0; i < 6; i++)
+			history_random(h, 8);
+		CHECK_EQ(dw_compact(h->store, NULL), 0);
+	}
+	history_close(h);
+	history_finish(h);
+}
+
 /* A machine that crashes while a writer recovers from the crash before. */
 static void test_recovery(void)
 {
@@ -330,6 +383,8 @@ int main(int argc, char **argv)
 		{"crash_puts", test_puts},
 		{"crash_rotations", test_rotations},
 		{"crash_compaction", test_compaction},
+		{"crash_index", test_index},
+		{"crash_index_compaction", test_index_compaction},
 		{"crash_recovery", test_recovery},
 		{"crash_quarantine", test_quarantine},
 		{"crash_inherited", test_inherited},

@@ -124,7 +124,7 @@ static void before_torn(struct world *w)
 	buf_release(&bytes);
 }
 
-static void run_open(struct world *w)
+static void run_opening(struct world *w)
 {
 	int rc = open_store(w);
 
@@ -272,8 +272,8 @@ static const struct scenario {
 	void (*before)(struct world *w), (*run)(struct world *w);
 	bool closed; /* `run` opens the store */
 } scenarios[] = {
-	{"open fresh", before_nothing, run_open, true},
-	{"open torn", before_torn, run_open, true},
+	{"open fresh", before_nothing, run_opening, true},
+	{"open torn", before_torn, run_opening, true},
 	{"puts", prepare, run_puts, false},
 	{"batch", prepare, run_batch, false},
 	{"sync", prepare, run_sync, false},

@@ -13,19 +13,66 @@
 #include <unistd.h>
 
 #include "codec/record.h"
+#include "codec/segname.h"
 #include "store/store.h"
 #include "tests/support/faultio.h"
 
 enum { RANDOM_TRIES = 3 };
 
-static size_t refused; /* states with a hole, see open_rebuilt() */
+static size_t refused;  /* states with a hole, see open_rebuilt() */
+static size_t believed; /* of the states, those whose index was */
+
+/* --- inodes by name --- */
+
+static void set_inode(const char *name, struct stat *st)
+{
+	uint32_t id;
+
+	if (!segname_parse(name, &id))
+		return;
+	st->st_ino = 1000000 + id;
+	st->st_mtim = (struct timespec){.tv_sec = 1000000000};
+}
+
+static int fstat_by_name(struct io *io, int fd, struct stat *ret)
+{
+	char link[64], path[300];
+	int rc = io_posix.fstat(io, fd, ret);
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	if (rc < 0 || n < 0)
+		return rc;
+	path[n] = '\0';
+	const char *slash = strrchr(path, '/');
+	set_inode(slash ? slash + 1 : path, ret);
+	return 0;
+}
+
+static int lookup_by_name(struct io *io, int dirfd, const char *name, struct stat *ret)
+{
+	int rc = io_posix.lookup(io, dirfd, name, ret);
+
+	if (!rc)
+		set_inode(name, ret);
+	return rc;
+}
+
+void history_name_inodes(struct io *io)
+{
+	io->fstat = fstat_by_name;
+	io->lookup = lookup_by_name;
+}
 
 /* --- recording --- */
 
 void history_open(struct history *h)
 {
-	const struct dw_options options = {.segment_size = HISTORY_SEGMENT_SIZE};
+	const struct dw_options options = {.segment_size = HISTORY_SEGMENT_SIZE,
+					   .index_keys = h->index_keys};
 
+	if (h->index_keys)
+		history_name_inodes(&h->crash.io);
 	CHECK_EQ(store_open(&h->crash.io, h->dir, &options, NULL, &h->store), 0);
 }
 
@@ -201,10 +248,11 @@ static bool any_view(const struct history *h, struct dw_store *store, size_t lea
 /* Open as a writer.  Where calls were lost below others that came through, zeros can
  * stand before bytes that are none, in place of a header: that is a bad magic, which
  * refuses the store, changing nothing.  Cut there, as a repair does, it must open. */
-static struct dw_store *open_rebuilt(struct faultio *quick, const char *dir, bool lossy,
-				     struct dw_report *report)
+static struct dw_store *open_rebuilt(const struct history *h, struct faultio *quick,
+				     const char *dir, bool lossy, struct dw_report *report)
 {
-	const struct dw_options options = {.segment_size = HISTORY_SEGMENT_SIZE};
+	const struct dw_options options = {.segment_size = HISTORY_SEGMENT_SIZE,
+					   .index_keys = h->index_keys};
 	struct dw_store *store = NULL;
 	char path[160];
 
@@ -236,16 +284,19 @@ static void check_state(const struct history *h, const char *dir, size_t point,
 	if (policy == CRASH_KEEP_ALL)
 		least = history_acked_at(h, point);
 	faultio_init(&quick);
+	if (h->index_keys)
+		history_name_inodes(&quick.io);
 	history_empty_dir(dir);
 	files_restore(files, dir);
 	check_segments(files, lossy);
-	struct dw_store *store = open_rebuilt(&quick, dir, lossy, &report);
+	struct dw_store *store = open_rebuilt(h, &quick, dir, lossy, &report);
+	believed += index_is_on_disk(&store->core->index);
 	CHECK(any_view(h, store, least, most));
 	CHECK_EQ(files_count_suffixed(dir, ".compact"), 0);
 	stores_put(store, "after the crash", "all is well");
 	uint64_t count = dw_count(store);
 	stores_close(store);
-	store = open_rebuilt(&quick, dir, false, &report);
+	store = open_rebuilt(h, &quick, dir, false, &report);
 	CHECK_EQ(report.torn_bytes, 0);
 	CHECK_EQ(dw_count(store), count);
 	stores_expect(store, "after the crash", "all is well");
@@ -281,7 +332,7 @@ static void check_all(struct history *h)
 {
 	const char *dir = stores_dir();
 
-	refused = 0;
+	refused = believed = 0;
 	printf("  %zu calls, %zu records\n", h->crash.count, h->count);
 	for (size_t point = 0; point <= h->crash.count; point++) {
 		check_policy(h, dir, point, CRASH_KEEP_ALL, 0);
@@ -293,6 +344,9 @@ static void check_all(struct history *h)
 		}
 	}
 	printf("  %zu states with a hole were refused until cut\n", refused);
+	if (h->index_keys)
+		printf("  %zu states had an index that was believed\n", believed);
+	CHECK(!h->index_keys || believed > h->crash.count);
 }
 
 void history_free(struct history *h)

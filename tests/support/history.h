@@ -33,6 +33,9 @@ struct history {
 	} syncs[OPS_MAX];
 	size_t sync_count;
 	bool rotates; /* for hooks of tests */
+	/* 0, or what struct dw_options says.  Then a segment of an id is one file for ever, of one
+	 * inode and time, also where a directory is rebuilt: else no index would be believed. */
+	uint64_t index_keys;
 };
 
 /* Owned by the caller until history_finish() or history_free(). */
@@ -57,6 +60,9 @@ size_t history_begun_at(const struct history *h, size_t point);
 
 bool history_same_view(const struct model *model, struct dw_store *store);
 void history_empty_dir(const char *path);
+
+/* System calls as `index_keys` needs them. */
+void history_name_inodes(struct io *io);
 
 /* Check every crash, and free. */
 void history_finish(struct history *h);

@@ -204,16 +204,16 @@ static int move_key(struct indexworld *w, size_t key, bool right)
 {
 	struct truth_place *known = &w->now.places[key];
 	const struct keydir_place from = place_of(w, known);
+	world_rotate(w); /* copies are in a later segment */
 	struct truth_place to = append(w, key, known->value_size);
 	const struct keydir_place there = place_of(w, &to);
-	bool timed = key % 2;
 	char name[32];
 
-	int rc = index_move(&w->index, world_key(name, key), from.segment, from.offset + !right,
-			    there.segment, to.offset, timed ? &to.mtime_ns : NULL);
+	int rc = index_move(&w->index, world_key(name, key), from.segment->id - !right,
+			    there.segment, to.offset);
 	CHECK_EQ(rc, right);
 	if (right) {
-		to.mtime_ns = timed ? to.mtime_ns : known->mtime_ns;
+		to.mtime_ns = known->mtime_ns;
 		*known = to;
 	}
 	return rc;

@@ -187,7 +187,7 @@ void model_check(const struct model *model, struct dw_store *store)
 		CHECK(want != NULL);
 		CHECK(stores_holds(store, want->key, want->value));
 		CHECK(!seen || compare_keys(last, item.key) < 0);
-		last = item.key;
+		last = want->key;
 		seen++;
 	}
 	CHECK_EQ(seen, model->count);

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_base.c - engine/base: little-endian integers, the growing buffer, large memory and
- * who fetches it, the checksum against the vectors of RFC 3720, appendix B.4.
+ * test_base.c - engine/base: little-endian integers, the growing buffer, large memory,
+ * the checksum against the vectors of RFC 3720, appendix B.4.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/bulk.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "base/prefault.h"
 #include "tests/support/stores.h"
 
 static void test_bytes(void)
@@ -97,58 +94,6 @@ static void test_bulk(void)
 	bulk_free(NULL, BULK_MIN);
 }
 
-static bool is_there(uint8_t *page)
-{
-	unsigned char resident = 0;
-
-	CHECK_EQ(mincore(page, 1, &resident), 0);
-	return resident & 1;
-}
-
-/* Memory is there before anybody touched it, and what is written meanwhile stays. */
-static void test_prefault(void)
-{
-	enum { PIECES = 6, SIZE = PIECES * BULK_MIN + 4097, PATIENCE = 10000 };
-	struct prefault prefault = {.ranges = {{bulk_alloc(SIZE), SIZE}, {bulk_alloc(SIZE), SIZE}}};
-	uint8_t *first = prefault.ranges[0].data, *second = prefault.ranges[1].data;
-	int waited = 0;
-
-	CHECK(first && second);
-	CHECK(!is_there(second));
-	prefault_start(&prefault);
-	memset(first, 0xa5, SIZE);
-	while (prefault.started && !is_there(second) && waited++ < PATIENCE)
-		usleep(1000);
-	if (!prefault.started)
-		check_skip("one processor");
-	else if (!is_there(second) && madvise(second, BULK_MIN, MADV_POPULATE_WRITE) < 0)
-		check_skip("Linux before 5.14");
-	else
-		CHECK(is_there(second) && is_there(second + (PIECES - 1) * BULK_MIN));
-	prefault_stop(&prefault);
-	for (size_t i = 0; i < SIZE; i++)
-		if (first[i] != 0xa5 || second[i])
-			CHECK_EQ(i, SIZE);
-	bulk_free(first, SIZE);
-	bulk_free(second, SIZE);
-}
-
-/* Stopped at once, with little to do, or never begun. */
-static void test_prefault_stopped(void)
-{
-	struct prefault prefault = {.started = false};
-
-	prefault_stop(&prefault);
-	for (size_t size = 64; size <= 16 * (size_t)BULK_MIN; size *= 8) {
-		prefault = (struct prefault){.ranges = {{NULL, size}, {bulk_alloc(size), size}}};
-		prefault_start(&prefault);
-		CHECK(size >= BULK_MIN || !prefault.started);
-		prefault_stop(&prefault);
-		CHECK(!prefault.started);
-		bulk_free(prefault.ranges[1].data, size);
-	}
-}
-
 static void test_crc_vectors(void)
 {
 	static const uint8_t read_pdu[48] = {
@@ -192,8 +137,6 @@ int main(int argc, char **argv)
 		{"base_buf", test_buf},
 		{"base_buf_too_large", test_buf_too_large},
 		{"base_bulk", test_bulk},
-		{"base_prefault", test_prefault},
-		{"base_prefault_stopped", test_prefault_stopped},
 		{"base_crc_vectors", test_crc_vectors},
 		{"base_crc_pieces", test_crc_pieces},
 		{NULL, NULL},

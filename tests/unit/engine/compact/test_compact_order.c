@@ -41,7 +41,7 @@ static void fill(struct dw_store *store)
 
 /* --- the order --- */
 
-struct order {
+struct syncs {
 	struct crashio crash;
 	struct dw_store *store;
 	bool pending[FILES_MAX]; /* by the file's number: written and not synced */
@@ -54,7 +54,7 @@ struct order {
 /* While records are copied one is hidden by a newer one, which nobody syncs. */
 static void write_meanwhile(void *context, const struct crash_event *event)
 {
-	struct order *order = context;
+	struct syncs *order = context;
 
 	if (event->kind != CRASH_CREATE || !strstr(event->name, ".compact"))
 		return;
@@ -62,7 +62,7 @@ static void write_meanwhile(void *context, const struct crash_event *event)
 	stores_put(order->store, "key 4", "written meanwhile");
 }
 
-static int number_of(const struct order *order, size_t until, const char *name)
+static int number_of(const struct syncs *order, size_t until, const char *name)
 {
 	int file = -1;
 
@@ -74,7 +74,7 @@ static int number_of(const struct order *order, size_t until, const char *name)
 	return file;
 }
 
-static void on_unlink(struct order *order, const char *name)
+static void on_unlink(struct syncs *order, const char *name)
 {
 	uint32_t id;
 
@@ -94,7 +94,7 @@ static void on_unlink(struct order *order, const char *name)
 	order->unlinks_pending = true;
 }
 
-static void on_event(struct order *order, size_t at, bool compacting)
+static void on_event(struct syncs *order, size_t at, bool compacting)
 {
 	const struct crash_event *event = &order->crash.events[at];
 	uint32_t id;
@@ -124,7 +124,7 @@ static void on_event(struct order *order, size_t at, bool compacting)
 
 static void test_order(void)
 {
-	struct order *order = calloc(1, sizeof *order);
+	struct syncs *order = calloc(1, sizeof *order);
 	const char *dir = stores_dir();
 	const struct dw_options options = {.create = true};
 

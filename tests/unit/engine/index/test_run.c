@@ -338,65 +338,6 @@ static void test_reader_faults(void)
 	(void)close(dirfd);
 }
 
-static int map_error;
-
-static int map_fails(struct io *io, int fd, size_t size, struct mapping *ret)
-{
-	(void)io;
-	(void)fd;
-	(void)size;
-	(void)ret;
-	return map_error;
-}
-
-/* Some file systems map nothing: then all is read.  Where memory is short it is not. */
-static void test_unmapped(void)
-{
-	struct rng rng = check_rng();
-	struct runs_array array = runs_make(&rng, RUNS_TREE, 500);
-	int dirfd = open_dir(check_dir());
-	struct io unmapped = io_posix;
-	struct run *run;
-
-	unmapped.map = map_fails;
-	CHECK_EQ(runs_write(&io_posix, dirfd, 1, 100, &array), 0);
-	map_error = -ENOMEM;
-	CHECK_EQ(run_open(&unmapped, dirfd, 1, &run), -ENOMEM);
-	map_error = -ENODEV;
-	CHECK_EQ(run_open(&unmapped, dirfd, 1, &run), 0);
-	CHECK(run_is_resident(run));
-	CHECK_EQ(run_make_resident(run), 0);
-	CHECK_EQ(runs_check(run, &array, &rng, false), 0);
-	run_unref(run);
-	runs_release(&array);
-	(void)close(dirfd);
-}
-
-/* A key that is longer than any is not there. */
-static void test_too_long(void)
-{
-	static char large[DW_KEY_SIZE_MAX + 1];
-	struct rng rng = check_rng();
-	struct runs_array array = runs_make(&rng, RUNS_LONG, 100);
-	int dirfd = open_dir(check_dir());
-	struct dw_bytes key = {large, sizeof large};
-	struct run_cursor cursor;
-	struct run_place place;
-	struct run *run;
-
-	memset(large, 'z', sizeof large);
-	CHECK_EQ(runs_write(&io_posix, dirfd, 1, 0, &array), 0);
-	CHECK_EQ(run_open(&io_posix, dirfd, 1, &run), 0);
-	CHECK_EQ(run_get(run, key, run_hash(RUNS_SEED, key), &place), 0);
-	CHECK_EQ(run_cursor_init(&cursor, run), 0);
-	CHECK_EQ(run_cursor_seek(&cursor, key), 0);
-	CHECK_EQ(run_cursor_next(&cursor, &key, &place), 0);
-	run_cursor_release(&cursor);
-	run_unref(run);
-	runs_release(&array);
-	(void)close(dirfd);
-}
-
 /* --- what is no run --- */
 
 static void test_no_run(void)
@@ -474,8 +415,6 @@ int main(int argc, char **argv)
 		{"run_alike", test_alike},
 		{"run_writer_faults", test_writer_faults},
 		{"run_reader_faults", test_reader_faults},
-		{"run_unmapped", test_unmapped},
-		{"run_too_long", test_too_long},
 		{"run_no_run", test_no_run},
 		{"run_cursor", test_cursor},
 		{NULL, NULL},

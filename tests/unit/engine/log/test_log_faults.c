@@ -16,7 +16,7 @@
 #include "tests/support/faultio.h"
 #include "tests/support/stores.h"
 
-enum { SYNCS = 20, LARGE = 300 << 10, CALLS_MAX = 300 };
+enum { SYNCS = 20, LARGE = 300 << 10, CALLS_MAX = 200 };
 
 struct scene {
 	struct faultio fault;

@@ -430,31 +430,6 @@ static void test_sealed_segment_elsewhere(void)
 	lose_sealed(cut);
 }
 
-/* Cut, and by the next append as long again as it should be: zeros stand where records were. */
-static void test_segment_cut_and_written(void)
-{
-	static const off_t sizes[] = {0, 5, 29};
-
-	for (int i = 0; i < 3; i++) {
-		const char *dir = stores_dir();
-		struct dw_store *store = two_segments(dir);
-		CHECK_EQ(truncate(in(dir, "00000002.dwal"), sizes[i]), 0);
-		stores_put(store, "c", "3");
-		CHECK_EQ(dw_sync(store), -ESTALE);
-		expect_gone(store, 2);
-	}
-	/* before the first look */
-	const char *dir = stores_dir();
-	struct dw_store *store = open_noting(dir);
-	stores_put(store, "a", "1");
-	CHECK_EQ(dw_rotate(store), 0);
-	stores_put(store, "b", "2");
-	CHECK_EQ(truncate(in(dir, "00000002.dwal"), 0), 0);
-	stores_put(store, "c", "3");
-	CHECK_EQ(dw_sync(store), -ESTALE);
-	expect_gone(store, 2);
-}
-
 /* A sealed one is looked at in turn. */
 static void test_sealed_segment_removed(void)
 {
@@ -671,7 +646,6 @@ int main(int argc, char **argv)
 		{"hold_attributes_removed", test_attributes_removed},
 		{"hold_lock_file_comes_back", test_lock_file_comes_back},
 		{"hold_lock_file_had_for_a_moment", test_lock_file_had_for_a_moment},
-		{"hold_segment_cut_and_written", test_segment_cut_and_written},
 		{"hold_segments_that_change", test_segments_that_change},
 		{"hold_local_locks", test_local_locks},
 		{NULL, NULL},

@@ -58,12 +58,7 @@ static void test_empty(void)
 	stores_close(store);
 }
 
-static uint64_t notes_of(struct dw_store *snapshot)
-{
-	return keydir_count(&snapshot->snapshot->notes);
-}
-
-/* Each snapshot has its own moment, and a note of each key that was changed, once. */
+/* Each snapshot has its own moment. */
 static void test_recreated(void)
 {
 	static const char *const values[] = {"1", NULL, "3", NULL, "5"};
@@ -87,8 +82,6 @@ static void test_recreated(void)
 			CHECK_EQ(dw_count(at[i]), values[i] ? 2 : 1);
 		}
 		stores_delete(store, "never there");
-		CHECK_EQ(notes_of(at[MOMENTS - 1]), round ? 2 : 0);
-		CHECK_EQ(notes_of(at[0]), round ? 2 : 1);
 		const struct dw_op ops[] = {
 			{.type = DW_PUT, .key = stores_bytes("new")},
 			{.type = DW_DELETE, .key = stores_bytes("new")},
@@ -227,7 +220,7 @@ static void test_space(void)
 	stores_close(store);
 }
 
-/* A write that finds no memory for a note is not done. */
+/* A write that finds no memory for its key is not done. */
 static void test_no_memory(void)
 {
 	struct dw_store *store = stores_open(stores_dir(), 0), *older = NULL, *newer = NULL;
@@ -238,7 +231,7 @@ static void test_no_memory(void)
 	CHECK_EQ(dw_snapshot(store, &older), 0);
 	CHECK_EQ(dw_snapshot(store, &newer), 0);
 	dw_get_stats(store, &before);
-	struct arena *arena = &newer->snapshot->notes.entries;
+	struct arena *arena = &store->core->index.active->keydir.entries;
 	uint32_t chunks = arena->chunk_count;
 	arena->chunk_count = ARENA_CHUNKS_MAX; /* no further one */
 	CHECK_EQ(dw_put(store, key, stores_bytes("2")), -ENOMEM);
@@ -247,12 +240,9 @@ static void test_no_memory(void)
 	dw_get_stats(store, &after);
 	CHECK_EQ(after.next_txid, before.next_txid);
 	stores_expect(store, "key", "1");
-	CHECK_EQ(notes_of(older), 1);
-	CHECK_EQ(notes_of(newer), 0);
 	stores_expect(older, "key", "1");
 	stores_expect(newer, "key", "1");
 	stores_put(store, "key", "2");
-	CHECK_EQ(notes_of(newer), 1);
 	stores_expect(older, "key", "1");
 	stores_expect(newer, "key", "1");
 	stores_close(older);
@@ -329,7 +319,6 @@ static void test_time(void)
 	double none = put_many(store, MANY / 4);
 	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
 	double first = put_many(store, MANY / 4), later = put_many(store, MANY / 4);
-	CHECK_EQ(notes_of(snapshot), MANY / 4);
 	printf("  millions of puts a second: %.2f without, %.2f with a snapshot (first changes), "
 	       "%.2f (later ones)\n",
 	       none, first, later);

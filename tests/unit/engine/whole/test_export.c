@@ -22,13 +22,35 @@ enum { ITEMS = 20000 };
 
 struct plan {
 	size_t too_large_every, fails_at; /* 0: never */
+	size_t ends_at;                   /* items cannot be taken from here on; 0: all can */
+	size_t taken;
 };
 
-static int number(void *context, size_t index, struct buf *out)
+/* What an item needs is its number. */
+static int take(void *context, struct workers_block *block)
+{
+	struct plan *plan = context;
+
+	CHECK_EQ(block->first, plan->taken);
+	for (size_t i = block->first; i < block->end; i++) {
+		if (plan->ends_at && i >= plan->ends_at)
+			return -EIO;
+		if (buf_add(&block->items, &i, sizeof i) < 0)
+			return -ENOMEM;
+	}
+	plan->taken = block->end;
+	return 0;
+}
+
+static int number(void *context, const struct workers_block *block, size_t index, struct buf *out)
 {
 	const struct plan *plan = context;
 	uint32_t text = (uint32_t)index;
+	size_t taken;
 
+	memcpy(&taken, block->items.data + (index - block->first) * sizeof taken, sizeof taken);
+	if (taken != index)
+		return -EPROTO;
 	if (plan->fails_at && index >= plan->fails_at)
 		return -EBADMSG;
 	if (plan->too_large_every && index % plan->too_large_every == 5)
@@ -61,7 +83,7 @@ static void expect_block(const struct workers_block *block, size_t *next)
 static struct workers *start(size_t count, struct plan *plan)
 {
 	struct workers *workers = NULL;
-	int rc = workers_start(count, number, plan, &workers);
+	int rc = workers_start(&(struct workers_job){count, take, number, plan}, &workers);
 
 	if (rc == -EAGAIN)
 		check_skip("one processor");
@@ -82,7 +104,7 @@ static void walk(struct plan plan, int error)
 	while (!rc && (block = workers_next(workers))) {
 		expect_block(block, &next);
 		rc = block->rc;
-		if (rc) /* unless the place itself was left to the taker */
+		if (rc == -EBADMSG) /* unless the place itself was left to the taker */
 			CHECK_EQ(block->done,
 				 block->first > plan.fails_at ? block->first : plan.fails_at);
 	}
@@ -98,12 +120,14 @@ static void test_workers(void)
 	walk((struct plan){.too_large_every = 700}, 0);
 	walk((struct plan){.too_large_every = 6}, 0);
 	walk((struct plan){.fails_at = 12345}, -EBADMSG);
+	walk((struct plan){.ends_at = 12345}, -EIO);
 }
 
-static int zeros(void *context, size_t index, struct buf *out)
+static int zeros(void *context, const struct workers_block *block, size_t index, struct buf *out)
 {
 	static const uint8_t item[16 << 10];
 
+	(void)block;
 	(void)index;
 	return buf_add(out, item, *(const size_t *)context);
 }
@@ -114,7 +138,7 @@ static void expect_sizes(size_t count, size_t item_size, size_t blocks_max, size
 	struct workers *workers = NULL;
 	struct workers_block *block;
 	size_t blocks = 0, left = 0;
-	int rc = workers_start(count, zeros, &item_size, &workers);
+	int rc = workers_start(&(struct workers_job){count, NULL, zeros, &item_size}, &workers);
 
 	if (rc == -EAGAIN) {
 		check_skip("one processor");
@@ -151,6 +175,7 @@ static void test_workers_stopped(void)
 		for (size_t i = 0; i < blocks; i++)
 			CHECK(workers_next(workers) != NULL);
 		workers_free(workers);
+		plan.taken = 0;
 	}
 	workers_free(NULL);
 }
@@ -161,14 +186,14 @@ static void test_workers_not_worth_it(void)
 	struct workers *workers = NULL;
 	cpu_set_t all, one;
 
-	CHECK_EQ(workers_start(100, number, &plan, &workers), -EAGAIN);
+	CHECK_EQ(workers_start(&(struct workers_job){100, take, number, &plan}, &workers), -EAGAIN);
 	CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
 	CPU_ZERO(&one);
 	for (size_t i = 0; !CPU_COUNT(&one); i++)
 		if (CPU_ISSET(i, &all))
 			CPU_SET(i, &one);
 	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-	int rc = workers_start(ITEMS, number, &plan, &workers);
+	int rc = workers_start(&(struct workers_job){ITEMS, take, number, &plan}, &workers);
 	CHECK_EQ(sched_setaffinity(0, sizeof all, &all), 0);
 	CHECK_EQ(rc, -EAGAIN);
 }

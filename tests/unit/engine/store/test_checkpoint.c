@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * test_checkpoint.c - the index of a store on disk: when it is written, when it is believed, and
+ * that nothing is lost or invented where it is not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/store.h"
+#include "tests/support/files.h"
+#include "tests/support/stores.h"
+
+enum { KEYS = 60, SEGMENT = 2000 };
+
+struct told {
+	int io, damage;
+};
+
+static void note(void *context, const struct dw_finding *finding)
+{
+	struct told *told = context;
+
+	told->io += finding->kind == DW_FINDING_IO;
+	told->damage += finding->kind == DW_FINDING_DAMAGE;
+}
+
+static struct dw_store *open_small(const char *dir, struct dw_report *report, struct told *told)
+{
+	const struct dw_options options = {.create = true,
+					   .segment_size = SEGMENT,
+					   .index_keys = 8,
+					   .on_finding = told ? note : NULL,
+					   .context = told};
+	struct dw_store *store = NULL;
+
+	CHECK_EQ(dw_open(dir, &options, report, &store), 0);
+	return store;
+}
+
+static const char *key_of(int i)
+{
+	static char key[20];
+
+	(void)snprintf(key, sizeof key, "dir%d/key %03d", i % 3, i);
+	return key;
+}
+
+static const char *value_of(int i, int round)
+{
+	static char value[80];
+
+	(void)snprintf(value, sizeof value, "the value of number %d, of some length, round %d", i,
+		       round);
+	return value;
+}
+
+static void put_all(struct dw_store *store, int round)
+{
+	for (int i = 0; i < KEYS; i++)
+		stores_put(store, key_of(i), value_of(i, round));
+}
+
+static void expect_all(struct dw_store *store, int round)
+{
+	CHECK_EQ(dw_count(store), KEYS);
+	for (int i = 0; i < KEYS; i++)
+		stores_expect(store, key_of(i), value_of(i, round));
+	stores_expect(store, "never there", NULL);
+}
+
+static bool there(const char *dir, const char *name)
+{
+	char path[300];
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	return !access(path, F_OK);
+}
+
+/* After a clean close nothing is replayed; after a kill what came behind the last checkpoint. */
+static void test_believed(void)
+{
+	const char *dir = stores_dir();
+	struct dw_report report;
+	struct dw_store *store = open_small(dir, &report, NULL);
+
+	put_all(store, 1);
+	stores_close(store);
+	CHECK(there(dir, "index"));
+	store = open_small(dir, &report, NULL);
+	CHECK(report.records < 8);
+	CHECK_EQ(report.last_txid, KEYS);
+	expect_all(store, 1);
+	for (int i = 0; i < 5; i++)
+		stores_put(store, key_of(i), value_of(i, 2));
+	stores_delete(store, key_of(5));
+	stores_kill(store);
+	store = open_small(dir, &report, NULL);
+	CHECK(report.records < 14);
+	CHECK_EQ(dw_count(store), KEYS - 1);
+	stores_expect(store, key_of(5), NULL);
+	for (int i = 0; i < 5; i++)
+		stores_expect(store, key_of(i), value_of(i, 2));
+	stores_expect(store, key_of(6), value_of(6, 1));
+	stores_close(store);
+	struct dw_store *reader = stores_open_reader(dir);
+	CHECK_EQ(dw_count(reader), KEYS - 1);
+	stores_expect(reader, key_of(4), value_of(4, 2));
+	stores_close(reader);
+}
+
+/* Few keys make no files. */
+static void test_few(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	put_all(store, 1);
+	stores_close(store);
+	CHECK(!there(dir, "index"));
+	CHECK(!there(dir, "00000001.run"));
+}
+
+/* A program that knows no index has written meanwhile: it appended, compacted, or took a segment
+ * away and brought another. */
+static void test_foreign(void)
+{
+	const char *dir = stores_dir(), *other = stores_dir();
+	char path[300], to[300];
+	struct dw_store *store = open_small(dir, NULL, NULL);
+
+	put_all(store, 1);
+	stores_close(store);
+	for (int i = 0; i < 2; i++) {
+		/* its own records, at the end and in a copy of the first segment */
+		(void)snprintf(path, sizeof path, "%s/index", dir);
+		(void)snprintf(to, sizeof to, "%s/index", other);
+		struct buf bytes = files_read(AT_FDCWD, path);
+		CHECK_EQ(unlink(path), 0);
+		const struct dw_options options = {.segment_size = i ? SEGMENT : 0,
+						   .index_keys = UINT64_MAX};
+		CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
+		put_all(store, 2 + i);
+		if (i)
+			CHECK_EQ(dw_compact(store, NULL), 0);
+		stores_kill(store);
+		files_write(AT_FDCWD, path, bytes.data, bytes.size);
+		buf_release(&bytes);
+		store = open_small(dir, NULL, NULL);
+		expect_all(store, 2 + i);
+		stores_close(store);
+		store = open_small(dir, NULL, NULL);
+		expect_all(store, 2 + i);
+		stores_close(store);
+	}
+}
+
+/* The last segment is cut in what a checkpoint covers: that part is torn, the rest is there. */
+static void test_cut(void)
+{
+	const char *dir = stores_dir();
+	const struct dw_options options = {.index_keys = 8};
+	struct dw_store *store = NULL;
+	struct dw_report report;
+	struct dw_stat stat;
+	char path[300];
+
+	store = open_small(dir, NULL, NULL);
+	stores_close(store);
+	CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
+	put_all(store, 1);
+	CHECK_EQ(dw_sync(store), 0);
+	CHECK_EQ(dw_stat(store, stores_bytes(key_of(30)), &stat), 0);
+	off_t at = (off_t)stat.offset + 50; /* in the value */
+	stores_kill(store);
+	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
+	/* one byte of a record in the middle of what is covered */
+	int fd = open(path, O_RDWR);
+	CHECK(fd >= 0);
+	uint8_t byte;
+	CHECK_EQ(pread(fd, &byte, 1, at), 1);
+	byte ^= 1;
+	CHECK_EQ(pwrite(fd, &byte, 1, at), 1);
+	CHECK_EQ(close(fd), 0);
+	CHECK_EQ(dw_open(dir, &options, &report, &store), 0);
+	CHECK(report.torn_bytes > 0 && report.records == 30);
+	CHECK_EQ(dw_count(store), report.records);
+	for (int i = 0; i < KEYS; i++)
+		stores_expect(store, key_of(i), i < (int)report.records ? value_of(i, 1) : NULL);
+	stores_put(store, "new", "value");
+	stores_close(store);
+	CHECK_EQ(dw_open(dir, &options, &report, &store), 0);
+	stores_expect(store, "new", "value");
+	stores_close(store);
+}
+
+/* A page of a run is damaged: that is an error, never a missing key, and the next opening builds
+ * the index anew. */
+static void test_damaged(void)
+{
+	const char *dir = stores_dir();
+	struct told told = {0};
+	struct dw_store *store = open_small(dir, NULL, NULL);
+	char path[300];
+	int failed = 0;
+
+	put_all(store, 1);
+	stores_close(store);
+	for (int id = 1; id < 100; id++) {
+		(void)snprintf(path, sizeof path, "%s/%08d.run", dir, id);
+		int fd = open(path, O_RDWR);
+		if (fd < 0)
+			continue;
+		uint8_t zeros[64] = {0};
+		CHECK_EQ(pwrite(fd, zeros, sizeof zeros, 4096 + 100), sizeof zeros);
+		CHECK_EQ(close(fd), 0);
+	}
+	store = open_small(dir, NULL, &told);
+	for (int i = 0; i < KEYS; i++) {
+		struct dw_value value;
+		int rc = dw_get(store, stores_bytes(key_of(i)), &value);
+		CHECK(rc == 0 || rc == -EIO);
+		failed += rc != 0;
+		if (!rc)
+			free(value.data);
+	}
+	if (failed) {
+		CHECK_EQ(told.io, 1);
+		CHECK(!there(dir, "index"));
+	}
+	stores_kill(store);
+	store = open_small(dir, NULL, NULL);
+	expect_all(store, 1);
+	stores_close(store);
+	printf("  %d of %d look-ups failed\n", failed, KEYS);
+	CHECK(failed > 0);
+}
+
+/* What a compaction removes is in no index that would be believed. */
+static void test_compacted(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = open_small(dir, NULL, NULL), *snapshot = NULL;
+	struct dw_report report;
+
+	for (int round = 1; round <= 4; round++) {
+		put_all(store, round);
+		CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+		put_all(store, round + 1);
+		CHECK_EQ(dw_compact(store, NULL), 0);
+		expect_all(snapshot, round);
+		expect_all(store, round + 1);
+		stores_close(snapshot);
+		CHECK_EQ(dw_compact(store, NULL), 0);
+		if (round % 2)
+			stores_kill(store);
+		else
+			stores_close(store);
+		store = open_small(dir, &report, NULL);
+		CHECK(report.records < KEYS);
+		expect_all(store, round + 1);
+	}
+	stores_close(store);
+}
+
+/* The same where nothing else would have told the index on disk. */
+static void test_compacted_at_once(void)
+{
+	const char *dir = stores_dir();
+	const struct dw_options options = {.segment_size = SEGMENT, .index_keys = 100 * KEYS};
+	struct dw_store *store = open_small(dir, NULL, NULL);
+	struct dw_report report;
+
+	put_all(store, 1);
+	stores_close(store);
+	CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
+	put_all(store, 2);
+	CHECK_EQ(dw_compact(store, NULL), 0);
+	expect_all(store, 2);
+	stores_kill(store);
+	CHECK(there(dir, "index"));
+	CHECK_EQ(dw_open(dir, &options, &report, &store), 0);
+	CHECK(report.records < KEYS / 2);
+	expect_all(store, 2);
+	stores_close(store);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		{"checkpoint_believed", test_believed},
+		{"checkpoint_few", test_few},
+		{"checkpoint_foreign", test_foreign},
+		{"checkpoint_cut", test_cut},
+		{"checkpoint_damaged", test_damaged},
+		{"checkpoint_compacted", test_compacted},
+		{"checkpoint_compacted_at_once", test_compacted_at_once},
+		{NULL, NULL},
+	};
+	return check_main(argc, argv, tests);
+}
