@@ -19,6 +19,8 @@ struct index_cursor {
 	struct index_moment *moment; /* NULL: of the index as it becomes */
 	struct version *version;     /* then this is the one that it walks over; owned */
 	uint64_t sequence;           /* of that */
+	uint64_t changes;            /* of its active delta, when it was sought */
+	struct dw_segment *pinned;   /* of the last key, if that was looked up again */
 	struct merge merge;
 	struct buf prefix;
 	struct buf last; /* the last key told (not of a moment), if */
@@ -62,6 +64,14 @@ static int renew(struct index_cursor *cursor)
 	return merge_init(&cursor->merge, parts_of(cursor));
 }
 
+/* From there on the next key of each part is at hand, as it is now. */
+static int seek(struct index_cursor *cursor, struct dw_bytes key)
+{
+	if (!cursor->moment)
+		cursor->changes = atomic_load(&cursor->version->parts.active->changes);
+	return merge_seek(&cursor->merge, key);
+}
+
 static bool begins_with(struct dw_bytes key, struct dw_bytes prefix)
 {
 	return key.size >= prefix.size &&
@@ -79,7 +89,7 @@ int index_cursor_seek(struct index_cursor *cursor, struct dw_bytes key)
 	if (!rc)
 		rc = set_buf(&cursor->last, key);
 	if (!rc)
-		rc = merge_seek(&cursor->merge, key);
+		rc = seek(cursor, key);
 	cursor->lost = rc;
 	return rc;
 }
@@ -95,31 +105,40 @@ static int catch_up(struct index_cursor *cursor)
 		cursor->has_last = false;
 	}
 	int rc = renew(cursor);
-	return rc ? rc : merge_seek(&cursor->merge, bytes_of(&cursor->last));
+	return rc ? rc : seek(cursor, bytes_of(&cursor->last));
 }
 
-static int tell(struct index_cursor *cursor, const struct merge_entry *entry,
-		struct dw_bytes *key_ret, struct keydir_place *place_ret)
+/* Where the key is: 1; 0: it was removed meanwhile; -EBADMSG. */
+static int find_place(struct index_cursor *cursor, const struct merge_entry *entry,
+		      struct keydir_place *ret)
 {
-	int rc = 0;
+	const struct parts *parts = parts_of(cursor);
 
-	if (!cursor->moment) {
-		rc = set_buf(&cursor->last, entry->key);
-		if (rc < 0)
-			return rc;
-		cursor->has_last = true;
+	/* what was at hand may be older than what the active delta says by now */
+	if (!cursor->moment && atomic_load(&parts->active->changes) != cursor->changes &&
+	    keydir_get(&parts->active->keydir, entry->key, true, ret)) {
+		cursor->pinned = ret->segment;
+		return ret->segment ? 1 : 0;
 	}
-	if (entry->segment)
-		*place_ret = (struct keydir_place){.segment = entry->segment,
-						   .offset = entry->place.offset,
-						   .mtime_ns = entry->place.mtime_ns,
-						   .value_size = entry->place.value_size};
-	else
-		rc = parts_place(parts_of(cursor), &entry->place, place_ret);
-	if (rc < 0)
-		return rc;
-	*key_ret = entry->key;
+	if (entry->place.tombstone)
+		return 0;
+	if (!entry->segment) {
+		int rc = parts_place(parts, &entry->place, ret);
+		return rc < 0 ? rc : 1;
+	}
+	*ret = (struct keydir_place){.segment = entry->segment,
+				     .offset = entry->place.offset,
+				     .mtime_ns = entry->place.mtime_ns,
+				     .value_size = entry->place.value_size};
 	return 1;
+}
+
+static int note_last(struct index_cursor *cursor, struct dw_bytes key)
+{
+	int rc = cursor->moment ? 0 : set_buf(&cursor->last, key);
+
+	cursor->has_last = cursor->has_last || (!rc && !cursor->moment);
+	return rc;
 }
 
 static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
@@ -131,13 +150,18 @@ static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 	if (cursor->lost && cursor->moment)
 		return cursor->lost; /* until it is sought */
 	int rc = cursor->lost || changed ? catch_up(cursor) : 0;
-
 	while (!rc && (rc = merge_next(&cursor->merge, &merged)) == 1) {
-		if (!begins_with(merged.newest->key, bytes_of(&cursor->prefix)))
+		struct dw_bytes key = merged.newest->key;
+		if (!begins_with(key, bytes_of(&cursor->prefix)))
 			return 0;
-		if (!merged.newest->place.tombstone)
-			return tell(cursor, merged.newest, key_ret, place_ret);
-		rc = 0;
+		rc = find_place(cursor, merged.newest, place_ret);
+		if (rc != 1)
+			continue;
+		rc = note_last(cursor, key);
+		if (rc < 0)
+			return rc;
+		*key_ret = key;
+		return 1;
 	}
 	return rc;
 }
@@ -145,8 +169,9 @@ static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 int index_cursor_next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		      struct keydir_place *place_ret)
 {
+	segment_unref(cursor->pinned);
+	cursor->pinned = NULL;
 	int rc = next(cursor, key_ret, place_ret);
-
 	cursor->lost = rc < 0 ? rc : 0;
 	if (rc == -EBADMSG)
 		atomic_store(&cursor->index->damaged, true);
@@ -183,6 +208,7 @@ void index_cursor_close(struct index_cursor *cursor)
 {
 	if (!cursor)
 		return;
+	segment_unref(cursor->pinned);
 	merge_release(&cursor->merge);
 	version_free(cursor->version);
 	index_moment_close(cursor->moment);

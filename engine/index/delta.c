@@ -219,6 +219,7 @@ bool delta_set(struct delta *delta, struct delta_prepared *prepared,
 			order_drop(keydir, &prepared->prepared, prepared->node);
 		else
 			order_insert(&delta->order, keydir, prepared->node);
+		atomic_fetch_add(&delta->changes, 1);
 		dirs_keep(&delta->dirs, prepared->depth);
 	}
 	*prepared = (struct delta_prepared){.depth = 0};

@@ -33,6 +33,7 @@ struct delta {
 	atomic_uint refs;          /* of versions, moments, cursors */
 	atomic_bool listed;        /* `order` has all entries */
 	atomic_bool counted;       /* `dirs` has all entries */
+	atomic_uint_fast64_t changes; /* made so far, while it is listed */
 	struct order order;
 	struct dirs dirs;
 	pthread_mutex_t lock;      /* of a sealed delta: who sorts or counts it */

@@ -73,6 +73,17 @@ void index_release(struct index *index)
 
 /* --- readers and versions --- */
 
+/* Count in for a look below the active delta; the lock of the shard is held. */
+static struct version *count_in_locked(struct index *index, unsigned shard)
+{
+	struct version *version = index->shards[shard].version;
+
+	if (!parts_have_below(&version->parts))
+		return NULL;
+	atomic_fetch_add(&version->pins[shard].count, 1);
+	return version;
+}
+
 /* Look into the active delta, and if it knows nothing count in for a look below.  True: it
  * knows, and `*ret` is what. */
 static bool get_active(struct index *index, struct dw_bytes key, uint64_t hash, bool pin,
@@ -82,13 +93,9 @@ static bool get_active(struct index *index, struct dw_bytes key, uint64_t hash, 
 	pthread_mutex_t *lock = &index->shards[shard].lock;
 
 	(void)pthread_mutex_lock(lock);
-	struct version *version = index->shards[shard].version;
-	bool known = keydir_get_locked(&version->parts.active->keydir, key, hash, pin, ret);
-	*version_ret = NULL;
-	if (!known && parts_have_below(&version->parts)) {
-		atomic_fetch_add(&version->pins[shard].count, 1);
-		*version_ret = version;
-	}
+	struct delta *active = index->shards[shard].version->parts.active;
+	bool known = keydir_get_locked(&active->keydir, key, hash, pin, ret);
+	*version_ret = known ? NULL : count_in_locked(index, shard);
 	(void)pthread_mutex_unlock(lock);
 	return known;
 }
@@ -227,15 +234,15 @@ int index_probe(struct index *index, const struct dw_segment *segment, struct in
 static int find_below(struct index *index, struct dw_bytes key, uint64_t hash,
 		      struct keydir_place *ret)
 {
-	struct version *version;
+	unsigned shard = keydir_table_of(hash);
 
 	ret->segment = NULL;
-	/* it may become false meanwhile, by a flush of nothing: then there is nothing */
 	if (!atomic_load(&index->has_below))
 		return 0;
-	bool known = get_active(index, key, hash, false, ret, &version);
-	assert(!known);
-	int rc = version ? get_below(index, keydir_table_of(hash), version, key, false, ret) : 0;
+	(void)pthread_mutex_lock(&index->shards[shard].lock);
+	struct version *version = count_in_locked(index, shard);
+	(void)pthread_mutex_unlock(&index->shards[shard].lock);
+	int rc = version ? get_below(index, shard, version, key, false, ret) : 0;
 	return rc < 0 ? rc : 0;
 }
 

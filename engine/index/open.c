@@ -15,6 +15,9 @@
 #include "index/root.h"
 #include "index/stack.h"
 
+/* Bytes of runs: more takes time that nobody wants to wait for; the next flush does it. */
+enum { RESIDENT_AT_OPEN = 32 << 20 };
+
 enum { TRIES = 100 };
 
 /* --- runs --- */
@@ -30,8 +33,8 @@ static bool is_named(const struct indexfile *root, size_t i, const struct run *r
 {
 	const struct run_figures *figures = run_figures(run);
 
-	return figures->seed == root->seed && figures->size == root->runs[i].size &&
-	       figures->keys == root->runs[i].keys;
+	return figures->stamp == root->runs[i].stamp && figures->seed == root->seed &&
+	       figures->size == root->runs[i].size && figures->keys == root->runs[i].keys;
 }
 
 /* 0, -EBADMSG: they are not what `root` says, or another -errno. */
@@ -129,7 +132,7 @@ static int believe(struct index *index, const struct segset *set, struct indexfi
 	if (rc != 1)
 		return rc;
 	set_figures(root, index->version->parts.segments);
-	stack_make_resident(index);
+	stack_make_resident(index, RESIDENT_AT_OPEN);
 	atomic_store(&index->count, root->keys);
 	index->root = *root;
 	*root = (struct indexfile){0};

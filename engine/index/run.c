@@ -195,6 +195,7 @@ static int load(struct run *run, uint32_t id, uint64_t size)
 	make_fences(run);
 	run->figures = (struct run_figures){
 		.id = id,
+		.stamp = run->header.stamp,
 		.seed = run->header.seed,
 		.size = size,
 		.keys = run->end.keys,

@@ -31,6 +31,7 @@ void run_unref(struct run *run);
 
 struct run_figures {
 	uint32_t id;
+	uint64_t stamp;      /* no two files have the same */
 	uint64_t seed;       /* for run_hash() */
 	uint64_t size;       /* bytes of the file */
 	uint64_t keys;       /* tombstones included */

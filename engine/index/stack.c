@@ -170,8 +170,10 @@ static int make_root(const struct index *index, const struct stack_change *chang
 	root.seed = parts->seed;
 	for (size_t i = 0; i < parts->run_count; i++) {
 		const struct run_figures *figures = run_figures(parts->runs[i]);
-		root.runs[i] = (struct indexfile_run){
-			.id = figures->id, .size = figures->size, .keys = figures->keys};
+		root.runs[i] = (struct indexfile_run){.id = figures->id,
+						      .stamp = figures->stamp,
+						      .size = figures->size,
+						      .keys = figures->keys};
 	}
 	*ret = root;
 	return 0;
@@ -245,14 +247,14 @@ int stack_exchange(struct index *index, const struct stack_change *change)
 		stack_remove_run(index, run_figures(change->made)->id);
 	(void)pthread_mutex_unlock(&index->disk);
 	if (!rc)
-		stack_make_resident(index);
+		stack_make_resident(index, UINT64_MAX);
 	return rc == -EINPROGRESS ? -EIO : rc;
 }
 
-void stack_make_resident(struct index *index)
+void stack_make_resident(struct index *index, uint64_t budget)
 {
 	struct version *now = index_hold(index);
-	uint64_t left = index->resident_max;
+	uint64_t left = budget < index->resident_max ? budget : index->resident_max;
 
 	for (size_t i = 0; now && i < now->parts.run_count; i++) {
 		struct run *run = now->parts.runs[i];

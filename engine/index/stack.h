@@ -29,8 +29,8 @@ struct stack_change {
  * removed; `made` is, on failure.  0 or -errno. */
 int stack_exchange(struct index *index, const struct stack_change *change);
 
-/* Hold runs in memory, the newest first, as far as the budget goes. */
-void stack_make_resident(struct index *index);
+/* Hold runs in memory, the newest first, as far as that budget and the index's go; in bytes. */
+void stack_make_resident(struct index *index, uint64_t budget);
 
 /* Remove the file of a run. */
 void stack_remove_run(struct index *index, uint32_t id);

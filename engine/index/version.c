@@ -74,6 +74,9 @@ static int get_from_runs(const struct parts *parts, struct dw_bytes key, struct 
 	uint64_t hash = run_hash(parts->seed, key);
 	struct run_place place;
 
+	/* most keys are in the last one, or in none: the waits for memory overlap */
+	for (size_t i = 1; i < parts->run_count; i++)
+		run_prefetch(parts->runs[i], key, hash);
 	for (size_t i = 0; i < parts->run_count; i++) {
 		int rc = run_get(parts->runs[i], key, hash, &place);
 		if (rc < 0)

@@ -14,7 +14,8 @@
 
 enum { ROUNDS = 30000 };
 
-/* A cursor of the index as it becomes: what is there throughout is given once, in order. */
+/* A cursor of the index as it becomes: what is there throughout is given once, in order, and as it
+ * is by then. */
 static void walk_while_changing(struct indexworld *w, struct rng *rng)
 {
 	struct index_cursor *cursor;
@@ -33,6 +34,7 @@ static void walk_while_changing(struct indexworld *w, struct rng *rng)
 			i++;
 		CHECK(i < WORLD_KEYS && !keydir_compare(world_key(name, i), key));
 		CHECK(!at || i >= at);
+		CHECK(world_is_at(w, i, &place));
 		seen[i] = true;
 		at = i + 1;
 		unsigned what = (unsigned)rng_below(rng, 30);

@@ -147,6 +147,11 @@ static bool is_same(const struct keydir_place *place, const struct truth_place *
 	       place->mtime_ns == truth->mtime_ns && place->value_size == truth->value_size;
 }
 
+bool world_is_at(const struct indexworld *w, size_t i, const struct keydir_place *place)
+{
+	return is_same(place, &w->now.places[i]);
+}
+
 static void truth_set(struct truth *truth, size_t key, const struct truth_place *place)
 {
 	truth->count += (place->segment != 0) - (truth->places[key].segment != 0);

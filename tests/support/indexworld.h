@@ -80,6 +80,9 @@ int world_is_saved(const struct indexworld *w, const char *dir, const struct tru
 /* The name of segment number `i`'s file, in segment_dir. */
 void world_segment_path(const struct indexworld *w, size_t i, char ret[256]);
 
+/* Whether `place` is where key number `i` is now. */
+bool world_is_at(const struct indexworld *w, size_t i, const struct keydir_place *place);
+
 /* Compare everything: keys, moments, cursors from anywhere with any prefix, sums. */
 void world_look(struct indexworld *w, struct rng *rng);
 
