@@ -49,8 +49,14 @@ struct indexworld {
 	struct truth then[WORLD_MOMENTS];
 };
 
+/* Whether the index says the same. */
+bool truth_is_at(const struct truth_place *truth, const struct keydir_place *place);
+
 /* Key number `i` of the world: in byte order; some are prefixes of others, one is empty. */
 struct dw_bytes world_key(char ret[32], size_t i);
+
+/* Bytes of the record of a key with so large a value. */
+uint64_t world_record_size(size_t i, uint32_t value_size);
 
 /* An empty index, in `dirfd`, with a first segment. */
 void world_init(struct indexworld *w, struct io *io, int dirfd);
@@ -79,9 +85,6 @@ bool world_reopen(struct indexworld *w);
 int world_is_saved(const struct indexworld *w, const char *dir, const struct truth *truth);
 /* The name of segment number `i`'s file, in segment_dir. */
 void world_segment_path(const struct indexworld *w, size_t i, char ret[256]);
-
-/* Whether `place` is where key number `i` is now. */
-bool world_is_at(const struct indexworld *w, size_t i, const struct keydir_place *place);
 
 /* Compare everything: keys, moments, cursors from anywhere with any prefix, sums. */
 void world_look(struct indexworld *w, struct rng *rng);
