@@ -23,9 +23,9 @@ struct index_cursor {
 	struct dw_segment *pinned;   /* of the last key, if that was looked up again */
 	struct merge merge;
 	struct buf prefix;
-	struct buf last; /* the last key told (not of a moment), if */
-	bool has_last;   /* there is one; else where to go on */
-	int lost;        /* 0, or the error that left the merge anywhere */
+	struct buf from;      /* where it was sought last */
+	struct dw_bytes told; /* the last key since then; data NULL: none */
+	int lost;             /* 0, or the error that left the merge anywhere: until it is sought */
 };
 
 static struct dw_bytes bytes_of(const struct buf *buf)
@@ -81,31 +81,33 @@ static bool begins_with(struct dw_bytes key, struct dw_bytes prefix)
 int index_cursor_seek(struct index_cursor *cursor, struct dw_bytes key)
 {
 	struct dw_bytes prefix = bytes_of(&cursor->prefix);
-	int rc = cursor->lost ? renew(cursor) : 0;
+	/* first a copy: the key may be the one that was told last */
+	int rc = set_buf(&cursor->from, keydir_compare(key, prefix) < 0 ? prefix : key);
 
-	if (keydir_compare(key, prefix) < 0)
-		key = prefix;
-	cursor->has_last = false;
+	if (!rc && cursor->lost)
+		rc = renew(cursor);
 	if (!rc)
-		rc = set_buf(&cursor->last, key);
-	if (!rc)
-		rc = seek(cursor, key);
+		rc = seek(cursor, bytes_of(&cursor->from));
+	cursor->told.data = NULL;
 	cursor->lost = rc;
 	return rc;
 }
 
-/* Something changed: go on behind the last key, or where it was sought. */
+/* There is a newer version: go on there behind the last key, or where it was sought. */
 static int catch_up(struct index_cursor *cursor)
 {
-	if (cursor->has_last) {
+	int rc = 0;
+
+	if (cursor->told.data) {
 		/* the least key behind it has one byte more */
-		int rc = buf_add(&cursor->last, "", 1);
-		if (rc < 0)
-			return rc;
-		cursor->has_last = false;
+		rc = set_buf(&cursor->from, cursor->told);
+		if (!rc)
+			rc = buf_add(&cursor->from, "", 1);
+		cursor->told.data = NULL;
 	}
-	int rc = renew(cursor);
-	return rc ? rc : seek(cursor, bytes_of(&cursor->last));
+	if (!rc)
+		rc = renew(cursor);
+	return rc ? rc : seek(cursor, bytes_of(&cursor->from));
 }
 
 /* Where the key is: 1; 0: it was removed meanwhile; -EBADMSG. */
@@ -133,23 +135,13 @@ static int find_place(struct index_cursor *cursor, const struct merge_entry *ent
 	return 1;
 }
 
-static int note_last(struct index_cursor *cursor, struct dw_bytes key)
-{
-	int rc = cursor->moment ? 0 : set_buf(&cursor->last, key);
-
-	cursor->has_last = cursor->has_last || (!rc && !cursor->moment);
-	return rc;
-}
-
 static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		struct keydir_place *place_ret)
 {
 	bool changed = !cursor->moment && atomic_load(&cursor->index->sequence) != cursor->sequence;
+	int rc = changed ? catch_up(cursor) : 0;
 	struct merged merged;
 
-	if (cursor->lost && cursor->moment)
-		return cursor->lost; /* until it is sought */
-	int rc = cursor->lost || changed ? catch_up(cursor) : 0;
 	while (!rc && (rc = merge_next(&cursor->merge, &merged)) == 1) {
 		struct dw_bytes key = merged.newest->key;
 		if (!begins_with(key, bytes_of(&cursor->prefix)))
@@ -157,10 +149,8 @@ static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		rc = find_place(cursor, merged.newest, place_ret);
 		if (rc != 1)
 			continue;
-		rc = note_last(cursor, key);
-		if (rc < 0)
-			return rc;
 		*key_ret = key;
+		cursor->told = (struct dw_bytes){key.data ? key.data : "", key.size};
 		return 1;
 	}
 	return rc;
@@ -169,10 +159,13 @@ static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 int index_cursor_next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		      struct keydir_place *place_ret)
 {
+	if (cursor->lost)
+		return cursor->lost;
 	segment_unref(cursor->pinned);
 	cursor->pinned = NULL;
 	int rc = next(cursor, key_ret, place_ret);
-	cursor->lost = rc < 0 ? rc : 0;
+	if (rc < 0)
+		cursor->lost = rc;
 	if (rc == -EBADMSG)
 		atomic_store(&cursor->index->damaged, true);
 	return rc;
@@ -213,7 +206,7 @@ void index_cursor_close(struct index_cursor *cursor)
 	version_free(cursor->version);
 	index_moment_close(cursor->moment);
 	buf_release(&cursor->prefix);
-	buf_release(&cursor->last);
+	buf_release(&cursor->from);
 	free(cursor);
 }
 

@@ -174,8 +174,9 @@ int index_cursor_open(struct index *index, const struct segset *segments,
 		      struct index_cursor **ret);
 /* The next one given is the first that is not below `key`, backwards too.  0 or -errno. */
 int index_cursor_seek(struct index_cursor *cursor, struct dw_bytes key);
-/* 1; 0 at the end; -EBADMSG, -ENOMEM or another -errno.  The key, and the place's segment, stay
- * until the next call on the cursor.  One thread at a time, without log.lock. */
+/* 1; 0 at the end; -EBADMSG, -ENOMEM or another -errno, and the same again until it is sought.  The
+ * key, and the place's segment, stay until the next call on the cursor.  One thread at a time,
+ * without log.lock. */
 int index_cursor_next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		      struct keydir_place *place_ret);
 /* NULL is fine. */
