@@ -134,9 +134,11 @@ void dirs_get(struct dirs *dirs, struct dw_bytes prefix, int64_t *change, int64_
 	const struct dir wanted = name_of(prefix.data, prefix.size);
 
 	(void)pthread_mutex_lock(&dirs->lock);
-	const struct dir *dir = dirs->slots ? find(dirs->slots, dirs->mask, &wanted) : &wanted;
-	*change += dir->change;
-	if (dir->newest_ns > *newest_ns)
-		*newest_ns = dir->newest_ns;
+	const struct dir *dir = dirs->slots ? find(dirs->slots, dirs->mask, &wanted) : NULL;
+	if (dir && dir->low) {
+		*change += dir->change;
+		if (dir->newest_ns > *newest_ns)
+			*newest_ns = dir->newest_ns;
+	}
 	(void)pthread_mutex_unlock(&dirs->lock);
 }

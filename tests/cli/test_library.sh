@@ -37,6 +37,21 @@ test_library_symbols()
 	diff "$W/declared" "$W/shared"
 }
 
+# The example of docs/examples: what is in a directory.
+test_library_example()
+{
+	# shellcheck disable=SC2046 # several words
+	gcc -std=c11 -Wall -Wextra -Wpedantic -Werror $(sanitizers) -I "$TOP/engine" \
+		"$TOP/docs/examples/list.c" "$LIBRARY/libdatawal.a" -lisal -lcrypto -lxxhash -pthread -o "$W/list"
+	for key in a b/x b/y b/z/deep b0; do
+		"$LIBRARY/datawal" put "$W/store" --key "$key" "of $key" > "$W/out"
+	done
+	"$W/list" "$W/store" > "$W/root"
+	printf '%10d bytes a\n%10d keys  b/\n%10d bytes b0\n' 4 3 5 | diff - "$W/root"
+	"$W/list" "$W/store" b/ > "$W/b"
+	printf '%10d bytes x\n%10d bytes y\n%10d keys  z/\n' 6 6 1 | diff - "$W/b"
+}
+
 test_library_own_names()
 {
 	cat > "$W/own.c" <<-'END'

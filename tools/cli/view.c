@@ -87,13 +87,6 @@ int run_get(struct args *args)
 
 /* --- ls --- */
 
-static bool begins_with(struct dw_bytes key, const char *prefix)
-{
-	size_t size = strlen(prefix);
-
-	return key.size >= size && (!size || !memcmp(key.data, prefix, size));
-}
-
 static int print_item(const struct args *args, const struct dw_item *item)
 {
 	time_t seconds = (time_t)(item->stat.mtime_ns / 1000000000);
@@ -122,18 +115,18 @@ int run_ls(struct args *args)
 {
 	const char *prefix = args->operands[0] ? args->operands[0] : "";
 	struct dw_store *store = NULL;
-	struct dw_iter *iter = NULL;
+	struct dw_cursor *cursor = NULL;
 	struct dw_item item;
 	int torn = 0, status = open_reader(args, &store, &torn);
 
 	if (status)
 		return status;
-	int rc = dw_iter_open(store, &iter);
-	while (!rc && (rc = dw_iter_next(iter, &item)) == 1)
-		rc = begins_with(item.key, prefix) ? print_item(args, &item) : 0;
-	dw_iter_close(iter);
+	int rc = dw_cursor_open(store, (struct dw_bytes){prefix, strlen(prefix)}, &cursor);
+	while (!rc && (rc = dw_cursor_next(cursor, &item)) == 1)
+		rc = print_item(args, &item);
+	dw_cursor_close(cursor);
 	(void)dw_close(store); /* a reader has nothing to bring to the disk */
-	return rc < 0 ? fail(args, status_of(rc), "%s", read_error(rc)) : torn;
+	return rc < 0 ? fail(args, status_of(rc), "%s", strerror(-rc)) : torn;
 }
 
 /* --- check --- */
