@@ -105,16 +105,22 @@ static void wake_watcher(struct server *server)
 	(void)pthread_mutex_unlock(&server->lock);
 }
 
+/* All zero where there is none. */
+static struct fuse_in_header header_of(const struct fuse_buf *buf)
+{
+	struct fuse_in_header header = {0};
+
+	if (!(buf->flags & FUSE_BUF_IS_FD) && buf->size >= sizeof header)
+		memcpy(&header, buf->mem, sizeof header);
+	return header;
+}
+
 /* What waits for the disk as a matter of course. */
 static bool is_long(const struct fuse_buf *buf)
 {
-	struct fuse_in_header header;
+	const uint32_t opcode = header_of(buf).opcode;
 
-	if (buf->flags & FUSE_BUF_IS_FD || buf->size < sizeof header)
-		return false;
-	memcpy(&header, buf->mem, sizeof header);
-	return header.opcode == FUSE_FSYNC || header.opcode == FUSE_FSYNCDIR ||
-	       header.opcode == FUSE_SYNCFS;
+	return opcode == FUSE_FSYNC || opcode == FUSE_FSYNCDIR || opcode == FUSE_SYNCFS;
 }
 
 /* Whether the caller still leads behind it. */
@@ -176,7 +182,7 @@ static int receive(struct leader *leader)
 			   adapt_asks(&server->adapt) || atomic_load(&server->helpers));
 	int n = source_receive(&server->source, leader->buf, polls ? WAIT_POLL : WAIT_SLEEP,
 			       &arrival);
-	if (n > 0 && adapt_note(&server->adapt, arrival))
+	if (n > 0 && adapt_note(&server->adapt, arrival, header_of(leader->buf).pid))
 		look(leader);
 	return n;
 }

@@ -58,8 +58,37 @@ static void pay(struct adapt *adapt)
 		adapt->pause *= 2;
 }
 
-bool adapt_note(struct adapt *adapt, enum arrival arrival)
+/* Programs that run one after the other are one client: none of them comes back. */
+static void note_client(struct adapt *adapt, uint32_t client)
 {
+	unsigned i = 0;
+
+	if (!client || client == adapt->last_client)
+		return;
+	adapt->last_client = client;
+	while (i < adapt->clients_count && adapt->clients[i] != client)
+		i++;
+	if (i < adapt->clients_count) {
+		adapt->returned[i] = true;
+	} else if (i < ADAPT_CLIENTS) {
+		adapt->clients[i] = client;
+		adapt->returned[i] = false;
+		adapt->clients_count++;
+	}
+}
+
+static unsigned count_clients(const struct adapt *adapt)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < adapt->clients_count; i++)
+		count += adapt->returned[i];
+	return count ? count : 1;
+}
+
+bool adapt_note(struct adapt *adapt, enum arrival arrival, uint32_t client)
+{
+	note_client(adapt, client);
 	adapt->told += arrival != ARRIVAL_UNTOLD;
 	adapt->awaited += arrival == ARRIVAL_POLLED || arrival == ARRIVAL_SLEPT;
 	if (!adapt->credit) {
@@ -77,8 +106,12 @@ bool adapt_note(struct adapt *adapt, enum arrival arrival)
 
 static bool is_crowd(const struct adapt *adapt, const struct sight *sight)
 {
-	return !sight->runnable || sight->runnable >= sight->processors ||
-	       sight->preempted * 4 > adapt->requests;
+	const unsigned others = count_clients(adapt) - 1;
+
+	if (!sight->runnable || sight->runnable >= sight->processors + others)
+		return true;
+	/* clients take turns with the leader */
+	return !others && sight->preempted * 4 > adapt->requests;
 }
 
 void adapt_look(struct adapt *adapt, const struct sight *sight)
@@ -102,6 +135,7 @@ void adapt_look(struct adapt *adapt, const struct sight *sight)
 	adapt->requests = 0;
 	adapt->told = 0;
 	adapt->awaited = 0;
+	adapt->clients_count = 0;
 }
 
 bool adapt_wants_helper(struct adapt *adapt, unsigned leaders)

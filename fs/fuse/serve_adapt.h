@@ -12,7 +12,8 @@
  * take their time, and the scheduler would take it back just when a request comes.
  *
  * - Crowded: as many threads want a processor as there are processors while the leader has just
- *   received a request, so the client that waits for the answer has none to run on.
+ *   received a request, so the client that waits for the answer has none to run on.  Other
+ *   clients are not counted: they soon wait for an answer, too.
  *   Two such looks in a row are enough; it takes six others to forget them.
  * - Polling has credit.  A request that came meanwhile earns some, a sleep costs some.  Without
  *   credit the leader sleeps at once for so many requests, each time twice as many, then tries
@@ -29,6 +30,7 @@
 enum {
 	ADAPT_LOOK_POLLING = 32, /* requests from one look at the system to the next */
 	ADAPT_LOOK_SLEEPING = 64,
+	ADAPT_CLIENTS = 16,   /* more are taken for so many */
 	ADAPT_SAMPLE = 8,     /* of these so many tell whether they had to wait for us */
 	ADAPT_PAUSE_MIN = 16, /* requests without polling when it did not pay */
 	ADAPT_PAUSE_MAX = 4096,
@@ -58,6 +60,10 @@ struct adapt {
 	unsigned told;     /* of them, how many told how they came */
 	unsigned awaited;  /* of those, how many were not there */
 	unsigned processors;
+	uint32_t clients[ADAPT_CLIENTS]; /* since the last look */
+	bool returned[ADAPT_CLIENTS];    /* it sent a request, then another did, then it again */
+	unsigned clients_count;
+	uint32_t last_client;
 	int crowd; /* high: others want the processors */
 	bool crowded;
 	int credit;           /* of polling; none: it pauses */
@@ -75,8 +81,8 @@ bool adapt_polls(const struct adapt *adapt);
  * more if it has to sleep.  Always true while it polls. */
 bool adapt_asks(const struct adapt *adapt);
 
-/* A request came.  Whether it is time for a look. */
-bool adapt_note(struct adapt *adapt, enum arrival arrival);
+/* A request came, from a client by that number; 0: from none.  Whether it is time for a look. */
+bool adapt_note(struct adapt *adapt, enum arrival arrival, uint32_t client);
 
 void adapt_look(struct adapt *adapt, const struct sight *sight);
 

@@ -22,7 +22,11 @@ static int span(struct adapt *adapt, enum arrival polled, enum arrival asked, st
 		bool now = adapt_polls(adapt);
 		polls += now;
 		CHECK(!now || adapt_asks(adapt));
-		due = adapt_note(adapt, now ? polled : adapt_asks(adapt) ? asked : ARRIVAL_UNTOLD);
+		due = adapt_note(adapt,
+				 now                 ? polled
+				 : adapt_asks(adapt) ? asked
+						     : ARRIVAL_UNTOLD,
+				 1);
 	}
 	adapt_look(adapt, &sight);
 	return polls;
@@ -81,6 +85,36 @@ static void test_gives_up_at_once_in_a_crowd(void)
 	CHECK(quick_span(&adapt, QUIET) > 0);
 }
 
+/* Requests of so many clients, `run` of each in a row; no client twice if `ends`. */
+static bool polls_for(unsigned clients, unsigned run, bool ends, struct sight sight)
+{
+	struct adapt adapt = start(QUIET);
+
+	for (unsigned i = 0; i < 20 * ADAPT_LOOK_SLEEPING; i++) {
+		uint32_t client = 1 + (ends ? i / run : i / run % clients);
+		if (adapt_note(&adapt, adapt_polls(&adapt) ? ARRIVAL_POLLED : ARRIVAL_UNTOLD,
+			       client))
+			adapt_look(&adapt, &sight);
+	}
+	return adapt_polls(&adapt);
+}
+
+static void test_clients_are_no_crowd(void)
+{
+	struct sight all = QUIET;
+
+	for (unsigned clients = 1; clients <= 8; clients++) {
+		all.runnable = clients; /* all but the one that waits, and the leader */
+		all.preempted = clients > 1 ? ADAPT_LOOK_POLLING : 0;
+		CHECK(polls_for(clients, 1, false, all) == true);
+		CHECK(polls_for(clients, 3, false, all) == true);
+		all.runnable++; /* a neighbour */
+		CHECK(polls_for(clients, 1, false, all) == false);
+	}
+	/* programs that run one after the other */
+	CHECK(polls_for(8, 4, true, BUSY) == false);
+}
+
 /* Something short that runs just when the leader looks. */
 static void test_one_busy_look_in_four_is_no_crowd(void)
 {
@@ -131,10 +165,10 @@ static void test_polls_again_when_it_pays_again(void)
 		CHECK(++spans < 2 + 2 * ADAPT_PAUSE_MAX / ADAPT_LOOK_POLLING);
 	/* and no pause is long that comes after that */
 	for (int i = 0; i < 8; i++)
-		(void)adapt_note(&adapt, ARRIVAL_SLEPT);
+		(void)adapt_note(&adapt, ARRIVAL_SLEPT, 1);
 	CHECK(!adapt_polls(&adapt));
 	for (int i = 0; i < ADAPT_PAUSE_MIN; i++)
-		(void)adapt_note(&adapt, ARRIVAL_UNTOLD);
+		(void)adapt_note(&adapt, ARRIVAL_UNTOLD, 1);
 	CHECK(adapt_polls(&adapt));
 }
 
@@ -145,7 +179,7 @@ static void test_some_sleeps_are_no_reason_to_pause(void)
 
 	for (int i = 0; i < 1000; i++) {
 		CHECK(adapt_polls(&adapt));
-		if (adapt_note(&adapt, i % 4 ? ARRIVAL_POLLED : ARRIVAL_SLEPT))
+		if (adapt_note(&adapt, i % 4 ? ARRIVAL_POLLED : ARRIVAL_SLEPT, 1))
 			adapt_look(&adapt, &QUIET);
 	}
 }
@@ -206,7 +240,7 @@ static void test_asks_for_some_requests(void)
 		(void)span(&adapt, ARRIVAL_SLEPT, ARRIVAL_SLEPT, EIGHT);
 	for (int i = 0; i < ADAPT_LOOK_SLEEPING; i++) {
 		asked += adapt_asks(&adapt);
-		(void)adapt_note(&adapt, ARRIVAL_UNTOLD);
+		(void)adapt_note(&adapt, ARRIVAL_UNTOLD, 1);
 	}
 	CHECK_EQ(asked, ADAPT_SAMPLE);
 	for (int i = 0; i < 3; i++)
@@ -219,7 +253,7 @@ static void test_asks_for_some_requests(void)
 	/* and nothing that is not told is saturation */
 	adapt = start(EIGHT);
 	for (int i = 0; i < 1000; i++) {
-		if (adapt_note(&adapt, ARRIVAL_UNTOLD))
+		if (adapt_note(&adapt, ARRIVAL_UNTOLD, 1))
 			adapt_look(&adapt, &EIGHT);
 		CHECK(!adapt_wants_helper(&adapt, 1));
 	}
@@ -255,6 +289,7 @@ int main(int argc, char **argv)
 		{"serve_polls_while_quiet", test_polls_while_quiet},
 		{"serve_one_processor_never_polls", test_one_processor_never_polls},
 		{"serve_gives_up_at_once_in_a_crowd", test_gives_up_at_once_in_a_crowd},
+		{"serve_clients_are_no_crowd", test_clients_are_no_crowd},
 		{"serve_one_busy_look_in_four_is_no_crowd", test_one_busy_look_in_four_is_no_crowd},
 		{"serve_crowds_that_are_not_counted", test_crowds_that_are_not_counted},
 		{"serve_pauses_when_polling_does_not_pay", test_pauses_when_polling_does_not_pay},
