@@ -41,7 +41,9 @@ enum {
 	SECONDS = 20, /* somebody else ends it, normally */
 };
 
-static const struct dw_options writing = {.create = true, .segment_size = SEGMENT_SIZE};
+/* a small index in memory: it goes to disk again and again */
+static const struct dw_options writing = {
+	.create = true, .segment_size = SEGMENT_SIZE, .index_keys = 50};
 static const struct dw_options reading = {.read_only = true};
 
 static _Noreturn void die(const char *what, int rc)
