@@ -455,7 +455,8 @@ struct dw_verify_report {
 /* Read everything and check it, as the system gives it: what it has in memory is not read
  * from the disk again.  Each place of damage goes to on_finding, and so does each
  * segment that cannot be read (DW_FINDING_IO with the offset; the others are read
- * nevertheless, and the first such error is returned).
+ * nevertheless, and the first such error is returned).  What the index of a store has on disk is
+ * checked, too: if it is damaged, that is told, and -EIO.
  * -EBADMSG if there was any damage; `*ret` is set then as well.  -ECANCELED.
  * `options` NULL: all zero. */
 int dw_verify_with(struct dw_store *store, const struct dw_verify_options *options,

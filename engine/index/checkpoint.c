@@ -218,3 +218,22 @@ int index_join(struct index *index, struct throttle *throttle)
 		atomic_store(&index->damaged, true);
 	return rc;
 }
+
+/* --- verifying --- */
+
+int index_verify(struct index *index, struct throttle *throttle)
+{
+	struct version *version = index_hold(index);
+	int rc = version ? 0 : -ENOMEM, first = 0;
+
+	for (size_t i = 0; !rc && i < version->parts.run_count; i++) {
+		struct run *run = version->parts.runs[i];
+		int one = run_verify(run);
+		first = first ? first : one;
+		rc = throttle ? throttle_take(throttle, run_figures(run)->size) : 0;
+	}
+	version_free(version);
+	if (first == -EBADMSG)
+		atomic_store(&index->damaged, true);
+	return rc ? rc : first;
+}

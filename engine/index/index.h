@@ -238,6 +238,10 @@ int index_disown(struct index *index);
  * -errno.  One at a time, without a lock. */
 int index_join(struct index *index, struct throttle *throttle);
 
+/* Check every page of the runs, also those that were checked before.  `throttle` may be NULL.  0;
+ * -EBADMSG: one is damaged; -ECANCELED, -ENOMEM.  Any thread. */
+int index_verify(struct index *index, struct throttle *throttle);
+
 /* A run turned out to be damaged: the index should be built anew.  Any thread. */
 static inline bool index_is_damaged(struct index *index)
 {

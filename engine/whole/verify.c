@@ -134,6 +134,11 @@ int store_verify(struct dw_store *store, struct throttle *throttle, struct dw_ve
 		}
 	}
 	segset_release(&segments);
+	if (!rc && !store->snapshot) {
+		rc = index_verify(&store->core->index, throttle);
+		if (rc < 0 && rc != -ECANCELED)
+			rc = core_index_failed(store->core, rc);
+	}
 	rc = first ? first : rc;
 	if (rc < 0)
 		return rc;

@@ -286,6 +286,26 @@ static void test_damaged_pages(void)
 	scene_free(s);
 }
 
+/* A page that was sound when it was touched first, and is not any more. */
+static void test_verify(void)
+{
+	struct scene *s = scene_new();
+	char paths[4][600];
+	size_t count;
+
+	s->w.index.resident_max = 0; /* of what is held in memory the file does not matter */
+	world_change(&s->w, &s->rng);
+	CHECK_EQ(world_checkpoint(&s->w), 0);
+	world_look(&s->w, &s->rng);
+	CHECK_EQ(index_verify(&s->w.index, NULL), 0);
+	CHECK(!index_is_damaged(&s->w.index));
+	run_paths(s, paths, &count);
+	flip(paths[count - 1], RUN_PAGE_SIZE + 1); /* the newest */
+	CHECK_EQ(index_verify(&s->w.index, NULL), -EBADMSG);
+	CHECK(index_is_damaged(&s->w.index));
+	scene_free(s);
+}
+
 /* Another bit, another size, another kind of file. */
 static void test_index_file(void)
 {
@@ -415,6 +435,7 @@ int main(int argc, char **argv)
 		{"index_disown", test_disown},
 		{"index_runs_only", test_runs_only},
 		{"index_tombstones", test_tombstones},
+		{"index_verify", test_verify},
 		{NULL, NULL},
 	};
 
