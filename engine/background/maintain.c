@@ -19,6 +19,7 @@
 
 /* A failure is tried again after so many times look_ms, and each time after twice as many. */
 enum { RETRY_LOOKS = 60, RETRY_DOUBLED_MAX = 8, LOOK_MS_MAX = 3600 * 1000 };
+enum { INDEX_RETRY_MS = 10000 };
 
 /* --- the threads; the lock of the wakeup is held but where they work --- */
 
@@ -130,9 +131,12 @@ static void *run_indexer(void *context)
 		}
 		(void)pthread_mutex_unlock(&work->wakeup.lock);
 		/* what fails is told, and tried again when it is due again */
-		if (!checkpoint_write(core, NULL)) /* no rate: memory grows meanwhile */
+		int rc = checkpoint_write(core, NULL); /* no rate: memory grows meanwhile */
+		if (!rc)
 			(void)checkpoint_join(core, &throttle);
 		(void)pthread_mutex_lock(&work->wakeup.lock);
+		if (rc < 0)
+			sleep_ms(work, INDEX_RETRY_MS);
 		work->index_due = false;
 	}
 	(void)pthread_mutex_unlock(&work->wakeup.lock);

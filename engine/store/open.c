@@ -64,7 +64,7 @@ static int replay_segments(struct replay *replay, const uint64_t *sizes)
 	return rc;
 }
 
-/* -EUCLEAN: the log ends before what the index tells of it. */
+/* -EUCLEAN: the log ends before what the index tells of it, or that is damaged. */
 static int replay_from(struct replay *replay, const uint64_t *sizes)
 {
 	struct orphans orphans;
@@ -83,7 +83,7 @@ static int replay_from(struct replay *replay, const uint64_t *sizes)
 	return rc;
 }
 
-/* The index tells of records that are not there: begin anew without it. */
+/* The index tells of records that are not there, or is damaged: begin anew without it. */
 static int forget_index(struct core *core)
 {
 	int rc = core->read_only ? 0 : index_disown(&core->index);

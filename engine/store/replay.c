@@ -55,8 +55,8 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 		return 0;
 	}
 	int rc = index_prepare(index, key, &prepared);
-	if (rc < 0)
-		return rc;
+	if (rc < 0) /* damage of a run is none of the log */
+		return rc == -EBADMSG ? -EUCLEAN : rc;
 	if (header->type == DW_PUT)
 		index_set(index, &prepared, &place, &old);
 	else

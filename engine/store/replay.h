@@ -36,10 +36,10 @@ struct replay {
 
 void replay_release(struct replay *replay);
 
-/* Replay one segment of `file_size` bytes; `last` says whether it is the last one.
- * Sets segment->size to its valid prefix and updates replay->report.
- * 0 (report.torn_bytes tells of a torn tail), -EBADMSG (report tells where, and key and loss
- * what) or -errno. */
+/* Replay one segment of `file_size` bytes (-EUCLEAN: what is on disk of the index is damaged);
+ * `last` says whether it is the last one. Sets segment->size to its valid prefix and updates
+ * replay->report. 0 (report.torn_bytes tells of a torn tail), -EBADMSG (report tells where, and key
+ * and loss what) or -errno. */
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size,
 		   bool last);
 

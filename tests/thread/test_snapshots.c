@@ -223,7 +223,18 @@ static void *run_taker(void *arg)
 	return NULL;
 }
 
-static void test_all_at_once(void)
+/* `index_keys`: as struct dw_options has it. */
+static struct dw_store *open_world(uint64_t index_keys)
+{
+	const struct dw_options options = {
+		.create = true, .segment_size = SEGMENT_SIZE, .index_keys = index_keys};
+	struct dw_store *store = NULL;
+
+	CHECK_EQ(dw_open(stores_dir(), &options, NULL, &store), 0);
+	return store;
+}
+
+static void run_all(uint64_t index_keys)
 {
 	static void *(*const runs[])(void *) = {run_writer, run_writer, run_reader,
 						run_reader, run_taker,  run_taker};
@@ -231,7 +242,7 @@ static void test_all_at_once(void)
 	static struct world w;
 	struct worker workers[THREADS];
 
-	w.store = stores_open(stores_dir(), SEGMENT_SIZE);
+	w.store = open_world(index_keys);
 	atomic_store(&w.writing, WRITERS);
 	for (int i = 0; i < SLOTS; i++)
 		CHECK_EQ(pthread_rwlock_init(&w.slots[i].lock, NULL), 0);
@@ -254,10 +265,22 @@ static void test_all_at_once(void)
 	stores_close(w.store);
 }
 
+static void test_all_at_once(void)
+{
+	run_all(0);
+}
+
+/* The same while the index goes to disk and is joined all the time. */
+static void test_index(void)
+{
+	run_all(10);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"snapshots_at_once", test_all_at_once},
+		{"snapshots_index", test_index},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

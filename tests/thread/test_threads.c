@@ -276,7 +276,18 @@ static void check_end(struct world *w)
 	CHECK_EQ(dw_verify(w->store, &report), 0);
 }
 
-static void test_all_at_once(void)
+/* `index_keys`: as struct dw_options has it. */
+static struct dw_store *open_world(const struct world *w, uint64_t index_keys)
+{
+	const struct dw_options options = {
+		.create = true, .segment_size = SEGMENT_SIZE, .index_keys = index_keys};
+	struct dw_store *store = NULL;
+
+	CHECK_EQ(dw_open(w->dir, &options, NULL, &store), 0);
+	return store;
+}
+
+static void run_all(uint64_t index_keys)
 {
 	static void *(*const runs[])(void *) = {
 		run_writer, run_writer, run_writer, run_reader,    run_reader,    run_walker,
@@ -287,7 +298,7 @@ static void test_all_at_once(void)
 	struct dw_stats stats;
 
 	_Static_assert(WRITERS == 3 && READERS == 2, "as listed above");
-	w.store = stores_open(w.dir, SEGMENT_SIZE);
+	w.store = open_world(&w, index_keys);
 	atomic_store(&w.writing, WRITERS);
 	for (int i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){.world = &w, .number = i};
@@ -304,15 +315,27 @@ static void test_all_at_once(void)
 	CHECK_EQ(dw_compact(w.store, NULL), 0); /* those above may all have been cancelled */
 	check_end(&w);
 	stores_close(w.store);
-	w.store = stores_open(w.dir, SEGMENT_SIZE);
+	w.store = open_world(&w, index_keys);
 	check_end(&w);
 	stores_close(w.store);
+}
+
+static void test_all_at_once(void)
+{
+	run_all(0);
+}
+
+/* The same while the index goes to disk and is joined all the time. */
+static void test_index(void)
+{
+	run_all(10);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"threads_all_at_once", test_all_at_once},
+		{"threads_index", test_index},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

@@ -4,12 +4,10 @@
  *
  * The threads are waited for by what they do, for as long as the runner lets a test run.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,56 +100,6 @@ static void test_auto(void)
 	overwrite(store, 400);
 	CHECK_EQ(compactions(store), done); /* nobody looks any more */
 	CHECK_EQ(atomic_load(&found.io), 0);
-	stores_close(store);
-}
-
-/* The signals that thread `tid` of this process blocks, as the kernel tells it. */
-static uint64_t blocked_by(const char *tid)
-{
-	unsigned long long mask = 0;
-	char path[300], line[200];
-	bool found = false;
-
-	(void)snprintf(path, sizeof path, "/proc/self/task/%s/status", tid);
-	FILE *status = fopen(path, "r");
-	CHECK(status != NULL);
-	while (!found && fgets(line, sizeof line, status))
-		found = sscanf(line, "SigBlk: %llx", &mask) == 1;
-	CHECK_EQ(fclose(status), 0);
-	CHECK(found);
-	return mask;
-}
-
-/* Signals go to the program's threads.  But SIGBUS, which a page raises that cannot be read, would
- * end the process if it were blocked. */
-static void test_signals(void)
-{
-	const struct dw_maintain_options options = {.compact = true, .scrub_interval_ms = 1000000};
-	struct dw_store *store = stores_open(stores_dir(), 0);
-	char self[24];
-	int others = 0;
-
-	CHECK_EQ(dw_maintain(store, &options), 0);
-	(void)snprintf(self, sizeof self, "%ld", (long)gettid());
-	DIR *tasks = opendir("/proc/self/task");
-	CHECK(tasks != NULL);
-	for (struct dirent *task; (task = readdir(tasks));) {
-		if (*task->d_name == '.' || !strcmp(task->d_name, self))
-			continue;
-#ifdef __SANITIZE_THREAD__
-		if (others == 2) /* one thread is the sanitizer's */
-			break;
-#endif
-		/* until it has come to its own code, the C library blocks all */
-		while (blocked_by(task->d_name) >> (SIGBUS - 1) & 1)
-			nap();
-		uint64_t mask = blocked_by(task->d_name);
-		CHECK(mask >> (SIGTERM - 1) & 1);
-		CHECK(mask >> (SIGALRM - 1) & 1);
-		others++;
-	}
-	CHECK_EQ(closedir(tasks), 0);
-	CHECK(others >= 2);
 	stores_close(store);
 }
 
@@ -470,7 +418,6 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		{"maintain_auto", test_auto},
 		{"maintain_idle", test_idle},
-		{"maintain_signals", test_signals},
 		{"maintain_gives_way", test_gives_way},
 		{"maintain_goes_on", test_goes_on},
 		{"maintain_hurries", test_hurries},
