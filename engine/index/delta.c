@@ -316,7 +316,8 @@ bool delta_cursor_next(struct delta_cursor *cursor, struct delta_entry *ret)
 	if (cursor->at + 2 * AHEAD < delta->sorted_count)
 		__builtin_prefetch(delta->sorted[cursor->at + 2 * AHEAD].slot);
 	if (cursor->at + AHEAD < delta->sorted_count)
-		__builtin_prefetch(sorted_key(delta, cursor->at + AHEAD).data);
+		keydir_prefetch_entry(&delta->keydir,
+				      delta->sorted[cursor->at + AHEAD].slot->entry);
 	keydir_slot_get(&delta->keydir, delta->sorted[cursor->at++].slot, &ret->key, &ret->place);
 	return true;
 }

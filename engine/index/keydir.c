@@ -433,6 +433,14 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 	}
 }
 
+void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name)
+{
+	const struct keydir_entry *entry = entry_at(keydir, name);
+
+	__builtin_prefetch(entry);
+	__builtin_prefetch(entry->key + ARENA_UNIT - 1); /* a short key may end in the next line */
+}
+
 struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name)
 {
 	const struct keydir_entry *entry = entry_at(keydir, name);

@@ -149,6 +149,9 @@ enum { KEYDIR_PROBES = 128 };
 void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 		  struct keydir_probe *probes, size_t count);
 
+/* Have the processor fetch an entry. */
+void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
+
 /* Of the entry of that name: what was prepared, or set and not removed since. */
 struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name);
 uint64_t keydir_entry_hash(const struct keydir *keydir, uint32_t name);
