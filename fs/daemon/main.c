@@ -34,8 +34,10 @@
 #include "fs/fuse/forget.h"
 #include "fs/fuse/ops.h"
 #include "fs/fuse/serve.h"
-#include "fs/tree/heap.h"
 #include "fs/tree/spare.h"
+
+/* Bytes that the heap may keep at its end, as mallopt(3) has it. */
+enum { TRIM_THRESHOLD = 4 << 20 };
 
 /* --- the way into the background --- */
 
@@ -150,8 +152,8 @@ static void on_ready(void *context)
 /* --- serving --- */
 
 /* Each thread's arena would keep what compaction once needed.  Up to 1 MiB a value comes from
- * the heap, whose pages are there; beyond that from fs/tree/spare.c.  Setting any of these, as
- * fs/tree/heap.c does, makes the thresholds stay where they are, so they are set. */
+ * the heap, whose pages are there; beyond that from fs/tree/spare.c.  The thresholds
+ * would move by themselves, so they are set. */
 enum { ARENAS = 2, MMAP_THRESHOLD = SPARE_MIN };
 
 static void set_limits(void)
@@ -160,7 +162,7 @@ static void set_limits(void)
 
 	(void)mallopt(M_ARENA_MAX, ARENAS); /* else as it is; likewise below */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-	(void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_THRESHOLD);
+	(void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
 	/* a large store has many segments, and each may be open */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;

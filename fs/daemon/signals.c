@@ -152,6 +152,7 @@ static void *wait_for_signals(void *arg)
 		left = generations_collect(generations);
 		if (left)
 			forget_left(signals->mount);
+		forget_surplus(signals->mount);
 	}
 	return NULL;
 }

@@ -12,14 +12,11 @@ static void forget_name(struct mount *mount, fuse_ino_t parent, const char *name
 	(void)fuse_lowlevel_notify_inval_entry(mount->session, parent, name, strlen(name));
 }
 
-static int forget_entry(void *mount, const char *name, struct node *node, const struct stat *st,
-			uint64_t next)
+/* Of a root that another one took the place of. */
+static void forget_of_root(void *mount, struct node *parent, const char *name)
 {
-	(void)st;
-	(void)next;
-	if (node)
+	if (volume_is_root(parent))
 		forget_name(mount, FUSE_ROOT_ID, name);
-	return 0;
 }
 
 void forget_volume(void *mount_arg, struct volume *old)
@@ -27,7 +24,7 @@ void forget_volume(void *mount_arg, struct volume *old)
 	struct mount *mount = mount_arg;
 
 	/* all else hangs on these names, and goes with them or stays with who uses it */
-	(void)volume_readdir(old, volume_root(old), 0, UINT64_MAX, false, forget_entry, mount);
+	volume_for_known(old, forget_of_root, mount);
 	(void)fuse_lowlevel_notify_inval_inode(mount->session, FUSE_ROOT_ID, 0, 0);
 }
 
@@ -44,4 +41,22 @@ void forget_left(struct mount *mount)
 	/* A name that is taken back goes with what nobody uses below it.  What is in use stays
 	 * known, with its own name, which would keep it after its last use. */
 	generations_for_left(mount->generations, forget_known, mount);
+}
+
+static void forget_old(void *mount_arg, struct node *parent, const char *name)
+{
+	struct mount *mount = mount_arg;
+	struct generation *newest = generations_hold(mount->generations, NULL);
+	bool is_root = parent == volume_root(newest->volume);
+
+	generations_drop(mount->generations, newest);
+	if (is_root)
+		forget_name(mount, FUSE_ROOT_ID, name);
+	else
+		forget_known(mount, parent, name);
+}
+
+void forget_surplus(struct mount *mount)
+{
+	generations_for_surplus(mount->generations, forget_old, mount);
 }

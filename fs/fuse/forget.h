@@ -14,6 +14,9 @@
  * (generations_config.changed).  `mount` is a struct mount. */
 void forget_volume(void *mount, struct volume *old);
 
+/* What has been known longest, where so much is known that it takes memory. */
+void forget_surplus(struct mount *mount);
+
 /* What nobody uses of older generations and removed snapshots. */
 void forget_left(struct mount *mount);
 

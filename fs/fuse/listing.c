@@ -2,9 +2,8 @@
  *
  * listing.c - see listing.h.
  *
- * A listing of the root goes on in the volume that it began in.  It ends where the directory
- * ended when it began: by opendir(3) or rewinddir(3), each of which the kernel shows by a first
- * look at offset 0.
+ * A listing of the root goes on in the volume that it began in.  It begins anew with opendir(3) or
+ * rewinddir(3), each of which the kernel shows by a first look at offset 0.
  */
 #include "fs/fuse/listing.h"
 
@@ -17,7 +16,8 @@
 /* What `fh` of the requests on an open directory is. */
 struct open_dir {
 	struct generation *generation; /* in which the listing goes on; NULL: that of the node */
-	atomic_uint_fast64_t end;      /* of the listing, as of its start; UINT64_MAX: not begun */
+	struct listing *listing;       /* of a directory of the volume; owned */
+	atomic_uint_fast64_t end;      /* of the list of snapshots, as of its start */
 };
 
 static struct open_dir *open_dir_of(const struct fuse_file_info *fi)
@@ -27,6 +27,7 @@ static struct open_dir *open_dir_of(const struct fuse_file_info *fi)
 
 static void open_dir_free(struct generations *generations, struct open_dir *dir)
 {
+	volume_closedir(dir->listing);
 	if (dir->generation)
 		generations_drop(generations, dir->generation);
 	free(dir);
@@ -42,8 +43,15 @@ static void op_opendir(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info 
 		reply_err(&request, -ENOMEM);
 		return;
 	}
-	/* a listing that begins at a place of an earlier opening (nfsd) shows all after it */
 	atomic_init(&dir->end, UINT64_MAX);
+	int rc = control_owns(ino) ? 0
+				   : volume_opendir(request.volume, request_node(&request, ino),
+						    &dir->listing);
+	if (rc < 0) {
+		free(dir);
+		reply_err(&request, rc);
+		return;
+	}
 	if (generations_may_change(generations) && !control_owns(ino)) {
 		dir->generation = request.generation;
 		request.holds = false;
@@ -55,16 +63,18 @@ static void op_opendir(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info 
 
 static void op_releasedir(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	const struct mount *mount = fuse_req_userdata(handle);
+	/* the volume stays while its listing goes */
+	struct generations *generations = ((struct mount *)fuse_req_userdata(handle))->generations;
+	struct generation *held = generations_hold(generations, request_plain_node(ino));
 
-	(void)ino;
-	open_dir_free(mount->generations, open_dir_of(fi));
+	open_dir_free(generations, open_dir_of(fi));
+	generations_drop(generations, held);
 	(void)fuse_reply_err(handle, 0); /* nothing is held for it */
 }
 
 /* --- entries --- */
 
-struct listing {
+struct filling {
 	struct dirbuf buf;
 	bool known; /* the kernel may keep what it is told of the entries */
 };
@@ -72,7 +82,7 @@ struct listing {
 static int add_entry(void *context, const char *name, struct node *node, const struct stat *st,
 		     uint64_t next)
 {
-	struct listing *l = context;
+	struct filling *l = context;
 	struct fuse_entry_param param = {.attr = *st};
 
 	/* an id of 0 tells the kernel not to count "." and ".." */
@@ -81,31 +91,18 @@ static int add_entry(void *context, const char *name, struct node *node, const s
 	return !dirbuf_add(&l->buf, name, &param, (off_t)next);
 }
 
-static int begin_listing(const struct request *request, fuse_ino_t ino, struct open_dir *dir)
-{
-	uint64_t end = 0;
-	int rc = volume_listing_end(request->volume, request_node(request, ino), &end);
-
-	if (!rc)
-		atomic_store(&dir->end, end);
-	return rc;
-}
-
 static void list(const struct request *request, fuse_ino_t ino, size_t size, off_t offset,
 		 struct open_dir *dir, bool plus)
 {
-	struct listing l;
+	struct filling l;
 	int rc = dirbuf_init(&l.buf, request, size, plus);
 
 	/* a listing of the root that goes on after a newer volume took its place must not
 	 * bring the names of the older one back */
 	l.known = plus && (ino != FUSE_ROOT_ID ||
 			   generations_is_newest(request->mount->generations, request->volume));
-	if (!rc && !offset)
-		rc = begin_listing(request, ino, dir);
 	if (!rc)
-		rc = volume_readdir(request->volume, request_node(request, ino), (uint64_t)offset,
-				    atomic_load(&dir->end), l.known, add_entry, &l);
+		rc = volume_readdir(dir->listing, (uint64_t)offset, l.known, add_entry, &l);
 	if (rc < 0)
 		dirbuf_fail(&l.buf, rc);
 	else

@@ -12,6 +12,17 @@
 
 #include "fs/volume/core.h"
 
+/* A volume knows more nodes than it should. */
+static void on_crowd(void *generations)
+{
+	generations_say_left(generations);
+}
+
+void generations_watch(struct generations *generations, struct volume *volume)
+{
+	volume_on_crowd(volume, on_crowd, generations);
+}
+
 struct generation *generation_new(struct volume *volume, struct generation *older)
 {
 	struct generation *generation = calloc(1, sizeof *generation);
@@ -44,6 +55,7 @@ int generations_new(struct volume *first, const struct generations_config *confi
 			(void)close(generations->left_fd); /* nothing is in it */
 		free(generations);
 	} else {
+		generations_watch(generations, first);
 		*ret = generations;
 	}
 	return rc;
@@ -127,20 +139,6 @@ bool generations_is_newest(struct generations *generations, const struct volume 
 	return newest;
 }
 
-/* Whether the kernel or an open file counts on a node; the tree itself does once. */
-static bool is_known(const struct volume *volume)
-{
-	const struct node *node;
-	size_t at = 0;
-
-	if (atomic_load(&volume->tree.root->refs) > 1)
-		return true;
-	while ((node = nodetable_next(&volume->tree.table, &at)))
-		if (atomic_load(&node->refs) > 1)
-			return true;
-	return false;
-}
-
 size_t generations_collect(struct generations *generations)
 {
 	struct generation *unused = NULL;
@@ -154,7 +152,7 @@ size_t generations_collect(struct generations *generations)
 			continue;
 		}
 		/* nobody who holds nothing of it can ask for something of it */
-		if (generation->holds || is_known(generation->volume)) {
+		if (generation->holds || volume_is_known(generation->volume)) {
 			left++;
 			at = &generation->next;
 			continue;
@@ -193,6 +191,21 @@ void generations_for_left(struct generations *generations, volume_known_fn *visi
 	(void)pthread_mutex_unlock(&generations->lock);
 }
 
+void generations_for_surplus(struct generations *generations, volume_known_fn *visit, void *context)
+{
+	(void)pthread_mutex_lock(&generations->lock);
+	struct generation *generation = generations->newest;
+	while (generation) {
+		generation->holds++;
+		(void)pthread_mutex_unlock(&generations->lock);
+		volume_for_surplus(generation->volume, visit, context);
+		(void)pthread_mutex_lock(&generations->lock);
+		generation->holds--;
+		generation = generation->next;
+	}
+	(void)pthread_mutex_unlock(&generations->lock);
+}
+
 void generations_say_left(struct generations *generations)
 {
 	(void)eventfd_write(generations->left_fd, 1); /* fails only for a full counter */
@@ -218,6 +231,7 @@ int generations_reload(struct generations *generations)
 	}
 	if (!rc) {
 		struct generation *old = generation->next;
+		generations_watch(generations, volume);
 		(void)pthread_mutex_lock(&generations->lock);
 		old->holds++;
 		generations->newest = generation;

@@ -74,13 +74,19 @@ int generations_reload(struct generations *generations);
 size_t generations_collect(struct generations *generations);
 /* Call `visit` for what is known of those that are left; no lock is held meanwhile. */
 void generations_for_left(struct generations *generations, volume_known_fn *visit, void *context);
-/* An eventfd that counts when there may be one that is left. */
+/* Call `visit` for what each volume wants the kernel to forget (volume_for_surplus()); no lock is
+ * held meanwhile. */
+void generations_for_surplus(struct generations *generations, volume_known_fn *visit,
+			     void *context);
+/* An eventfd that counts when there may be one that is left, or something to forget. */
 int generations_left_fd(const struct generations *generations);
 
 /* --- for fs/mounted/snapshots.c --- */
 
 /* NULL: no memory. */
 struct generation *generation_new(struct volume *volume, struct generation *older);
+/* Hear of a volume that knows more nodes than it should. */
+void generations_watch(struct generations *generations, struct volume *volume);
 /* Say that a volume may have to be let go later. */
 void generations_say_left(struct generations *generations);
 

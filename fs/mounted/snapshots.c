@@ -38,6 +38,7 @@ static int take(struct generations *generations, const char *name, struct volume
 		free(generation);
 		return rc;
 	}
+	generations_watch(generations, generation->volume);
 	volume_enter(generation->volume, ret);
 	(void)pthread_mutex_lock(&generations->lock);
 	generation->serial = ++generations->snapshots;

@@ -15,7 +15,7 @@
  *     look like this result   SHA-256, cut to 128 bits
  *
  * The fifth rule of the mapping, a key that is also a directory (`%=`), depends on
- * the other names of its directory and is the tree's (fs/tree/node.h).
+ * the other names of its directory and is the volume's (fs/volume/shown.h).
  */
 #ifndef FS_NAME_NAME_H
 #define FS_NAME_NAME_H

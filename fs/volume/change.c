@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#include "fs/volume/keys.h"
+
 int change_add(struct change *change, enum dw_type type, const struct node *node)
 {
 	size_t i = change->count++;
@@ -17,32 +19,27 @@ int change_add(struct change *change, enum dw_type type, const struct node *node
 	return rc;
 }
 
-int change_remove(struct change *change, const struct node *node, bool replaced)
+int change_remove(struct change *change, struct volume *volume, const struct node *node,
+		  bool replaced)
 {
 	const struct node *parent = node->key->parent;
-	bool logged = node_is_dir(node) ? node->flags & NODE_MARKER : atomic_load(&node->logged);
+	int logged = node_is_dir(node) ? keys_has_marker(volume, node) : atomic_load(&node->logged);
 
-	if (!logged)
-		return 0;
-	bool marks = !replaced && !(parent->flags & NODE_MARKER) && node_logged_count(parent) == 1;
-	int rc = 0;
+	if (logged <= 0)
+		return logged;
+	int last = replaced ? 0 : keys_is_last(volume, parent, node);
+	int rc = last < 0 ? last : 0;
 	/* The marker first: of a crash only a prefix may be left. */
-	if (marks) {
-		change->marks = true;
+	if (last > 0)
 		rc = change_add(change, DW_PUT, parent);
-	}
 	/* a file whose key is the marker's is gone with that */
-	bool same = marks && !node_is_dir(node) && !node_component(node).size;
+	bool same = last && !node_is_dir(node) && !node_component(node).size;
 	return rc || same ? rc : change_add(change, DW_DELETE, node);
 }
 
-int change_append(struct change *change, struct volume *volume, struct node *parent)
+int change_append(struct change *change, struct volume *volume)
 {
-	int rc = dw_batch(volume->store, change->ops, change->count);
-
-	if (!rc && change->marks)
-		parent->flags |= NODE_MARKER;
-	return rc;
+	return dw_batch(volume->store, change->ops, change->count);
 }
 
 void change_release(struct change *change)

@@ -13,18 +13,19 @@ struct change {
 	struct dw_op ops[CHANGE_OPS_MAX];
 	struct key keys[CHANGE_OPS_MAX]; /* of the ops */
 	size_t count;
-	bool marks; /* one of them is the marker of the directory */
 };
 
 /* Add a record for the key of a node, with no value.  0 or -ENOMEM. */
 int change_add(struct change *change, enum dw_type type, const struct node *node);
 
-/* Add the tombstone of a node, if the log knows it; and, unless something else in its
- * directory stays (or comes: `replaced`), the marker that keeps the directory. */
-int change_remove(struct change *change, const struct node *node, bool replaced);
+/* Add the tombstone of a file, or of an empty directory, if the log knows it; and, unless something
+ * else in its directory stays (or comes: `replaced`), the marker that keeps the directory.
+ * 0 or -errno. */
+int change_remove(struct change *change, struct volume *volume, const struct node *node,
+		  bool replaced);
 
-/* Append them.  On success `parent`, whose node was removed, knows of its marker. */
-int change_append(struct change *change, struct volume *volume, struct node *parent);
+/* Append them. */
+int change_append(struct change *change, struct volume *volume);
 
 void change_release(struct change *change);
 

@@ -116,7 +116,7 @@ static int put_value(struct volume *volume, struct node *node, struct dw_bytes v
 	if (!rc)
 		rc = dw_batch(volume->store, &op, 1);
 	if (!rc) {
-		node_set_logged(node, true);
+		atomic_store(&node->logged, true);
 		int kept = journal_after_put(volume, node, op.key);
 		/* the value is there: only its times may be lost with the next mount */
 		if (kept < 0)

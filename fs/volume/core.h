@@ -13,6 +13,7 @@
 
 #include "fs/attr/attrstore.h"
 #include "fs/tree/cached.h"
+#include "fs/tree/tree.h"
 #include "fs/volume/volume.h"
 
 enum { NODE_LOCKS = 256 };
@@ -24,11 +25,18 @@ struct volume {
 	struct volume_options options;
 	struct attr_defaults defaults;
 
-	pthread_rwlock_t names; /* covers `tree` */
+	pthread_rwlock_t names;     /* covers the names in `tree`, and: */
+	struct conflict *conflicts; /* that went (fs/volume/shown.h); owned; the oldest first */
 	struct tree tree;
-	atomic_bool direct;    /* volume_allow_direct() */
-	atomic_bool told_open; /* that modes do not protect the store itself; told once */
-	atomic_bool loaded;    /* it has all names; set once, with `names` held for writing */
+	struct listing *kept; /* closed, and may be gone on with (fs/volume/listing.h); the oldest
+				 first.  Lock: tree.lock */
+	size_t kept_count;
+	atomic_bool direct;          /* volume_allow_direct() */
+	atomic_bool told_open;       /* that modes do not protect the store itself; told once */
+	atomic_bool told_unreadable; /* that records of attributes cannot be read; told once */
+	volume_crowded_fn *on_crowd; /* may be NULL */
+	void *crowd_context;
+	atomic_bool crowded; /* it was called, and volume_for_surplus() not yet */
 
 	/* Each node has one of these for its cached value, attributes and count of opens. */
 	pthread_mutex_t node_locks[NODE_LOCKS];
@@ -42,6 +50,9 @@ struct volume {
 	int64_t wakes_ms; /* when the committer looks by itself; INT64_MAX: when it is woken */
 	pthread_t committer;
 	bool running, stopping;
+	pthread_t sweeper; /* fs/volume/sweep.h */
+	bool sweeping, sweep_left;
+	atomic_bool sweep_stopping;
 
 	atomic_uint_fast64_t commits_failed, values_lost, commits_early;
 	atomic_bool failing; /* the last try to append or sync failed */
@@ -102,10 +113,6 @@ void file_lock(struct volume *volume, struct node *node);
 void file_unlock(struct volume *volume, struct node *node);
 void volume_log(struct volume *volume, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* An empty volume, without stores; and free what volume_close() does not. */
-int volume_new(const struct volume_options *options, struct volume **ret);
-void volume_free(struct volume *volume);
 
 /* CLOCK_MONOTONIC. */
 int64_t volume_now_ms(void);

@@ -18,6 +18,7 @@
 #include "fs/volume/detach.h"
 #include "fs/volume/dirty.h"
 #include "fs/volume/journal.h"
+#include "fs/volume/lookup.h"
 #include "fs/volume/names.h"
 #include "fs/volume/opens.h"
 #include "fs/volume/stat.h"
@@ -99,13 +100,9 @@ static int link_new(struct volume *volume, const struct new_file *file,
 	atomic_store(&node->mtime_ns, clock_realtime_ns());
 	int rc = volume_set_initial_attrs(volume, file->cred, parent, file->mode, node);
 	if (!rc)
-		rc = tree_link(&volume->tree, parent, node, 0);
-	if (!rc && node_key_size(node) > DW_KEY_SIZE_MAX) {
-		tree_unlink(&volume->tree, node);
-		rc = -ENAMETOOLONG;
-	}
+		rc = tree_link(&volume->tree, parent, node);
 	if (rc < 0) {
-		node_unref(node, 1);
+		node_free(node);
 		return rc;
 	}
 	volume_touch_dir(volume, parent);
@@ -138,26 +135,23 @@ static int create_locked(struct volume *volume, const struct new_file *file, str
 	struct cached *cached;
 	struct name component;
 	struct node *node;
-	bool beside;
-	int rc = volume_new_component(volume, file->parent, file->name, false, &component, &beside);
+	int rc = volume_new_component(volume, file->parent, file->name, false, &component);
 
 	if (rc)
 		return rc;
 	/* a file of that key may be shown under another name */
-	if (volume_key_is_taken(volume, file->parent, &component))
-		return -EEXIST;
-	rc = link_new(volume, file, &component, &node);
+	rc = volume_check_key(volume, file->parent, &component);
+	if (!rc)
+		rc = link_new(volume, file, &component, &node);
 	if (rc < 0)
 		return rc;
-	if (beside)
-		node->flags |= NODE_BESIDE;
 	rc = volume_get_cached(volume, node, &cached);
 	if (!rc && file->target)
 		rc = set_target(volume, node, cached, file->target);
 	if (rc < 0) {
 		volume_free_cached(volume, node);
-		tree_unlink(&volume->tree, node);
-		node_unref(node, 1);
+		volume_take_name(volume, node);
+		volume_unref(volume, node, 1);
 		return rc;
 	}
 	cached->loaded = cached->fresh = true;
@@ -169,24 +163,22 @@ static int create_locked(struct volume *volume, const struct new_file *file, str
 
 static int try_create(struct volume *volume, const struct new_file *file, struct volume_entry *ret)
 {
-	int rc = 0;
+	struct node *node = NULL;
 
 	names_lock_write(volume);
-	struct node *node = tree_find(&volume->tree, file->parent, file->name, strlen(file->name));
-	if (!node) {
+	int rc = volume_find(volume, file->parent, file->name, &node);
+	bool there = !rc;
+	if (rc == -ENOENT)
 		rc = create_locked(volume, file, &node);
-		if (!rc)
-			volume_fill_entry(volume, node,
-					  ret); /* and the one reference is the opener's */
-		names_unlock(volume);
-		return rc;
-	}
-	if (file->flags & O_EXCL) {
-		names_unlock(volume);
-		return -EEXIST;
-	}
-	volume_fill_entry(volume, node, ret);
+	else if (there && file->flags & O_EXCL)
+		rc = -EEXIST;
+	if (rc < 0)
+		volume_unref(volume, node, 1);
+	else /* and the one reference of what is new is the opener's */
+		volume_fill_entry(volume, there ? node : node_ref(node), ret);
 	names_unlock(volume);
+	if (rc < 0 || !there)
+		return rc;
 	/* somebody was faster: open what is there */
 	rc = volume_open_file(volume, ret->node, file->flags);
 	if (rc < 0)
@@ -290,27 +282,27 @@ static int mkdir_locked(struct volume *volume, const struct new_file *file,
 			struct volume_entry *ret)
 {
 	struct name component;
-	struct node *node;
-	bool beside;
+	struct node *node = NULL;
+	int rc = volume_find(volume, file->parent, file->name, &node);
 
-	if (tree_find(&volume->tree, file->parent, file->name, strlen(file->name)))
-		return -EEXIST;
+	if (rc != -ENOENT) {
+		volume_unref(volume, node, 1);
+		return rc ? rc : -EEXIST;
+	}
 	if (volume->options.flat && !volume->options.read_only)
 		return -EPERM;
-	int rc = volume_new_component(volume, file->parent, file->name, true, &component, &beside);
+	rc = volume_new_component(volume, file->parent, file->name, true, &component);
 	if (!rc)
 		rc = link_new(volume, file, &component, &node);
 	if (rc)
 		return rc;
 	rc = put_marker(volume, node);
 	if (rc < 0) {
-		tree_unlink(&volume->tree, node);
+		volume_take_name(volume, node);
+		volume_unref(volume, node, 1);
 	} else {
-		node->flags |= NODE_MARKER;
-		volume_update_conflict(volume, node);
 		volume_fill_entry(volume, node, ret);
 	}
-	node_unref(node, 1);
 	return rc;
 }
 

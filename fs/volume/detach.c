@@ -12,8 +12,8 @@ int volume_preserve(struct volume *volume, struct node *node)
 	struct cached *cached;
 	struct key key;
 
-	/* the tree and the caller count on it; whoever else does may open it yet */
-	if (atomic_load(&node->refs) <= 2)
+	/* the caller counts on it; whoever else does may open it yet */
+	if (atomic_load(&node->refs) <= 1)
 		return 0;
 	(void)volume_need_xattrs(volume, node); /* removing goes on without them */
 	if (node->cached && node->cached->loaded)
@@ -31,7 +31,7 @@ int volume_preserve(struct volume *volume, struct node *node)
 void volume_detach(struct volume *volume, struct node *node)
 {
 	volume_keep_nameless_xattrs(volume, node);
-	tree_unlink(&volume->tree, node);
+	volume_take_name(volume, node);
 	/* its key may be another file's soon: whoever compares numbers must see two */
 	tree_forget_ino(&volume->tree, node);
 	atomic_store(&node->logged, false);

@@ -59,7 +59,7 @@ void volume_mark_clean(struct volume *volume, struct cached *cached)
 	cached->dirty = false;
 	cached->logged_error = cached->told_error = 0;
 	cached->fresh = false;
-	node_unref(node, 1);
+	volume_unref(volume, node, 1);
 }
 
 int volume_get_cached(struct volume *volume, struct node *node, struct cached **ret)
@@ -109,10 +109,19 @@ void volume_drop_cached(struct volume *volume, struct node *node)
 
 void volume_unref(struct volume *volume, struct node *node, uint64_t count)
 {
-	if (!node_release(node, count))
-		return;
-	if (!node_is_dir(node))
-		volume_free_cached(volume, node);
-	volume_drop_nameless_xattrs(volume, node);
-	node_free(node);
+	struct node *parent = NULL;
+
+	while (node && tree_unref(&volume->tree, node, count, &parent)) {
+		if (!node_is_dir(node))
+			volume_free_cached(volume, node);
+		volume_drop_nameless_xattrs(volume, node);
+		node_free(node);
+		node = parent; /* which it counted on */
+		count = 1;
+	}
+}
+
+void volume_take_name(struct volume *volume, struct node *node)
+{
+	volume_unref(volume, tree_unlink(&volume->tree, node), 1);
 }

@@ -22,7 +22,11 @@ void volume_drop_cached(struct volume *volume, struct node *node);
 void volume_note_idle(struct volume *volume, struct cached *cached);
 void volume_note_busy(struct volume *volume, struct cached *cached);
 
-/* node_unref() for whoever may be the last to know a file.  No lock is needed. */
+/* Take the name of a node away, and what that counted.  `names` is held for writing. */
+void volume_take_name(struct volume *volume, struct node *node);
+
+/* Count no more on a node, which then may go, and those above it.  NULL is fine.  No lock is
+ * needed. */
 void volume_unref(struct volume *volume, struct node *node, uint64_t count);
 
 #endif

@@ -40,6 +40,7 @@ static int put_at(struct volume *volume, struct node *node, const struct node *p
 static int unused_key(struct volume *volume, const struct key *key, struct key *ret)
 {
 	enum { SUFFIX_MAX = 32 };
+	struct dw_stat stat;
 
 	if (key->size + SUFFIX_MAX > DW_KEY_SIZE_MAX)
 		return -ENAMETOOLONG;
@@ -51,8 +52,9 @@ static int unused_key(struct volume *volume, const struct key *key, struct key *
 	for (unsigned i = 0;; i++) {
 		int n = snprintf(ret->data + key->size, SUFFIX_MAX, ".exchanged-%u", i);
 		ret->size = key->size + (size_t)n;
-		if (!dw_contains(volume->store, key_bytes(ret)))
-			return 0;
+		int rc = dw_stat(volume->store, key_bytes(ret), &stat);
+		if (rc < 0)
+			return rc == -ENOENT ? 0 : rc;
 	}
 }
 
@@ -70,7 +72,7 @@ static int append_with_attrs(struct volume *volume, struct change *change, struc
 	if (!rc)
 		rc = journal_before_move(volume, small, large, of_large);
 	if (!rc)
-		rc = change_append(change, volume, large->key->parent);
+		rc = change_append(change, volume);
 	if (rc < 0) {
 		journal_undo_move(volume, large, small, of_small);
 		journal_undo_move(volume, small, large, of_large);
@@ -111,7 +113,7 @@ int volume_exchange(struct volume *volume, struct node *a, struct node *b)
 {
 	struct node *both[2] = {a, b};
 	bool larger = atomic_load(&a->size) >= atomic_load(&b->size);
-	int rc = tree_exchange_reserve(a, b);
+	int rc = tree_exchange_reserve(&volume->tree, a, b);
 
 	if (!rc)
 		rc = append_exchange(volume, both[!larger], both[larger]);
@@ -121,7 +123,7 @@ int volume_exchange(struct volume *volume, struct node *a, struct node *b)
 		if (both[i]->cached)
 			volume_mark_clean(volume, both[i]->cached);
 		atomic_store(&both[i]->mtime_ns, volume_current_mtime(volume, both[i]));
-		node_set_logged(both[i], true);
+		atomic_store(&both[i]->logged, true);
 		volume_touch_dir(volume, both[i]->key->parent);
 	}
 	tree_exchange(&volume->tree, a, b);

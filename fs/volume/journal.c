@@ -123,11 +123,17 @@ static int add_before(struct volume *volume, struct dw_bytes plain_key, struct d
 	struct dw_value value;
 	struct dw_stats stats;
 	bool there = !read_journal(volume, key, &kept, &value);
-	bool removed = there && !dw_contains(volume->store, plain_key);
-	int rc = 0;
+	struct dw_stat stat;
+	int rc = there ? dw_stat(volume->store, plain_key, &stat) : 0;
+	bool removed = rc == -ENOENT;
 
 	if (!there && !replaced)
 		return 0;
+	if (rc < 0 && !removed) {
+		free(value.data);
+		return rc;
+	}
+	rc = 0;
 	if (there && may_come_back(volume, &kept) && !replaced && !removed) {
 		struct attr_record before;
 		(void)attr_record_decode(kept.before, &before); /* was checked with the whole */
@@ -415,22 +421,31 @@ void journal_moved(struct volume *volume, struct node *node, struct dw_bytes new
 
 /* --- times --- */
 
-void journal_check_times(struct volume *volume, struct node *node)
+void journal_check_key_times(struct volume *volume, struct attrs *attrs, struct dw_bytes key)
 {
-	struct attrs *attrs = node->attrs;
 	uint64_t txid = 0;
-	struct key key;
 
 	if (!attrs || !attrs->unchecked)
 		return;
 	attrs->unchecked = false;
-	int rc = node_is_linked(node) ? key_of_node(node, &key) : -ENOENT;
-	if (!rc)
-		rc = dw_txid(volume->store, key_bytes(&key), &txid);
-	if (node_is_linked(node))
-		key_release(&key);
+	int rc = key.data ? dw_txid(volume->store, key, &txid) : -ENOENT;
 	if (rc < 0 || txid != attrs->txid) {
 		attrs->set &= ~(unsigned)ATTR_TIMES;
 		attrs->txid = 0;
+	}
+}
+
+void journal_check_times(struct volume *volume, struct node *node)
+{
+	static const struct dw_bytes none = {NULL, 0};
+	struct key key;
+
+	if (!node->attrs || !node->attrs->unchecked)
+		return;
+	if (node_is_linked(node) && !key_of_node(node, &key)) {
+		journal_check_key_times(volume, node->attrs, key_bytes(&key));
+		key_release(&key);
+	} else {
+		journal_check_key_times(volume, node->attrs, none);
 	}
 }

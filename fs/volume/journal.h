@@ -36,6 +36,8 @@ int journal_write(struct volume *volume, bool is_dir, struct dw_bytes key,
 /* The same, when no older value of the key can come back. */
 int journal_write_alone(struct volume *volume, bool is_dir, struct dw_bytes key,
 			const struct attrs *attrs);
+/* The same by a key; `attrs` may be NULL. */
+void journal_check_key_times(struct volume *volume, struct attrs *attrs, struct dw_bytes key);
 /* Forget times that were set on another value than the node has by now. */
 void journal_check_times(struct volume *volume, struct node *node);
 

@@ -17,8 +17,8 @@
 #include "fs/volume/detach.h"
 #include "fs/volume/dirty.h"
 #include "fs/volume/journal.h"
+#include "fs/volume/mend.h"
 #include "fs/volume/opens.h"
-#include "fs/volume/recorded.h"
 #include "fs/volume/xattrmem.h"
 
 /* --- telling --- */
@@ -42,7 +42,7 @@ static void restore_attrs(struct volume *volume, struct node *node, struct dw_by
 
 	if (!old)
 		return; /* nothing was set on the file, so nothing is kept for it */
-	if (attr_read_one(volume, key, &kept) < 0) {
+	if (attrstore_usable(volume->attrs) < 0 || mend_read(volume, false, key, &kept) < 0) {
 		old->set &= ~(unsigned)ATTR_TIMES;
 		old->times_unsaved = false;
 		return;

@@ -10,24 +10,39 @@
 
 #include "fs/attr/xattr.h"
 
-/* Which of two records counts: `*record` becomes the one before, if the value is older
- * than the newer one.  True: that is settled now, and can be written so. */
-bool recorded_choose(struct volume *volume, struct dw_bytes key, struct attr_record *record)
+/* Which of two records counts: `*record` becomes the one before, if the value is older than the
+ * newer one; true then. */
+static bool choose(struct volume *volume, struct dw_bytes key, struct attr_record *record)
 {
 	const struct dw_bytes before = record->before;
+	const uint64_t since = record->since;
 	uint64_t txid;
 
-	if (!record->since)
-		return false;
-	/* a key that is gone is dropped, whatever its record says */
-	int rc = dw_txid(volume->store, key, &txid);
-	if (!rc && txid < record->since)
-		(void)attr_record_decode(before, record); /* was checked with the whole */
 	record->since = 0;
-	return !rc;
+	/* a key that is gone is dropped, whatever its record says */
+	if (!since || dw_txid(volume->store, key, &txid) || txid >= since)
+		return false;
+	(void)attr_record_decode(before, record); /* was checked with the whole */
+	return true;
 }
 
-int recorded_attrs(const struct attr_record *record, bool is_dir, struct attrs **ret)
+/* A crash may have taken the value that times were set on, and its txid will be given to another
+ * one. */
+static bool forget_lost(struct volume *volume, struct attr_record *record)
+{
+	struct dw_stats stats;
+
+	if (!record->attrs.txid)
+		return false;
+	dw_get_stats(volume->store, &stats);
+	if (record->attrs.txid < stats.next_txid || !stats.next_txid)
+		return false;
+	record->attrs.set &= ~(unsigned)ATTR_TIMES;
+	record->attrs.txid = 0;
+	return true;
+}
+
+static int attrs_of_record(const struct attr_record *record, bool is_dir, struct attrs **ret)
 {
 	struct attrs *attrs = malloc(sizeof *attrs);
 
@@ -61,32 +76,33 @@ static int read_record(struct volume *volume, bool is_dir, struct dw_bytes key,
 	key_release(&lettered);
 	if (rc < 0)
 		return rc;
-	if (!attr_record_decode((struct dw_bytes){value_ret->data, value_ret->size}, ret)) {
-		free(value_ret->data);
-		return -EBADMSG;
-	}
-	(void)recorded_choose(volume, key, ret); /* nothing is written here */
-	return 0;
+	if (attr_record_decode((struct dw_bytes){value_ret->data, value_ret->size}, ret))
+		return 0;
+	free(value_ret->data);
+	return -EBADMSG;
 }
 
-int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret)
+int recorded_read(struct volume *volume, bool is_dir, struct dw_bytes key, struct attrs **ret,
+		  bool *stale_ret)
 {
 	struct attr_record record;
 	struct dw_value value;
+	int rc = read_record(volume, is_dir, key, &value, &record);
 
-	if (attrstore_usable(volume->attrs) < 0)
-		return -EBADMSG;
-	int rc = read_record(volume, false, key, &value, &record);
+	*stale_ret = false;
 	if (rc == -ENOENT)
 		*ret = NULL;
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	rc = recorded_attrs(&record, false, ret);
+	bool older = choose(volume, key, &record), lost = forget_lost(volume, &record);
+	*stale_ret = older || lost;
+	rc = attrs_of_record(&record, is_dir, ret);
 	free(value.data);
 	return rc;
 }
 
-int attr_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key, struct xattrs **ret)
+int recorded_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key,
+			 struct xattrs **ret)
 {
 	struct attr_record record;
 	struct dw_value value;
@@ -94,6 +110,7 @@ int attr_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key, st
 
 	if (rc < 0)
 		return rc == -ENOENT ? -EBADMSG : rc;
+	(void)choose(volume, key, &record);
 	rc = xattrs_new(record.xattrs, ret);
 	free(value.data);
 	return rc;

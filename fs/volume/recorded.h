@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * recorded.h - attributes as the attribute journal has them.
+ *
+ * `names` is held, and nobody else is at the key.
  */
 #ifndef FS_VOLUME_RECORDED_H
 #define FS_VOLUME_RECORDED_H
@@ -8,19 +10,17 @@
 #include "fs/attr/attrrecord.h"
 #include "fs/volume/core.h"
 
-/* Which of two records counts: `*record` becomes the one before, if the value is older than the
- * newer one.  True: no other one can count any more, and it can be written so. */
-bool recorded_choose(struct volume *volume, struct dw_bytes key, struct attr_record *record);
+/* What counts for the value that `key` has in the log; *ret NULL: nothing was set.  The caller
+ * frees.  `stale`: a crash took the value that the record was written for, so the record must be
+ * written anew before the key gets another value (fs/volume/mend.h).
+ * 0; -EBADMSG: the record cannot be read; or another -errno. */
+int recorded_read(struct volume *volume, bool is_dir, struct dw_bytes key, struct attrs **ret,
+		  bool *stale_ret);
 
-/* Attributes of their own.  0 or -ENOMEM. */
-int recorded_attrs(const struct attr_record *record, bool is_dir, struct attrs **ret);
-
-/* What is kept for one file's value as the log has it; *ret NULL: nothing.  The caller frees.
- * -EBADMSG: the record cannot be read; or another -errno. */
-int attr_read_one(struct volume *volume, struct dw_bytes key, struct attrs **ret);
-/* Only the extended ones, of a file or directory that has some.  0; -EBADMSG: they cannot be
- * read; or another -errno. */
+/* Only the extended ones, of a key that has some.  0; -EBADMSG: they cannot be read; or another
+ * -errno. */
 struct xattrs;
-int attr_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key, struct xattrs **ret);
+int recorded_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key,
+			 struct xattrs **ret);
 
 #endif

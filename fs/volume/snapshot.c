@@ -14,8 +14,11 @@
 
 #include "fs/volume/commit.h"
 #include "fs/volume/dirty.h"
-#include "fs/volume/load.h"
+#include "fs/volume/life.h"
 #include "fs/volume/stat.h"
+
+/* Nodes that the kernel is asked to forget between two looks at how many there are. */
+enum { SURPLUS_ONCE = 16 };
 
 /* Commit what came since volume_commit_all(); `names` is held for writing. */
 static int commit_rest(struct volume *volume)
@@ -89,22 +92,62 @@ int volume_snapshot(struct volume *volume, const char *name, struct volume **ret
 	return rc;
 }
 
-void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context)
+static void visit_nodes(struct volume *volume, struct node **nodes, size_t count,
+			volume_known_fn *visit, void *context)
 {
 	char name[NAME_SIZE_MAX + 1];
-	const struct node *node;
-	size_t at = 0;
 
-	/* before that there is but the root, and behind it the table stays as it is */
-	if (!atomic_load(&volume->loaded))
-		return;
-	while ((node = nodetable_next(&volume->tree.table, &at))) {
-		if (atomic_load(&node->refs) == 1) /* the tree's */
-			continue;
-		memcpy(name, node->key->name, node->name_size);
-		name[node->name_size] = '\0';
-		visit(context, node->key->parent, name);
+	for (size_t i = 0; i < count; i++) {
+		struct node *node = nodes[i], *parent = NULL;
+		names_lock_read(volume);
+		if (node_is_linked(node)) {
+			parent = node_ref(node->key->parent);
+			memcpy(name, node->key->name, node->name_size);
+			name[node->name_size] = '\0';
+		}
+		names_unlock(volume);
+		if (parent)
+			visit(context, parent, name);
+		volume_unref(volume, parent, 1);
+		volume_unref(volume, node, 1);
 	}
+}
+
+void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context)
+{
+	struct node **nodes = NULL;
+	size_t count = 0;
+
+	if (tree_below(&volume->tree, NULL, &nodes, &count) < 0)
+		return; /* it is done again */
+	visit_nodes(volume, nodes, count, visit, context);
+	free(nodes);
+}
+
+void volume_on_crowd(struct volume *volume, volume_crowded_fn *crowded, void *context)
+{
+	volume->on_crowd = crowded;
+	volume->crowd_context = context;
+}
+
+void volume_for_surplus(struct volume *volume, volume_known_fn *visit, void *context)
+{
+	const size_t most = volume->options.nodes_max - volume->options.nodes_max / 4;
+	struct node *nodes[SURPLUS_ONCE];
+	size_t going = 0;
+
+	atomic_store(&volume->crowded, false);
+	for (size_t asked = 0; tree_count(&volume->tree) > most + asked; asked += going) {
+		size_t count = tree_take_oldest(&volume->tree, nodes, SURPLUS_ONCE, &going);
+		if (!count)
+			break;
+		visit_nodes(volume, nodes, count, visit, context);
+	}
+}
+
+bool volume_is_known(struct volume *volume)
+{
+	return atomic_load(&volume->tree.root->refs) > 1 || tree_count(&volume->tree);
 }
 
 bool volume_is_snapshot(const struct node *node)

@@ -40,12 +40,17 @@ struct attrs *volume_own_attrs(struct node *node)
 	return node->attrs;
 }
 
-void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret)
+void volume_stat_node(struct volume *volume, struct node *node, struct stat *ret)
 {
 	node_lock(volume, node);
-	volume_fill_stat(volume, node, &ret->st);
+	volume_fill_stat(volume, node, ret);
 	node_unlock(volume, node);
-	ret->node = node_ref(node);
+}
+
+void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret)
+{
+	volume_stat_node(volume, node, &ret->st);
+	ret->node = node;
 }
 
 int64_t volume_current_mtime(struct volume *volume, struct node *node)

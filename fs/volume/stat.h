@@ -9,7 +9,9 @@
 
 /* st of a node; `names` and its lock are held. */
 void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
-/* Count a node for the caller and tell its attributes; `names` is held. */
+/* The same; the lock is not held. */
+void volume_stat_node(struct volume *volume, struct node *node, struct stat *ret);
+/* Hand a node out, which counts for whoever gets it, and its attributes.  `names` is held. */
 void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret);
 /* The time of a file as its openers see it; both locks are held. */
 int64_t volume_current_mtime(struct volume *volume, struct node *node);

@@ -16,6 +16,7 @@
 #include "fs/volume/detach.h"
 #include "fs/volume/dirty.h"
 #include "fs/volume/journal.h"
+#include "fs/volume/lookup.h"
 #include "fs/volume/names.h"
 #include "fs/volume/opens.h"
 #include "fs/volume/stat.h"
@@ -36,7 +37,7 @@ static int make_locked(struct volume *volume, const struct volume_cred *cred, st
 	if (!rc)
 		rc = volume_get_cached(volume, node, &cached);
 	if (rc) {
-		node_unref(node, 1);
+		volume_unref(volume, node, 1);
 		return rc;
 	}
 	cached->loaded = true;
@@ -61,7 +62,7 @@ int volume_tmpfile(struct volume *volume, const struct volume_cred *cred, struct
 	if (!rc)
 		rc = make_locked(volume, cred, dir, mode, flags, &node);
 	if (!rc)
-		volume_fill_entry(volume, node, ret); /* the one reference is the opener's */
+		volume_fill_entry(volume, node_ref(node), ret); /* the other one is the opener's */
 	names_unlock(volume);
 	return rc;
 }
@@ -102,28 +103,25 @@ static int commit_named(struct volume *volume, struct node *node)
 static int link_locked(struct volume *volume, struct node *node, struct node *parent,
 		       const char *name)
 {
+	struct node *there = NULL;
 	struct name component;
-	bool beside;
+	int rc = volume_find(volume, parent, name, &there);
 
-	if (tree_find(&volume->tree, parent, name, strlen(name)))
-		return -EEXIST;
-	int rc = volume_new_component(volume, parent, name, false, &component, &beside);
+	volume_unref(volume, there, 1);
+	if (rc != -ENOENT)
+		return rc ? rc : -EEXIST;
+	rc = volume_new_component(volume, parent, name, false, &component);
 	if (rc < 0)
 		return rc;
-	if (volume_key_is_taken(volume, parent, &component))
-		return -EEXIST;
+	rc = volume_check_key(volume, parent, &component);
+	if (rc < 0)
+		return rc;
 	const struct dw_bytes bytes = {component.text, component.size};
 	rc = node_set_name(node, name, strlen(name), &bytes);
 	if (!rc)
-		rc = tree_link(&volume->tree, parent, node, 0);
+		rc = tree_link(&volume->tree, parent, node);
 	if (rc < 0)
 		return rc;
-	node->flags &= (uint8_t)~NODE_BESIDE;
-	node->flags |= beside ? NODE_BESIDE : 0;
-	if (node_key_size(node) > DW_KEY_SIZE_MAX) {
-		volume_detach(volume, node);
-		return -ENAMETOOLONG;
-	}
 	rc = commit_named(volume, node);
 	if (!rc)
 		volume_touch_dir(volume, parent);
@@ -146,7 +144,7 @@ int volume_link(struct volume *volume, struct node *node, struct node *parent, c
 	int rc = linkable ? link_locked(volume, node, parent, name) : -EPERM;
 	(void)pthread_mutex_unlock(lock);
 	if (!rc)
-		volume_fill_entry(volume, node, ret);
+		volume_fill_entry(volume, node_ref(node), ret);
 	names_unlock(volume);
 	return rc;
 }

@@ -7,7 +7,10 @@
 #include "fs/volume/commit.h"
 #include "fs/volume/dirty.h"
 #include "fs/volume/journal.h"
-#include "fs/volume/load.h"
+#include "fs/volume/life.h"
+#include "fs/volume/listing.h"
+#include "fs/volume/lookup.h"
+#include "fs/volume/sweep.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -27,12 +30,12 @@ int volume_open(struct dw_store *store, const struct volume_options *options, st
 	rc = attrstore_open(store, options->read_only, options->log, options->context,
 			    &volume->attrs);
 	if (!rc)
-		rc = volume_load(volume);
+		rc = volume_fill_root(volume);
 	if (rc < 0) {
 		volume_free(volume);
 		return rc;
 	}
-	atomic_store(&volume->loaded, true);
+	sweep_open(volume);
 	*ret = volume;
 	return 0;
 }
@@ -98,7 +101,7 @@ int volume_start(struct volume *volume)
 	int rc = thread_start(&volume->committer, committer, volume);
 
 	volume->running = !rc;
-	return rc;
+	return rc ? rc : sweep_start(volume);
 }
 
 static void stop_committer(struct volume *volume)
@@ -123,9 +126,11 @@ static void release_cached(struct volume *volume)
 		if (cached->dirty)
 			volume_note_lost(volume, cached->node, cached->logged_error,
 					 "it is still open, and the mount ends");
-		cached->node->opens = 0;
+		struct node *node = node_ref(cached->node); /* a dirty value may count alone */
+		node->opens = 0;
 		volume_mark_clean(volume, cached);
-		volume_free_cached(volume, cached->node);
+		volume_free_cached(volume, node);
+		volume_unref(volume, node, 1);
 	}
 }
 
@@ -133,6 +138,8 @@ int volume_close(struct volume *volume)
 {
 	if (!volume)
 		return 0;
+	sweep_stop(volume);
+	listing_release_kept(volume);
 	stop_committer(volume);
 	int rc = volume_commit_all(volume);
 	release_cached(volume);

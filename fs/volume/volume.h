@@ -39,6 +39,8 @@ struct volume_options {
 	const char *reserved; /* name in the root that is no key's; NULL: none */
 	/* Nobody who chooses names may know it. */
 	uint8_t ino_secret[INO_SECRET_SIZE];
+	size_t nodes_max;   /* above so many files and directories that the kernel knows it is asked
+			       to forget some; 0: a default */
 	volume_log_fn *log; /* may be NULL */
 	void *context;      /* handed to log */
 };
@@ -76,6 +78,16 @@ int volume_snapshot(struct volume *volume, const char *name, struct volume **ret
  * moves.  No lock is held meanwhile. */
 typedef void volume_known_fn(void *context, struct node *parent, const char *name);
 void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context);
+
+/* Have `crowded` called when more than options.nodes_max are known: volume_for_surplus() should be
+ * called soon, but not from there.  Before requests come. */
+typedef void volume_crowded_fn(void *context);
+void volume_on_crowd(struct volume *volume, volume_crowded_fn *crowded, void *context);
+/* The same for those that have been known longest, where more are known than nodes_max: the kernel
+ * is to forget their names. */
+void volume_for_surplus(struct volume *volume, volume_known_fn *visit, void *context);
+/* Whether the kernel, or anybody else, counts on a node of a volume where nothing moves. */
+bool volume_is_known(struct volume *volume);
 
 /* Whether a node is one of a snapshot. */
 bool volume_is_snapshot(const struct node *node);
@@ -146,15 +158,18 @@ void volume_visit_below(struct volume *volume, struct node *parent, const char *
 typedef int volume_dirent_fn(void *context, const char *name, struct node *node,
 			     const struct stat *st, uint64_t next);
 
-/* Where a directory ends by now: what is given a name in it later comes behind.  A file that is
- * renamed within its directory keeps its place. */
-int volume_listing_end(struct volume *volume, struct node *dir, uint64_t *ret);
+/* An open directory: what is in it when it is first read, or read from the start again, is what it
+ * lists.  An entry that is there throughout is listed once, whatever changes, also one that is
+ * renamed within its directory; what comes later is not listed. */
+struct listing;
+int volume_opendir(struct volume *volume, struct node *dir, struct listing **ret);
+void volume_closedir(struct listing *listing);
 
-/* Call `visit` for each entry behind `offset` (0: from the start), up to `end`
- * (UINT64_MAX: however many), until it declines.
- * With `counted` each node taken is counted for the caller. */
-int volume_readdir(struct volume *volume, struct node *dir, uint64_t offset, uint64_t end,
-		   bool counted, volume_dirent_fn *visit, void *context);
+/* Call `visit` for each entry after `offset` (0: from the start), until it declines.
+ * With `counted` each node taken is counted for the caller; while too many are known, entries are
+ * told without a node. */
+int volume_readdir(struct listing *listing, uint64_t offset, bool counted, volume_dirent_fn *visit,
+		   void *context);
 
 /* --- attributes ---
  *

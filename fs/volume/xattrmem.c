@@ -35,7 +35,8 @@ int volume_need_xattrs(struct volume *volume, struct node *node)
 		return 0;
 	int rc = node_is_linked(node) ? key_of_node(node, &key) : -ENODATA;
 	if (!rc) {
-		rc = attr_read_xattrs(volume, node_is_dir(node), key_bytes(&key), &attrs->xattrs);
+		rc = recorded_read_xattrs(volume, node_is_dir(node), key_bytes(&key),
+					  &attrs->xattrs);
 		key_release(&key);
 	}
 	if (rc == -EBADMSG) {

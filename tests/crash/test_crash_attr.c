@@ -83,7 +83,7 @@ static void describe_one(struct listing *l, const char *path)
 	if (!S_ISDIR(st.st_mode))
 		return;
 	(void)snprintf(l->path, sizeof l->path, "%s", path);
-	CHECK_EQ(volume_readdir(l->volume, node, 0, UINT64_MAX, false, note, l), 0);
+	CHECK_EQ(volumes_readdir(l->volume, node, note, l), 0);
 }
 
 static struct lines describe(struct volume *v)
@@ -126,7 +126,7 @@ static int put(struct volume *v, const char *path, mode_t mode, const char *text
 	ssize_t n = volume_write(v, entry.node, text, strlen(text), 0);
 	rc = volume_flush(v, entry.node);
 	volume_release(v, entry.node);
-	volume_forget(v, entry.node, 1);
+	(void)volumes_borrow(v, entry.node);
 	return n < 0 ? (int)n : rc;
 }
 
@@ -165,7 +165,7 @@ static int link_to(struct volume *v, const char *path, const char *target)
 	int rc = volume_symlink(v, &volumes_cred, parent, name, target, &entry);
 
 	if (!rc)
-		volume_forget(v, entry.node, 1);
+		(void)volumes_borrow(v, entry.node);
 	return rc;
 }
 
@@ -182,7 +182,7 @@ static int make_dir(struct volume *v, const char *path, mode_t mode)
 	int rc = volume_mkdir(v, &volumes_cred, parent, name, mode, &entry);
 
 	if (!rc)
-		volume_forget(v, entry.node, 1);
+		(void)volumes_borrow(v, entry.node);
 	return rc;
 }
 
@@ -769,7 +769,8 @@ static bool run_with_fault(enum faultio_kind kind, uint64_t fail_at)
 	fault.fail_at = 0;
 	CHECK_EQ(volume_commit_all(v), 0); /* nothing waits for a late success */
 	struct lines live = describe(v);
-	if (volume_close(v) < 0)
+	volumes_forget(v);
+	if (volumes_close(v) < 0)
 		CHECK(hit);
 	v = volumes_mount(dir);
 	struct lines next = describe(v);

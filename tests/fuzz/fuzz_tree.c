@@ -77,7 +77,7 @@ struct entry {
 	struct node *node;
 };
 
-struct listing {
+struct found_names {
 	struct entry *items; /* owned */
 	size_t count;
 };
@@ -85,7 +85,7 @@ struct listing {
 static int add_entry(void *context, const char *name, struct node *node, const struct stat *st,
 		     uint64_t next)
 {
-	struct listing *listing = context;
+	struct found_names *listing = context;
 
 	(void)st;
 	(void)next;
@@ -122,7 +122,7 @@ static void check_entry(struct world *w, struct node *dir, const struct entry *e
 
 static void check_tree(struct world *w)
 {
-	struct listing listing;
+	struct found_names listing;
 	size_t wanted = 0;
 
 	w->pending = malloc(sizeof *w->pending);
@@ -130,9 +130,11 @@ static void check_tree(struct world *w)
 	w->pending[w->pending_count++] = volume_root(w->volume);
 	while (w->pending_count) {
 		struct node *dir = w->pending[--w->pending_count];
-		listing = (struct listing){0};
-		FUZZ_CHECK(
-			!volume_readdir(w->volume, dir, 0, UINT64_MAX, false, add_entry, &listing));
+		listing = (struct found_names){0};
+		struct listing *open_dir = NULL;
+		FUZZ_CHECK(!volume_opendir(w->volume, dir, &open_dir));
+		FUZZ_CHECK(!volume_readdir(open_dir, 0, true, add_entry, &listing));
+		volume_closedir(open_dir);
 		for (size_t i = 0; i < listing.count; i++)
 			check_entry(w, dir, &listing.items[i]);
 		free(listing.items);

@@ -338,7 +338,7 @@ static int do_symlink(struct world *w)
 	CHECK_EQ(volume_symlink(w->volume, &volumes_cred, parent, name, path, &entry), want);
 	if (want < 0)
 		return want;
-	volume_forget(w->volume, entry.node, 1);
+	(void)volumes_borrow(w->volume, entry.node);
 	struct path_file *file = path_file_new();
 	file->is_link = true;
 	file->size = strlen(path);
@@ -386,6 +386,13 @@ static int do_compact(struct world *w)
 static int do_rotate(struct world *w)
 {
 	CHECK_EQ(dw_rotate(volume_store(w->volume)), 0);
+	return 0;
+}
+
+/* The kernel forgets all that is not open. */
+static int do_forget(struct world *w)
+{
+	volumes_forget(w->volume);
 	return 0;
 }
 
@@ -446,6 +453,7 @@ static const struct {
 	{"chmod", 4, do_chmod},       {"chown", 3, do_chown},
 	{"date", 4, do_date},         {"label", 3, do_label},
 	{"symlink", 3, do_symlink},   {"leave", 3, do_leave},
+	{"forget", 5, do_forget},
 };
 enum { OP_KINDS = sizeof ops / sizeof *ops };
 

@@ -13,6 +13,40 @@ const struct volume_options volumes_defaults = {
 	.uid = 1000, .gid = 100, .umask = 022, .reserved = ".datawal"};
 const struct volume_cred volumes_cred = {1000, 100};
 
+/* --- nodes --- */
+
+struct borrowed {
+	struct volume *volume;
+	struct node *node;
+};
+static struct borrowed *borrowed; /* owned */
+static size_t borrowed_count;
+
+struct node *volumes_borrow(struct volume *volume, struct node *node)
+{
+	borrowed = realloc(borrowed, (borrowed_count + 1) * sizeof *borrowed);
+	CHECK(borrowed != NULL);
+	borrowed[borrowed_count++] = (struct borrowed){volume, node};
+	return node;
+}
+
+static void give_back(struct volume *volume, bool forget)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < borrowed_count; i++)
+		if (borrowed[i].volume != volume)
+			borrowed[kept++] = borrowed[i];
+		else if (forget)
+			volume_forget(volume, borrowed[i].node, 1);
+	borrowed_count = kept;
+}
+
+void volumes_forget(struct volume *volume)
+{
+	give_back(volume, true);
+}
+
 /* --- life --- */
 
 struct volume *volumes_mount_with(const char *dir, const struct volume_options *options,
@@ -24,6 +58,7 @@ struct volume *volumes_mount_with(const char *dir, const struct volume_options *
 	options = options ? options : &volumes_defaults;
 	store = options->read_only ? stores_open_reader(dir) : stores_open(dir, segment_size);
 	CHECK_EQ(volume_open(store, options, &volume), 0);
+	give_back(volume, false); /* of one that was closed and had the same address */
 	return volume;
 }
 
@@ -32,9 +67,15 @@ struct volume *volumes_mount(const char *dir)
 	return volumes_mount_with(dir, NULL, 0);
 }
 
+int volumes_close(struct volume *volume)
+{
+	volumes_forget(volume);
+	return volume_close(volume);
+}
+
 void volumes_unmount(struct volume *volume)
 {
-	CHECK_EQ(volume_close(volume), 0);
+	CHECK_EQ(volumes_close(volume), 0);
 }
 
 /* --- paths --- */
@@ -45,8 +86,7 @@ static struct node *child(struct volume *volume, struct node *dir, const char *n
 
 	if (volume_lookup(volume, dir, name, &entry))
 		return NULL;
-	volume_forget(volume, entry.node, 1); /* its name keeps it */
-	return entry.node;
+	return volumes_borrow(volume, entry.node);
 }
 
 /* `*path` becomes the last name. */
@@ -96,8 +136,7 @@ static int open_by_path(struct volume *volume, const char *path, int flags, stru
 	rc = volume_create(volume, &volumes_cred, parent, name, 0644, flags, &entry);
 	if (rc < 0)
 		return rc;
-	volume_forget(volume, entry.node, 1); /* the open keeps it */
-	*ret = entry.node;
+	*ret = volumes_borrow(volume, entry.node);
 	return 0;
 }
 
@@ -191,7 +230,7 @@ int volumes_mkdir(struct volume *volume, const char *path)
 	int rc = volume_mkdir(volume, &volumes_cred, parent, name, 0755, &entry);
 
 	if (!rc)
-		volume_forget(volume, entry.node, 1);
+		(void)volumes_borrow(volume, entry.node);
 	return rc;
 }
 
@@ -234,7 +273,18 @@ int volumes_truncate(struct volume *volume, const char *path, uint64_t size)
 
 /* --- listings --- */
 
-struct listing {
+int volumes_readdir(struct volume *volume, struct node *dir, volume_dirent_fn *visit, void *context)
+{
+	struct listing *listing = NULL;
+	int rc = volume_opendir(volume, dir, &listing);
+
+	if (!rc)
+		rc = volume_readdir(listing, 0, false, visit, context);
+	volume_closedir(listing);
+	return rc;
+}
+
+struct names {
 	char **names; /* owned */
 	size_t count, size;
 };
@@ -242,7 +292,7 @@ struct listing {
 static int add_name(void *context, const char *name, struct node *node, const struct stat *st,
 		    uint64_t next)
 {
-	struct listing *l = context;
+	struct names *l = context;
 
 	(void)next;
 	if (!node) {
@@ -265,11 +315,11 @@ static int by_bytes(const void *a, const void *b)
 
 char *volumes_list(struct volume *volume, const char *path)
 {
-	struct listing l = {0};
+	struct names l = {0};
 	struct node *dir = volumes_find(volume, path);
 
 	CHECK(dir != NULL);
-	CHECK_EQ(volume_readdir(volume, dir, 0, UINT64_MAX, false, add_name, &l), 0);
+	CHECK_EQ(volumes_readdir(volume, dir, add_name, &l), 0);
 	if (l.count)
 		qsort(l.names, l.count, sizeof *l.names, by_bytes);
 	char *text = malloc(l.size + 1), *at = text;

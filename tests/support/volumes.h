@@ -5,8 +5,8 @@
  *
  * Paths are relative to the root, "" being the root; what is between slashes is a
  * file name.  Where a result code is returned it is the volume's; any other error
- * ends the test.  Nodes are borrowed: they last while they have their name, or are
- * open by volumes_open().
+ * ends the test.  Nodes are borrowed, as a kernel knows them: they last until volumes_forget(), or
+ * while they are open by volumes_open().
  */
 #ifndef SUPPORT_VOLUMES_H
 #define SUPPORT_VOLUMES_H
@@ -26,6 +26,17 @@ struct volume *volumes_mount_with(const char *dir, const struct volume_options *
 				  uint64_t segment_size);
 struct volume *volumes_mount(const char *dir);
 void volumes_unmount(struct volume *volume);
+/* volume_close(), where that may fail. */
+int volumes_close(struct volume *volume);
+
+/* Count no more on the nodes that were looked up so far, as a kernel without memory for them. */
+void volumes_forget(struct volume *volume);
+/* A node that a test got from the volume by itself is from now on one of them. */
+struct node *volumes_borrow(struct volume *volume, struct node *node);
+
+/* All of a directory at once, as volume_readdir(). */
+int volumes_readdir(struct volume *volume, struct node *dir, volume_dirent_fn *visit,
+		    void *context);
 
 /* NULL: there is no such name. */
 struct node *volumes_find(struct volume *volume, const char *path);

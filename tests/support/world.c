@@ -70,7 +70,7 @@ static void check_attrs(struct world *w, struct path_item *item)
 	CHECK(n < 0 || (label[0] == want->label && label[n - 1] == want->label));
 }
 
-struct listing {
+struct looking {
 	struct world *w;
 	const char *dir;
 	unsigned left, count;
@@ -80,7 +80,7 @@ struct listing {
 static int take(void *context, const char *name, struct node *node, const struct stat *st,
 		uint64_t next)
 {
-	struct listing *l = context;
+	struct looking *l = context;
 	char path[2 * PATH_SIZE];
 
 	if (!l->left)
@@ -100,17 +100,18 @@ static int take(void *context, const char *name, struct node *node, const struct
 
 void world_check_listing(struct world *w, const char *dir, unsigned step)
 {
-	struct listing l = {.w = w, .dir = dir};
+	struct looking l = {.w = w, .dir = dir};
 	unsigned want = 0;
 
 	for (size_t i = 0; i < w->paths.count; i++)
 		want += paths_is_child(w->paths.items[i].path, dir);
+	struct listing *open_dir = NULL;
+	CHECK_EQ(volume_opendir(w->volume, volumes_find(w->volume, dir), &open_dir), 0);
 	while (!l.left) {
 		l.left = step;
-		CHECK_EQ(volume_readdir(w->volume, volumes_find(w->volume, dir), l.offset,
-					UINT64_MAX, false, take, &l),
-			 0);
+		CHECK_EQ(volume_readdir(open_dir, l.offset, false, take, &l), 0);
 	}
+	volume_closedir(open_dir);
 	CHECK_EQ(l.count, want);
 }
 

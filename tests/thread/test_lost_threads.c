@@ -160,7 +160,7 @@ static void test_threads(void)
 	CHECK(figures.values_lost > 0);
 	uint64_t count = dw_count(volume_store(world.volume));
 	struct state live = state_of(world.volume);
-	CHECK_EQ(volume_close(world.volume), -ENOSPC);
+	CHECK_EQ(volumes_close(world.volume), -ENOSPC);
 	struct volume *v = volumes_mount(dir);
 	struct state next = state_of(v);
 	CHECK_EQ(dw_count(volume_store(v)), count); /* closing had nothing to commit */

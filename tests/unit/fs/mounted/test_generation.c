@@ -74,6 +74,7 @@ static void expect(struct generations *generations, const struct node *node, con
 	struct generation *generation = generations_hold(generations, node);
 
 	volumes_expect(generation->volume, path, text);
+	volumes_forget(generation->volume);
 	generations_drop(generations, generation);
 }
 

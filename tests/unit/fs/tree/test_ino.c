@@ -15,7 +15,7 @@
 #include <xxhash.h>
 
 #include "fs/tree/inosecret.h"
-#include "fs/tree/node.h"
+#include "fs/tree/tree.h"
 #include "tests/support/check.h"
 #include "tests/support/crafted.h"
 #include "tests/support/files.h"
@@ -63,8 +63,7 @@ static struct node *add(struct tree *tree, const uint8_t name[8])
 	struct node *node = node_new((const char *)name, 8, NULL, false);
 
 	CHECK(node != NULL);
-	CHECK_EQ(tree_link(tree, tree->root, node, 0), 0);
-	node_unref(node, 1);
+	CHECK_EQ(tree_link(tree, tree->root, node), 0);
 	return node;
 }
 

@@ -201,6 +201,7 @@ static void test_nameless(void)
 		if (n < 0)
 			break;
 	}
+	volumes_forget(v);
 	CHECK_EQ(n, -ENOSPC);
 	CHECK_EQ(count, ROOM / SIZE);
 	expect_sparse(v, named, 'x');

@@ -142,7 +142,7 @@ static void test_attributes_unreadable(void)
 	CHECK_EQ(figures_of(v).commits_failed, 1);
 	volumes_done(v, f);
 	volumes_expect(v, "f", "new");
-	CHECK_EQ(volume_close(v), 0);
+	CHECK_EQ(volumes_close(v), 0);
 }
 
 /* After the last close an older value is the file's again: bytes, size, times, and what was
@@ -181,7 +181,7 @@ static void test_old_value(void)
 	CHECK_EQ(puts_so_far(v), puts);
 	volumes_write(v, "keep", "new");
 	volumes_expect(v, "keep", "new");
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 	v = volumes_mount(dir);
 	volumes_expect(v, "keep", "new");
 	volumes_unmount(v);
@@ -200,7 +200,7 @@ static void test_old_time(void)
 	CHECK_EQ(write_big(v, "f", NULL), -ENOSPC);
 	struct stat after = volumes_stat(v, "f");
 	CHECK(!memcmp(&before.st_mtim, &after.st_mtim, sizeof before.st_mtim));
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 }
 
 /* What was never committed is gone, whoever knows it is told to look again, and what is
@@ -232,7 +232,7 @@ static void test_never_committed(void)
 	set_room(&space, INT32_MAX);
 	volumes_write(v, "d/f", "second life");
 	CHECK_EQ(volumes_stat(v, "d/f").st_mode & 07777, 0644);
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 	v = volumes_mount(dir);
 	CHECK_EQ(volumes_stat(v, "d/f").st_mode & 07777, 0644);
 	volumes_unmount(v);
@@ -302,7 +302,7 @@ static void test_mapped(void)
 	CHECK_EQ(volume_release(v, f), -ENOSPC);
 	volumes_expect(v, "f", "old");
 	CHECK_EQ(figures_of(v).values_lost, 1);
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 }
 
 /* Between a close that failed and its end another one wrote, and closed: that is tried, for nobody
@@ -328,7 +328,7 @@ static void test_written_meanwhile(void)
 	f = volumes_open(v, "f", O_RDONLY, NULL);
 	volumes_expect_node(v, f, big, sizeof big);
 	volumes_done(v, f);
-	CHECK_EQ(volume_close(v), 0);
+	CHECK_EQ(volumes_close(v), 0);
 }
 
 /* A mount that ends while files are open. */
@@ -344,7 +344,7 @@ static void test_unmount(void)
 	struct node *f = volumes_open(v, "f", O_RDWR, NULL);
 	volumes_write_at(v, f, big, sizeof big, 0);
 	set_room(&space, 4000);
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 	CHECK(said_last("'f'") && said_last("is lost (No space left on device)"));
 	v = volumes_mount(dir);
 	volumes_expect(v, "f", "old");
@@ -396,7 +396,7 @@ static void test_errors(void)
 		CHECK_EQ(figures_of(v).values_lost, 2);
 		fault.fail_at = 0;
 		CHECK_EQ(write_big(v, "f", NULL), 0);
-		CHECK_EQ(volume_close(v), -errors[i]);
+		CHECK_EQ(volumes_close(v), -errors[i]);
 	}
 }
 
@@ -422,7 +422,7 @@ static void test_poisoned(void)
 	CHECK(!volumes_find(v, "fresh"));
 	CHECK_EQ(volumes_truncate(v, "f", 1), -EIO);
 	volumes_expect(v, "f", "new");
-	CHECK_EQ(volume_close(v), -EIO);
+	CHECK_EQ(volumes_close(v), -EIO);
 }
 
 /* Where commits fail a truncation does not wait for a last close that could tell nobody. */
@@ -444,7 +444,7 @@ static void test_truncated(void)
 	CHECK_EQ(volume_flush(v, f), -ENOSPC);
 	CHECK_EQ(volume_release(v, f), -ENOSPC);
 	volumes_expect(v, "new", NULL);
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 }
 
 /* A key in the log cannot write what a terminal obeys, nor another line; it is cut. */
@@ -462,7 +462,7 @@ static void test_quoted(void)
 	name[sizeof name - 1] = '\0';
 	CHECK_EQ(write_big(v, name, NULL), -ENOSPC);
 	CHECK(said_last("\\x01...': the value written last, 8000 bytes, is lost"));
-	CHECK_EQ(volume_close(v), -ENOSPC);
+	CHECK_EQ(volumes_close(v), -ENOSPC);
 }
 
 int main(int argc, char **argv)

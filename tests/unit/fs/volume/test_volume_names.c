@@ -321,11 +321,10 @@ static void test_deep(void)
 	struct volume_entry entry;
 	for (int i = 0; i < 2000; i++) {
 		CHECK_EQ(volume_lookup(v, node, "%~", &entry), 0);
-		volume_forget(v, entry.node, 1);
-		node = entry.node;
+		node = volumes_borrow(v, entry.node);
 	}
 	CHECK_EQ(volume_lookup(v, node, "%~", &entry), 0);
-	volume_forget(v, entry.node, 1);
+	(void)volumes_borrow(v, entry.node);
 	volumes_expect_node(v, entry.node, "deep", 4);
 	CHECK_EQ(volume_unlink(v, node, "%~"), 0);
 	CHECK_EQ(dw_count(volume_store(v)), 1); /* the marker of the last directory */
@@ -345,12 +344,11 @@ static void test_key_too_long(void)
 	name[255] = '\0';
 	for (int i = 0; i < 255; i++) {
 		CHECK_EQ(volume_mkdir(v, &volumes_cred, node, name, 0755, &entry), 0);
-		volume_forget(v, entry.node, 1);
-		node = entry.node;
+		node = volumes_borrow(v, entry.node);
 	}
 	/* 255 * 256 = 65,280 are used: 256 are left */
 	CHECK_EQ(volume_mkdir(v, &volumes_cred, node, name, 0755, &entry), 0);
-	volume_forget(v, entry.node, 1);
+	(void)volumes_borrow(v, entry.node);
 	CHECK_EQ(volume_create(v, &volumes_cred, entry.node, "f", 0644, O_EXCL, &entry),
 		 -ENAMETOOLONG);
 	CHECK_EQ(volume_mkdir(v, &volumes_cred, entry.node, "d", 0755, &entry), -ENAMETOOLONG);

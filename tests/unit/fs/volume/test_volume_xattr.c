@@ -233,6 +233,7 @@ static void test_nameless(void)
 	CHECK_EQ(volume_setxattr(v, nodes[0], "user.text", large, LARGE, 0), 0);
 	CHECK_EQ(figures_of(v).value_bytes, before);
 	free(large);
+	volumes_forget(v);
 	for (int i = 0; i < 5; i++)
 		volume_release(v, nodes[i]);
 	CHECK_EQ(figures_of(v).value_bytes, 0);
@@ -243,6 +244,7 @@ static void test_nameless(void)
 	CHECK_EQ(volume_lookup(v, volume_root(v), "dir", &entry), 0);
 	CHECK_EQ(volumes_rmdir(v, "dir"), 0);
 	expect_node(v, entry.node, 'd', LARGE);
+	volumes_forget(v);
 	volume_forget(v, entry.node, 1);
 	CHECK_EQ(figures_of(v).value_bytes, 0);
 	volumes_unmount(v);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * mend.h - records of attributes that a crash left behind.
+ *
+ * `names` is held, and nobody else is at the key.
+ */
+#ifndef FS_VOLUME_MEND_H
+#define FS_VOLUME_MEND_H
+
+#include "fs/volume/core.h"
+
+/* What was set on a key; *ret NULL: nothing.  The caller frees.  A record that is for a value which
+ * a crash took is written anew, where that can be done.
+ * 0; -EBADMSG: the record cannot be read; or another -errno. */
+int mend_read(struct volume *volume, bool is_dir, struct dw_bytes key, struct attrs **ret);
+
+#endif

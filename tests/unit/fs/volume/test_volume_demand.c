@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * test_volume_demand.c - nodes exist for what somebody counts on, and for nothing else; names stay
+ * what they are while they may be known; records of attributes that belong to nothing go.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "fs/volume/core.h"
+#include "tests/support/volumes.h"
+
+static size_t known(const struct volume *v)
+{
+	return tree_count(&v->tree);
+}
+
+static void put_many(const char *dir, unsigned count)
+{
+	struct dw_store *store = stores_open(dir, 0);
+	char key[32];
+
+	for (unsigned i = 0; i < count; i++) {
+		(void)snprintf(key, sizeof key, "%u/%u", i % 100, i);
+		stores_put(store, key, "value");
+	}
+	stores_close(store);
+}
+
+/* --- nodes --- */
+
+static void test_nodes(void)
+{
+	const char *dir = stores_dir();
+
+	put_many(dir, 1000);
+	struct volume *v = volumes_mount(dir);
+	CHECK_EQ(known(v), 0);
+	volumes_expect(v, "7/107", "value");
+	CHECK(!volumes_find(v, "7/8") && !volumes_find(v, "700"));
+	CHECK_EQ(known(v), 2); /* and none for what is not there */
+	char *names = volumes_list(v, "8");
+	free(names);
+	CHECK_EQ(known(v), 3); /* "8"; what is listed without being counted is gone */
+	volumes_forget(v);
+	CHECK_EQ(known(v), 0);
+	/* what is open, or dirty, stays */
+	struct node *f = volumes_open(v, "9/9", O_RDWR, NULL);
+	volumes_write_at(v, f, "V", 1, 0);
+	volumes_forget(v);
+	CHECK_EQ(known(v), 2);
+	CHECK(volumes_find(v, "9/9") == f);
+	volumes_forget(v);
+	volume_release(v, f); /* commits */
+	CHECK_EQ(known(v), 0);
+	volumes_expect(v, "9/9", "Value");
+	volumes_unmount(v);
+}
+
+/* Two lookups are one node; what is made anew shows the same. */
+static void test_same(void)
+{
+	const struct stat st = {.st_mode = 0640, .st_mtim = {1234567890, 5}};
+	struct stat first, again;
+	const char *dir = stores_dir();
+
+	put_many(dir, 100);
+	struct volume *v = volumes_mount(dir);
+	struct node *f = volumes_find(v, "5/5");
+	CHECK(volumes_find(v, "5/5") == f);
+	CHECK_EQ(volume_setattr(v, f, &st, ATTR_MODE | ATTR_MTIME, false, &first), 0);
+	CHECK_EQ(volume_setxattr(v, f, "user.x", "x", 1, 0), 0);
+	first = volumes_stat(v, "5/5");
+	volumes_forget(v);
+	again = volumes_stat(v, "5/5");
+	CHECK(first.st_ino == again.st_ino && first.st_mode == again.st_mode);
+	CHECK(again.st_mode == (S_IFREG | 0640) && again.st_mtim.tv_sec == 1234567890);
+	CHECK_EQ(volume_getxattr(v, volumes_find(v, "5/5"), "user.x", NULL, 0), 1);
+	volumes_unmount(v);
+}
+
+static void count_asked(void *context, struct node *parent, const char *name)
+{
+	unsigned *asked = context;
+
+	CHECK(parent != NULL && *name);
+	(*asked)++;
+}
+
+static void note_crowd(void *context)
+{
+	(*(unsigned *)context)++;
+}
+
+/* Too many are known: that is said once, listings give no more, the kernel is asked to forget. */
+static void test_crowd(void)
+{
+	struct volume_options options = volumes_defaults;
+	const char *dir = stores_dir();
+	unsigned crowds = 0, asked = 0;
+	char path[32];
+
+	put_many(dir, 1000);
+	options.nodes_max = 400;
+	struct volume *v = volumes_mount_with(dir, &options, 0);
+	volume_on_crowd(v, note_crowd, &crowds);
+	for (unsigned i = 0; i < 600; i++) {
+		(void)snprintf(path, sizeof path, "%u/%u", i % 100, i);
+		CHECK(volumes_find(v, path) != NULL);
+	}
+	CHECK(known(v) == 700 && crowds == 1);
+	volume_for_surplus(v, count_asked, &asked);
+	/* seven go with each directory, of 700 that are 100 too many at the least */
+	CHECK(asked >= 400 / 7 && asked <= 80);
+	volume_for_surplus(v, count_asked, &asked); /* none is asked for twice */
+	CHECK(asked <= 100);
+	volumes_forget(v);
+	CHECK_EQ(known(v), 0);
+	asked = 0;
+	volume_for_surplus(v, count_asked, &asked);
+	CHECK_EQ(asked, 0);
+	volumes_unmount(v);
+}
+
+/* --- names --- */
+
+/* What was shown with %= beside a directory keeps that when the directory goes; and the directory's
+ * name is no file's. */
+static void test_conflict_ends(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "a", "file");
+	stores_put(store, "a/x", "x");
+	stores_put(store, "a%=", "quoted");
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	volumes_expect_list(v, "", "a|a%=|a%=%=|");
+	CHECK_EQ(volumes_unlink(v, "a/x"), 0);
+	CHECK_EQ(volumes_rmdir(v, "a"), 0);
+	for (int i = 0; i < 2; i++) {
+		volumes_expect(v, "a%=", "file");
+		volumes_expect(v, "a%=%=", "quoted");
+		CHECK(!volumes_find(v, "a"));
+		volumes_forget(v);
+	}
+	/* a directory of that name may come back */
+	CHECK_EQ(volumes_mkdir(v, "a"), 0);
+	volumes_forget(v);
+	volumes_expect(v, "a%=", "file");
+	CHECK_EQ(volumes_rmdir(v, "a"), 0);
+	/* the file goes: its name is that of the same key again, and then a plain one */
+	CHECK_EQ(volumes_unlink(v, "a%="), 0);
+	volumes_write(v, "a%=", "again");
+	stores_expect(volume_store(v), "a", "again");
+	CHECK_EQ(volumes_unlink(v, "a%="), 0);
+	volumes_write(v, "a", "plain");
+	stores_expect(volume_store(v), "a", "plain");
+	volumes_forget(v);
+	volumes_expect(v, "a", "plain");
+	volumes_unmount(v);
+	v = volumes_mount(dir);
+	volumes_expect_list(v, "", "a|a%=|");
+	volumes_unmount(v);
+}
+
+/* What no component is called is in no conflict, whatever keys there are. */
+static void test_no_conflict(void)
+{
+	static const char *const names[] = {"%=", ".%=", "..%=%="};
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+
+	stores_put(store, "", "empty");
+	stores_put(store, "/x", "x");
+	stores_put(store, ".", "dot");
+	stores_put(store, "./x", "x");
+	stores_put(store, "..", "dots");
+	stores_put(store, "../x", "x");
+	stores_close(store);
+	struct volume *v = volumes_mount(dir);
+	volumes_expect_list(v, "", "%~|%~%=|%~.|%~.%=|%~..|%~..%=|");
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		CHECK(!volumes_find(v, names[i]));
+		volumes_write(v, names[i], "plain");
+		stores_expect(volume_store(v), names[i], "plain");
+		volumes_forget(v);
+		volumes_expect(v, names[i], "plain");
+	}
+	volumes_expect(v, "%~%=", "empty");
+	volumes_expect(v, "%~.%=", "dot");
+	volumes_expect(v, "%~..%=", "dots");
+	volumes_unmount(v);
+}
+
+/* --- attributes --- */
+
+static void set_mode(struct volume *v, const char *path, mode_t mode)
+{
+	struct stat st = {.st_mode = mode};
+
+	CHECK_EQ(volume_setattr(v, volumes_find(v, path), &st, ATTR_MODE, false, &st), 0);
+}
+
+/* Many records, some of keys that vanish while nothing is mounted: a thread takes them away. */
+static void test_sweep(void)
+{
+	enum { FILES = 1500 };
+	const char *dir = stores_dir();
+	struct volume *v = volumes_mount(dir);
+	struct dw_store *store;
+	char path[32];
+
+	CHECK_EQ(volumes_mkdir(v, "d"), 0);
+	set_mode(v, "d", 0700);
+	for (unsigned i = 0; i < FILES; i++) {
+		(void)snprintf(path, sizeof path, "d/%u", i);
+		volumes_write(v, path, "value");
+		set_mode(v, path, 0600);
+	}
+	volumes_unmount(v);
+	store = stores_open(dir, 0);
+	for (unsigned i = 0; i < FILES; i += 2) {
+		(void)snprintf(path, sizeof path, "d/%u", i);
+		CHECK_EQ(dw_delete(store, stores_bytes(path)), 0);
+	}
+	stores_close(store);
+	v = volumes_mount(dir);
+	CHECK(v->sweep_left);
+	CHECK_EQ(volume_start(v), 0);
+	CHECK(v->sweeping);
+	CHECK_EQ(pthread_join(v->sweeper, NULL), 0); /* it ends by itself */
+	v->sweeping = false;
+	CHECK_EQ(volume_sync(v), 0);
+	CHECK_EQ(dw_count(attrstore_store(v->attrs)), FILES / 2 + 1);
+	CHECK_EQ(volumes_stat(v, "d/1").st_mode & 07777, 0600);
+	CHECK_EQ(volumes_stat(v, "d").st_mode & 07777, 0700);
+	volumes_write(v, "d/0", "anew");
+	CHECK_EQ(volumes_stat(v, "d/0").st_mode & 07777, 0644);
+	volumes_unmount(v);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		{"demand_nodes", test_nodes},
+		{"demand_same", test_same},
+		{"demand_crowd", test_crowd},
+		{"demand_conflict_ends", test_conflict_ends},
+		{"demand_no_conflict", test_no_conflict},
+		{"demand_sweep", test_sweep},
+		{NULL, NULL},
+	};
+	return check_main(argc, argv, tests);
+}
