@@ -128,6 +128,23 @@ static long d_scan(void *handle, uint64_t *sum)
 	return n;
 }
 
+static long d_list(void *handle, const char *prefix, size_t size, uint64_t *sum)
+{
+	struct held *h = handle;
+	struct dw_cursor *cursor;
+	struct dw_item item;
+	long n = 0;
+
+	if (dw_cursor_open(h->store, (struct dw_bytes){prefix, size}, &cursor))
+		return -1;
+	while (dw_cursor_next(cursor, &item) == 1) {
+		*sum ^= touch(item.key.data, item.key.size);
+		n++;
+	}
+	dw_cursor_close(cursor);
+	return n;
+}
+
 static int d_compact(void *handle)
 {
 	struct held *h = handle;
@@ -145,4 +162,4 @@ static int d_close(void *handle)
 	return rc ? rc : closed;
 }
 
-__attribute__((visibility("default"))) const struct be be = {"datawal", d_open, d_put, d_commit, d_get, d_del, d_scan, d_compact, d_close};
+__attribute__((visibility("default"))) const struct be be = {"datawal", d_open, d_put, d_commit, d_get, d_del, d_scan, d_compact, d_close, d_list};

@@ -6,12 +6,14 @@
 #   threads    kvthreads: synced puts by one and by eight threads
 #   open       kvopen: opening 1,000,000 keys, with and without hints
 #   open_many  kvopen: the same with KEYS keys; only where a key directory has to come from somewhere
+#   index      kvindex: finding 1,000,000 keys, 16 hexadecimal digits, and what it takes on disk
+#   index_many kvindex: the same with KEYS keys, 1000 in a directory; and without the index's files
 #   export     kvexport: the JSONL export beside base64 and write(2)
 # -x divides all counts, KEYS aside.
 here=$(dirname "$(readlink -f "$0")")
 cd "${KV_BUILD:-$here/../../../build/bench/kv}" || exit
 reps=5 div=1 keys=10000000 out=${B:=${TMPDIR:-/tmp}/bench}/kv.csv w=$B/vol/kv failed=0
-scn="small batch1000 sync1 sync1000 4k 1m half threads open export"
+scn="small batch1000 sync1 sync1000 4k 1m half threads open index export"
 while getopts n:x:k:o:w:s: c; do
 	case $c in
 	n) reps=$OPTARG ;; x) div=$OPTARG ;; k) keys=$OPTARG ;; o) out=$OPTARG ;; w) w=$OPTARG ;;
@@ -29,6 +31,7 @@ backends_of()
 	threads) echo "datawal leveldb rocksdb tkrzw" ;; # those that many threads may call at once
 	open) echo "datawal model lmdb sqlite leveldb rocksdb tkrzw" ;;
 	open_many) echo "datawal rocksdb" ;;
+	index*) echo "datawal lmdb rocksdb" ;;
 	export) echo datawal ;;
 	*) echo "$bes" ;;
 	esac
@@ -41,6 +44,8 @@ run() # BACKEND REP SCENARIO
 	threads) command=(./kvthreads -b "./be_$b.so" -x "$div") ;;
 	open) command=(./kvopen -b "./be_$b.so" -x "$div") ;;
 	open_many) command=(./kvopen -b "./be_$b.so" -s open_many -n "$keys") ;;
+	index) command=(./kvindex -b "./be_$b.so" -x "$div") ;;
+	index_many) command=(./kvindex -b "./be_$b.so" -s index_many -t -R -n "$keys") ;;
 	export) command=(./kvexport -x "$div") ;;
 	*) command=(./kvbench -b "./be_$b.so" -s "$s" -x "$div") ;;
 	esac
