@@ -150,9 +150,9 @@ static int look_up(struct reader *r, struct index_probe *probes, size_t count)
 	struct core *core = r->c->core;
 
 	log_lock(&core->log);
-	index_probe_active(&core->index, r->segment, probes, count);
+	bool below = index_probe_active(&core->index, r->segment, probes, count);
 	log_unlock(&core->log);
-	int rc = index_probe(&core->index, r->segment, probes, count);
+	int rc = below ? index_probe(&core->index, r->segment, probes, count) : 0;
 	return rc < 0 ? core_index_failed(core, rc) : 0;
 }
 
@@ -173,6 +173,16 @@ static int check_hint(struct reader *r, const struct record_header *header, uint
 	return core_damaged(r->c->core, r->segment, offset, DW_DAMAGE_HINT, key);
 }
 
+/* A place in the index is never older than a record of its key: that would be dropped as dead. */
+static int check_index(const struct reader *r, const struct record_header *header,
+		       const struct index_probe *probe)
+{
+	if (header->type == DW_RAW || !probe->unknown)
+		return 0;
+	index_distrust(&r->c->core->index);
+	return core_index_failed(r->c->core, -EBADMSG);
+}
+
 static int copy_group(struct reader *r, struct group *g)
 {
 	struct compaction *c = r->c;
@@ -182,6 +192,8 @@ static int copy_group(struct reader *r, struct group *g)
 		size_t size = (size_t)record_size(&g->headers[i]);
 		uint32_t crc = bytes_get32(g->bytes[i] + size - RECORD_TRAILER_SIZE);
 		rc = check_hint(r, &g->headers[i], g->probes[i].offset, g->probes[i].key, crc);
+		if (!rc)
+			rc = check_index(r, &g->headers[i], &g->probes[i]);
 		if (rc || !is_kept(r, &g->headers[i], &g->probes[i]))
 			continue;
 		rc = place_record(c, &g->headers[i], &g->probes[i], crc);
@@ -316,6 +328,8 @@ static int copy_large(struct reader *r)
 	rc = throttle_take(&r->c->throttle, size);
 	if (!rc)
 		rc = look_up(r, &probe, 1);
+	if (!rc)
+		rc = check_index(r, &record.header, &probe);
 	if (!rc && is_kept(r, &record.header, &probe)) {
 		rc = place_record(r->c, &record.header, &probe, record.crc);
 		if (!rc)

@@ -186,7 +186,7 @@ int index_get(struct index *index, struct dw_bytes key, bool pin, struct keydir_
 	return 0;
 }
 
-void index_probe_active(const struct index *index, const struct dw_segment *segment,
+bool index_probe_active(const struct index *index, const struct dw_segment *segment,
 			struct index_probe *probes, size_t count)
 {
 	struct keydir_probe active[KEYDIR_PROBES];
@@ -199,32 +199,41 @@ void index_probe_active(const struct index *index, const struct dw_segment *segm
 		probes[i].live = active[i].entry;
 		probes[i].mtime_ns = active[i].mtime_ns;
 	}
+	/* under the same lock: what is below by now may be in the active delta later */
+	return atomic_load(&index->has_below);
 }
 
-static bool has_below(struct index *index)
+static bool is_before(const struct keydir_place *place, const struct dw_segment *segment,
+		      uint64_t offset)
 {
-	(void)pthread_mutex_lock(&index->change);
-	bool has = parts_have_below(&index->version->parts);
-	(void)pthread_mutex_unlock(&index->change);
-	return has;
+	return place->segment->id < segment->id ||
+	       (place->segment == segment && place->offset < offset);
+}
+
+static int probe_one(struct index *index, const struct dw_segment *segment,
+		     struct index_probe *probe)
+{
+	struct keydir_place place;
+	int rc = index_get(index, probe->key, true, &place);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	probe->live = place.segment == segment && place.offset == probe->offset;
+	probe->unknown = is_before(&place, segment, probe->offset);
+	probe->mtime_ns = place.mtime_ns;
+	segment_unref(place.segment);
+	return 0;
 }
 
 int index_probe(struct index *index, const struct dw_segment *segment, struct index_probe *probes,
 		size_t count)
 {
-	if (!has_below(index))
-		return 0;
-	for (size_t i = 0; i < count; i++) {
-		struct keydir_place place;
-		int rc = probes[i].live ? -ENOENT : index_get(index, probes[i].key, false, &place);
-		if (rc == -ENOENT)
-			continue;
-		if (rc < 0)
-			return rc;
-		probes[i].live = place.segment == segment && place.offset == probes[i].offset;
-		probes[i].mtime_ns = place.mtime_ns;
-	}
-	return 0;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < count; i++)
+		if (!probes[i].live)
+			rc = probe_one(index, segment, &probes[i]);
+	return rc;
 }
 
 /* --- changing --- */

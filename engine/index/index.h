@@ -112,16 +112,19 @@ int index_move(struct index *index, struct dw_bytes key, uint32_t last_id, struc
 /* A record of a segment that is asked about. */
 struct index_probe {
 	struct dw_bytes key;
-	uint64_t offset;  /* in the segment */
-	bool live;        /* ret: the key is there */
-	int64_t mtime_ns; /* ret, if it is */
+	uint64_t offset; /* in the segment */
+	bool live;       /* ret: the key is there */
+	bool unknown;    /* ret: the key is where it was before this record, of a Put or Delete: the
+			    index does not know of it */
+	int64_t mtime_ns; /* ret, if it is live */
 };
 
 enum { INDEX_PROBES = KEYDIR_PROBES };
 
 /* Look up to INDEX_PROBES records of `segment` up in what is newest and in memory, all at once, so
- * that waits for memory overlap.  log.lock. */
-void index_probe_active(const struct index *index, const struct dw_segment *segment,
+ * that waits for memory overlap.  log.lock.  False: there is nothing below, so those that are not
+ * live are dead; true: index_probe() has to look there. */
+bool index_probe_active(const struct index *index, const struct dw_segment *segment,
 			struct index_probe *probes, size_t count);
 /* Afterwards the others in what is below.  Any thread; without log.lock a key may be elsewhere at
  * once, so index_move() looks again.  0, -EBADMSG or another -errno. */
@@ -246,6 +249,12 @@ int index_verify(struct index *index, struct throttle *throttle);
 static inline bool index_is_damaged(struct index *index)
 {
 	return atomic_load(&index->damaged);
+}
+
+/* Somebody found that out. */
+static inline void index_distrust(struct index *index)
+{
+	atomic_store(&index->damaged, true);
 }
 
 /* Invariants, asserted.  log.lock. */

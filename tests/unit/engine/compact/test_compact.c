@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "codec/record.h"
+#include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/stores.h"
 
@@ -324,6 +325,38 @@ static void test_reader_in_parallel(void)
 	(void)dw_close(store); /* the child's log went on: only memory is let go */
 }
 
+/* An index that says that a key is where it was before: what it does not know of is not dropped,
+ * and the next opening builds it anew. */
+static void test_lying_index(void)
+{
+	char dir[128];
+	struct dw_compact_report report;
+	struct index_prepared prepared;
+	struct keydir_place old;
+	struct dw_store *snapshot;
+
+	(void)snprintf(dir, sizeof dir, "%s", stores_dir());
+	struct dw_store *store = stores_open(dir, 0);
+	stores_put(store, "k", "old");
+	CHECK_EQ(dw_rotate(store), 0);
+	stores_put(store, "k", "new");
+	CHECK_EQ(dw_rotate(store), 0);
+	struct core *core = store->core;
+	log_lock(&core->log);
+	const struct keydir_place place = {.segment = core->segments.items[0], .value_size = 3};
+	CHECK_EQ(index_prepare(&core->index, stores_bytes("k"), &prepared), 0);
+	index_set(&core->index, &prepared, &place, &old);
+	log_unlock(&core->log);
+	stores_expect(store, "k", "old");
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0); /* so that it lies below */
+	CHECK_EQ(dw_compact(store, &report), -EIO);
+	CHECK_EQ(dw_close(snapshot), 0);
+	stores_close(store);
+	store = stores_open(dir, 0);
+	stores_expect(store, "k", "new");
+	stores_close(store);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -334,6 +367,7 @@ int main(int argc, char **argv)
 		{"compact_leftovers", test_leftovers},
 		{"compact_to", test_compact_to},
 		{"compact_reader_in_parallel", test_reader_in_parallel},
+		{"compact_lying_index", test_lying_index},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);

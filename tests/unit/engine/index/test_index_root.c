@@ -387,6 +387,42 @@ static void test_runs_only(void)
 	scene_free(s);
 }
 
+/* A key that was below when it was asked for in memory, and is in the active delta when it is asked
+ * for below: it is live throughout. */
+static void test_probe(void)
+{
+	struct indexworld *w = malloc(sizeof *w);
+	struct index *index = &w->index;
+	struct index_moment *moment;
+	char name[32];
+	int dirfd = open(stores_dir(), O_RDONLY | O_DIRECTORY);
+
+	world_init(w, &io_posix, dirfd);
+	set_key(w, 2, true);
+	set_key(w, 1, true);
+	const struct dw_segment *segment = segset_last(&w->segments);
+	uint64_t offset = segment->size - 100;
+	struct index_probe probes[] = {
+		{.key = world_key(name, 1), .offset = offset},
+		{.key = world_key(name, 1), .offset = offset - 1},
+		{.key = world_key(name, 1), .offset = offset + 1},
+	};
+	CHECK_EQ(index_seal(index, &w->segments, &moment), 0);
+	CHECK(index_probe_active(index, segment, probes, 3));
+	CHECK(!probes[0].live);
+	index_moment_close(moment);
+	index_tidy(index);
+	CHECK_EQ(index_probe(index, segment, probes, 3), 0);
+	CHECK(probes[0].live && !probes[0].unknown);
+	CHECK(!probes[1].live && !probes[1].unknown);
+	CHECK(!probes[2].live && probes[2].unknown); /* a record that the index has not heard of */
+	CHECK(!index_probe_active(index, segment, probes, 3));
+	CHECK(probes[0].live && !probes[1].live && !probes[2].live);
+	world_release(w);
+	CHECK_EQ(close(dirfd), 0);
+	free(w);
+}
+
 static void expect_runs(struct indexworld *w, size_t count, uint64_t keys, uint64_t tombstones)
 {
 	const struct parts *parts = &w->index.version->parts;
@@ -436,6 +472,7 @@ int main(int argc, char **argv)
 		{"index_runs_only", test_runs_only},
 		{"index_tombstones", test_tombstones},
 		{"index_verify", test_verify},
+		{"index_probe", test_probe},
 		{NULL, NULL},
 	};
 
