@@ -294,8 +294,10 @@ static void test_verify(void)
 	size_t count;
 
 	s->w.index.resident_max = 0; /* of what is held in memory the file does not matter */
-	world_change(&s->w, &s->rng);
+	for (int i = 0; i < 100; i++)
+		world_change(&s->w, &s->rng);
 	CHECK_EQ(world_checkpoint(&s->w), 0);
+	CHECK(!run_is_resident(s->w.index.version->parts.runs[0]));
 	world_look(&s->w, &s->rng);
 	CHECK_EQ(index_verify(&s->w.index, NULL), 0);
 	CHECK(!index_is_damaged(&s->w.index));

@@ -138,7 +138,7 @@ static void test_below(void)
 	stores_close(store);
 }
 
-/* What was written in one life is there in the next, read from the index on disk. */
+/* What was written in one life is there in the next, for a writer and for a reader. */
 static void test_reopened(void)
 {
 	char dir[128];
