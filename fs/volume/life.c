@@ -13,7 +13,7 @@
 
 enum { COMMIT_MS_DEFAULT = 5000, DIRTY_SHARE = 8, DIRTY_MAX_DEFAULT = 256 << 20 };
 /* Some 210 bytes each. */
-enum { NODES_MAX_DEFAULT = 128 << 10 };
+enum { NODES_MAX_DEFAULT = 64 << 10 };
 
 static int init_locks(struct volume *volume)
 {
