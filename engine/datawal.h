@@ -246,6 +246,7 @@ struct dw_stat {
 
 /* -ENOENT.  No I/O. */
 int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret);
+/* False also where nobody can tell, for the index is damaged: dw_stat() says which. */
 bool dw_contains(struct dw_store *store, struct dw_bytes key);
 /* The txid of the record that holds the newest value of `key`: it tells this value from
  * all that the key had or will have, and compaction in place keeps it.

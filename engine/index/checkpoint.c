@@ -134,7 +134,9 @@ static int write_checkpoint(struct index *index, struct index_checkpoint *checkp
 
 	deltas.run_count = 0;
 	/* runs that reach further than the file says must not be named by it */
-	int rc = named ? root_prove(&checkpoint->root, deltas.segments) : index_disown(index);
+	int rc = named ? root_prove(&checkpoint->root, deltas.segments) : 0;
+	if (!named && index_is_on_disk(index))
+		rc = index_disown(index);
 	if (!rc && deltas.sealed_count)
 		rc = stack_make_run(index, &deltas, throttle, &made);
 	if (rc < 0)

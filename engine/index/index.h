@@ -55,6 +55,9 @@ struct index {
 	pthread_mutex_t disk;  /* one change of the files at once; covers the next two */
 	struct indexfile root; /* as it is on disk; position.segment 0: none is */
 	uint32_t next_run;     /* id */
+	/* Set by index_open(): what the file `index` proves to have been on disk, believed or not;
+	 * offset 0: nothing, for the segment is another file or is not there. */
+	struct index_position claim;
 	struct index_checkpoint *checkpoint; /* begun and not written */
 };
 
@@ -210,6 +213,10 @@ int index_moment_below(const struct index_moment *moment, struct dw_bytes prefix
  * are removed, and checkpoints may be made.  Before any other call.  0 or -errno. */
 int index_open(struct index *index, const struct segset *segments, bool writes,
 	       struct index_position *position_ret);
+
+/* Of a writer, once the log was replayed: remove what index_open() did not believe, and runs that
+ * nobody names.  A store that is refused keeps them.  0 or -errno. */
+int index_clean(struct index *index);
 
 /* Whether a checkpoint is due: the active delta is as large as it should get, or there are many
  * sealed ones.  log.lock. */

@@ -63,8 +63,20 @@ static int open_runs(struct index *index, const struct indexfile *root, struct r
 	return rc;
 }
 
+/* What `root` proves whether the index is believed or not: it was written when all before its
+ * position was on disk.  Of another file of that name it proves nothing. */
+static void note_claim(struct index *index, const struct segset *set, const struct indexfile *root)
+{
+	index->claim = (struct index_position){.segment = root->position.segment};
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i]->id == root->position.segment &&
+		    root_is_file(root, set->items[i]))
+			index->claim = root->position;
+}
+
 /* The index that the directory holds, not yet compared with its segments. */
-static int load(struct index *index, struct indexfile *root, struct run ***runs_ret)
+static int load(struct index *index, const struct segset *set, struct indexfile *root,
+		struct run ***runs_ret)
 {
 	int rc;
 
@@ -72,6 +84,7 @@ static int load(struct index *index, struct indexfile *root, struct run ***runs_
 		rc = root_read(index, root);
 		if (rc < 0)
 			return rc;
+		note_claim(index, set, root);
 		rc = open_runs(index, root, runs_ret);
 		if (!rc)
 			return 0;
@@ -143,7 +156,7 @@ static int try_to_believe(struct index *index, const struct segset *set)
 {
 	struct indexfile root = {0};
 	struct run **runs = NULL;
-	int rc = load(index, &root, &runs);
+	int rc = load(index, set, &root, &runs);
 
 	if (rc == -ENOMEM)
 		return rc;
@@ -195,17 +208,38 @@ static int on_name(void *context, const char *name)
 	return 0;
 }
 
-/* Runs that nobody names go; a file `index` that is not believed goes first, and durably: else it
- * might once be believed, with other runs of those names. */
-static int clean(struct index *index)
+/* Runs that are there: none that is made from now on gets the name of one of them. */
+static int list_runs(struct index *index, struct leftovers *ret)
+{
+	*ret = (struct leftovers){.index = index};
+	return index->io->list(index->io, index->dirfd, on_name, ret);
+}
+
+/* Whether it is in use, though `index` does not name it yet. */
+static bool is_held(struct index *index, uint32_t id)
+{
+	bool held = false;
+
+	(void)pthread_mutex_lock(&index->change);
+	const struct parts *parts = &index->version->parts;
+	for (size_t i = 0; !held && i < parts->run_count; i++)
+		held = run_figures(parts->runs[i])->id == id;
+	(void)pthread_mutex_unlock(&index->change);
+	return held;
+}
+
+int index_clean(struct index *index)
 {
 	struct leftovers left = {.index = index};
+	/* Durably first: else it might once be believed, with other runs of those names. */
 	int rc = index->root.position.segment ? 0 : root_remove(index);
 
+	assert(index->writes);
 	if (!rc)
-		rc = index->io->list(index->io, index->dirfd, on_name, &left);
+		rc = list_runs(index, &left);
 	for (size_t i = 0; !rc && i < left.count; i++)
-		stack_remove_run(index, left.ids[i]);
+		if (!is_held(index, left.ids[i]))
+			stack_remove_run(index, left.ids[i]);
 	free(left.ids);
 	return rc;
 }
@@ -227,11 +261,13 @@ int index_open(struct index *index, const struct segset *segments, bool writes,
 {
 	assert(index->version && !index->writes);
 	index->writes = writes;
+	struct leftovers left = {.index = index};
 	int rc = try_to_believe(index, segments);
 	if (!rc)
 		rc = adopt(index, segments, new_seed(), NULL, 0);
 	if (rc >= 0)
-		rc = writes ? clean(index) : 0;
+		rc = writes ? list_runs(index, &left) : 0;
+	free(left.ids);
 	if (rc < 0)
 		return rc;
 	*position_ret = index->root.position;

@@ -102,6 +102,12 @@ static bool fits_one(struct dw_segment *segment, const struct indexfile_segment 
 	return last || (file_size == s->size && now.mtime_ns == s->mtime_ns);
 }
 
+bool root_is_file(const struct indexfile *root, struct dw_segment *segment)
+{
+	assert(root->segment_count && segment->id == root->position.segment);
+	return segment->file.ino == root->segments[root->segment_count - 1].inode;
+}
+
 /* None is unknown. */
 static bool knows_all(const struct indexfile *root, const struct segset *set)
 {

@@ -29,4 +29,7 @@ int root_read(struct index *index, struct indexfile *ret);
 /* Remove it, durably.  0, also if there was none, or -errno. */
 int root_remove(struct index *index);
 
+/* Whether a segment, that of the position, is the file that `root` tells of. */
+bool root_is_file(const struct indexfile *root, struct dw_segment *segment);
+
 #endif

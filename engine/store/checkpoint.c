@@ -28,6 +28,8 @@ static int begin_locked(struct core *core)
 /* checkpoint_lock is held. */
 static int write_one(struct core *core, struct throttle *throttle)
 {
+	if (index_is_damaged(&core->index))
+		return core_index_failed(core, -EBADMSG); /* else it would be named again */
 	log_lock(&core->log);
 	int rc = begin_locked(core);
 	log_unlock(&core->log);
@@ -46,7 +48,7 @@ static void note_failure(struct core *core, int rc)
 	core->checkpoint_after_ns = clock_monotonic_ns() + RETRY_NS;
 	if (rc == -EBADMSG)
 		(void)core_index_failed(core, rc); /* tells of it */
-	else if (rc != -ECANCELED)
+	else if (rc != -ECANCELED && !index_is_damaged(&core->index))
 		core_report_io(core, rc, 0, "writing the index");
 }
 
@@ -85,12 +87,12 @@ void checkpoint_give_way(struct core *core)
 	log_lock(&core->log);
 	bool due = index_is_full(&core->index); /* unless somebody else was faster */
 	log_unlock(&core->log);
-	int rc = due && clock_monotonic_ns() >= core->checkpoint_after_ns ? write_one(core, NULL)
-									  : 0;
+	bool tried = due && clock_monotonic_ns() >= core->checkpoint_after_ns;
+	int rc = tried ? write_one(core, NULL) : 0;
 	if (rc < 0)
 		note_failure(core, rc);
 	(void)pthread_mutex_unlock(&core->checkpoint_lock);
-	if (!helped && !rc)
+	if (!helped && tried && !rc)
 		(void)checkpoint_join(core, NULL); /* else there are more runs than need be */
 }
 
@@ -109,16 +111,25 @@ int checkpoint_join(struct core *core, struct throttle *throttle)
 
 int checkpoint_before_removal(struct core *core)
 {
-	if (!index_is_on_disk(&core->index))
-		return 0;
-	int rc = checkpoint_write(core, NULL);
-	return rc ? index_disown(&core->index) : 0;
+	int rc = 0;
+
+	/* locked: one that was begun before the keys moved may be about to name it */
+	(void)pthread_mutex_lock(&core->checkpoint_lock);
+	if (index_is_on_disk(&core->index)) {
+		rc = write_one(core, NULL);
+		if (rc < 0)
+			note_failure(core, rc);
+		rc = rc ? index_disown(&core->index) : 0;
+	}
+	(void)pthread_mutex_unlock(&core->checkpoint_lock);
+	return rc;
 }
 
 void checkpoint_at_close(struct core *core)
 {
 	assert(!core->read_only);
-	if (!index_is_damaged(&core->index) &&
-	    index_pending(&core->index) >= core->checkpoint_keys_min)
+	if (index_is_damaged(&core->index))
+		(void)index_disown(&core->index); /* else it is met again */
+	else if (index_pending(&core->index) >= core->checkpoint_keys_min)
 		(void)checkpoint_write(core, NULL); /* the log has everything */
 }

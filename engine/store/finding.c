@@ -67,6 +67,12 @@ static int damage_text(const struct dw_finding *f, char *ret, size_t size)
 				"segment %08" PRIu32 " is missing: its hint tells of %" PRIu64
 				" records; %s; %s",
 				f->segment, f->records_lost, advice, on_purpose);
+	if (f->damage == DW_DAMAGE_SHORTENED && !f->records_lost)
+		return snprintf(ret, size,
+				"segment %08" PRIu32
+				" holds less than was on disk of it: the index "
+				"tells of more behind offset %" PRIu64 "; %s; %s",
+				f->segment, f->offset, advice, on_purpose);
 	if (f->damage == DW_DAMAGE_SHORTENED)
 		return snprintf(ret, size,
 				"segment %08" PRIu32 " holds less than was written to it: from "

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/segname.h"
 #include "store/checkpoint.h"
 #include "store/hold.h"
 #include "store/opendir.h"
@@ -40,8 +41,23 @@ static int refuse_missing(struct core *core, struct replay *replay, const struct
 	return rc ? rc : -EBADMSG;
 }
 
+/* The file `index` proves that more of the segment was on disk than there is: as where a hint was
+ * sealed, that is no torn tail. */
+static int refuse_short(struct replay *replay, const struct dw_segment *segment)
+{
+	struct dw_report *report = &replay->report;
+
+	if (!report->torn_bytes)
+		report->damage = DW_DAMAGE_SHORTENED;
+	report->segment = segment->id;
+	report->offset = segment->size;
+	report->torn_bytes = report->records_behind = 0;
+	return -EBADMSG;
+}
+
 /* The segments behind the position, and those of it that are not in the view. */
-static int replay_segments(struct replay *replay, const uint64_t *sizes)
+static int replay_segments(struct replay *replay, const uint64_t *sizes,
+			   const struct index_position *claim)
 {
 	struct core *core = replay->core;
 	int rc = 0;
@@ -55,17 +71,17 @@ static int replay_segments(struct replay *replay, const uint64_t *sizes)
 			continue;
 		}
 		rc = replay_segment(replay, segment, sizes[i], last);
-		if (!rc && segment->id == replay->from.segment &&
-		    segment->size < replay->from.offset)
-			rc = -EUCLEAN;
+		if (!rc && segment->id == claim->segment && segment->size < claim->offset)
+			rc = refuse_short(replay, segment);
 		if (rc < 0 && rc != -EBADMSG && rc != -EUCLEAN && !segments_gone(core, rc))
 			core_report_io(core, rc, segment->id, "reading a segment");
 	}
 	return rc;
 }
 
-/* -EUCLEAN: the log ends before what the index tells of it, or that is damaged. */
-static int replay_from(struct replay *replay, const uint64_t *sizes)
+/* -EUCLEAN: what is on disk of the index is damaged. */
+static int replay_from(struct replay *replay, const uint64_t *sizes,
+		       const struct index_position *claim)
 {
 	struct orphans orphans;
 	int rc = orphans_find(replay->core, &orphans);
@@ -74,7 +90,7 @@ static int replay_from(struct replay *replay, const uint64_t *sizes)
 	if (replay->from.segment)
 		replay->report.last_txid = replay->from.next_txid - 1;
 	if (!rc)
-		rc = replay_segments(replay, sizes);
+		rc = replay_segments(replay, sizes, claim);
 	if (rc != -EUCLEAN)
 		replay_report(replay, rc);
 	if (!rc)
@@ -83,7 +99,7 @@ static int replay_from(struct replay *replay, const uint64_t *sizes)
 	return rc;
 }
 
-/* The index tells of records that are not there, or is damaged: begin anew without it. */
+/* The index is damaged: begin anew without it. */
 static int forget_index(struct core *core)
 {
 	int rc = core->read_only ? 0 : index_disown(&core->index);
@@ -104,33 +120,61 @@ struct replayed {
 	struct dw_report report;
 	struct hint_end hint; /* of the last segment */
 	bool on_disk;         /* a part of the view is, and nothing names it */
+	bool forgotten;       /* the index on disk is not looked at any more */
 };
 
-static int replay_once(struct core *core, const uint64_t *sizes, bool by_index,
+/* Whether `index` is of a later moment than the segments that are open: a writer goes on. */
+static bool is_later(struct core *core, const uint64_t *sizes, const struct index_position *claim)
+{
+	char name[SEGNAME_SIZE];
+	struct stat st;
+
+	if (!core->read_only || !claim->segment)
+		return false;
+	segname_format(claim->segment, name);
+	for (size_t i = 0; i < core->segments.count; i++)
+		if (core->segments.items[i]->id == claim->segment)
+			return sizes[i] < claim->offset && core->io->lookup &&
+			       !core->io->lookup(core->io, core->dirfd, name, &st) &&
+			       (uint64_t)st.st_size >= claim->offset;
+	return claim->segment > (core->segments.count ? segset_last(&core->segments)->id : 0) &&
+	       core->io->lookup && !core->io->lookup(core->io, core->dirfd, name, &st);
+}
+
+/* -EUCLEAN: see above; -ESTALE: a reader is to begin anew. */
+static int replay_once(struct core *core, const uint64_t *sizes, struct index_position *claim,
 		       struct replayed *ret)
 {
 	struct replay replay = {
 		.core = core, .writes = !core->read_only, .loss = {.limit = LOST_TOLD}};
-	int rc = by_index
-			 ? index_open(&core->index, &core->segments, !core->read_only, &replay.from)
-			 : 0;
+	int rc = ret->forgotten ? 0
+				: index_open(&core->index, &core->segments, !core->read_only,
+					     &replay.from);
 
+	if (!rc && core->index.claim.segment)
+		*claim = core->index.claim;
+	if (!rc && !ret->forgotten && is_later(core, sizes, claim))
+		rc = -ESTALE;
 	if (!rc)
-		rc = replay_from(&replay, sizes);
-	*ret = (struct replayed){replay.report, replay.hint, replay.on_disk};
+		rc = replay_from(&replay, sizes, claim);
+	ret->report = replay.report;
+	ret->hint = replay.hint;
+	ret->on_disk = replay.on_disk;
 	replay_release(&replay);
 	return rc;
 }
 
 static int replay_all(struct core *core, const uint64_t *sizes, struct replayed *ret)
 {
-	int rc = replay_once(core, sizes, true, ret);
+	struct index_position claim = {0};
+	int rc = replay_once(core, sizes, &claim, ret);
 
 	if (rc != -EUCLEAN)
 		return rc;
 	rc = forget_index(core);
 	/* a writer takes note that there is none; a reader has no other way to leave it alone */
-	return rc ? rc : replay_once(core, sizes, !core->read_only, ret);
+	ret->forgotten = core->read_only;
+	return rc ? rc : replay_once(core, sizes, &claim, ret);
 }
 
 /* Make a replayed store writable: a sound tail, an active segment. */
@@ -139,6 +183,7 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 	struct dw_segment *last = segset_last(&core->segments);
 	int rc = recover_leftovers(core, false);
 
+	(void)index_clean(&core->index); /* what stays is not believed the next time either */
 	recover_blocks(core);
 	if (!rc && last && sizes[core->segments.count - 1] > last->size)
 		rc = recover_tail(core, last, sizes[core->segments.count - 1],

@@ -343,6 +343,8 @@ static int repair_all(struct repair *repair, bool do_it)
 		rc = repair_missing(repair, repair->orphans.ids[i], do_it);
 	for (size_t i = 0; !rc && i < repair->core->segments.count; i++)
 		rc = repair_segment(repair, i, do_it);
+	if (!rc && do_it) /* it may prove what there is no more */
+		rc = index_disown(&repair->core->index);
 	if (!rc)
 		loss_report(&repair->loss, report_lost, repair);
 	return rc;

@@ -77,6 +77,7 @@ static void index_begin(struct index *index, struct io *io, int dirfd,
 {
 	CHECK_EQ(index_init(index, io, dirfd), 0);
 	CHECK_EQ(index_open(index, segments, true, position_ret), 0);
+	CHECK_EQ(index_clean(index), 0);
 }
 
 void world_init(struct indexworld *w, struct io *io, int dirfd)

@@ -147,8 +147,10 @@ int run_delete(struct args *args)
 	if (!status)
 		status = open_writer(args, false, &store);
 	if (!status) {
-		existed = dw_contains(store, key);
-		int rc = existed ? dw_delete(store, key) : 0;
+		struct dw_stat stat;
+		int rc = dw_stat(store, key, &stat);
+		existed = !rc;
+		rc = existed ? dw_delete(store, key) : rc == -ENOENT ? 0 : rc;
 		status = rc < 0 ? explain_append(args, rc) : 0;
 	}
 	status = close_writer(args, store, status);

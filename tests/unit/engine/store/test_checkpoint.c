@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/checkpoint.h"
 #include "store/store.h"
 #include "tests/support/files.h"
 #include "tests/support/stores.h"
@@ -174,42 +175,93 @@ static void test_foreign(void)
 	}
 }
 
-/* The last segment is cut in what a checkpoint covers: that part is torn, the rest is there. */
-static void test_cut(void)
+/* A store with one segment, KEYS records, and an index that covers most of them; `*at_ret`: where
+ * record number 30 stands. */
+static void make_one_segment(const char *dir, const struct dw_options *options, off_t *at_ret)
 {
-	const char *dir = stores_dir();
-	const struct dw_options options = {.index_keys = 8};
 	struct dw_store *store = NULL;
-	struct dw_report report;
 	struct dw_stat stat;
-	char path[300];
 
-	store = open_small(dir, NULL, NULL);
-	stores_close(store);
-	CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
+	CHECK_EQ(dw_open(dir, options, NULL, &store), 0);
 	put_all(store, 1);
 	CHECK_EQ(dw_sync(store), 0);
 	CHECK_EQ(dw_stat(store, stores_bytes(key_of(30)), &stat), 0);
-	off_t at = (off_t)stat.offset + 50; /* in the value */
+	*at_ret = (off_t)stat.offset;
 	stores_kill(store);
+}
+
+/* The last segment is damaged, or ends, before what a checkpoint says was on disk: that is no torn
+ * tail.  Nothing is cut off, and nothing forgotten; a repair goes on with what there is. */
+static void test_cut(bool shortened)
+{
+	const char *dir = stores_dir();
+	struct dw_options options = {.create = true, .index_keys = 8};
+	struct dw_store *store = NULL;
+	struct dw_repair_report repaired;
+	struct dw_report report;
+	char path[300];
+	off_t at;
+
+	make_one_segment(dir, &options, &at);
 	(void)snprintf(path, sizeof path, "%s/00000001.dwal", dir);
-	/* one byte of a record in the middle of what is covered */
-	int fd = open(path, O_RDWR);
+	struct buf bytes = files_read(AT_FDCWD, path);
+	bytes.data[at + 50] ^= 1; /* in the value */
+	bytes.size = shortened ? (size_t)at : bytes.size;
+	int fd = open(path, O_RDWR | O_TRUNC); /* the file stays the same */
 	CHECK(fd >= 0);
-	uint8_t byte;
-	CHECK_EQ(pread(fd, &byte, 1, at), 1);
-	byte ^= 1;
-	CHECK_EQ(pwrite(fd, &byte, 1, at), 1);
+	CHECK_EQ(write(fd, bytes.data, bytes.size), (ssize_t)bytes.size);
 	CHECK_EQ(close(fd), 0);
+	for (int i = 0; i < 4; i++) {
+		options.read_only = i % 2;
+		CHECK_EQ(dw_open(dir, &options, &report, &store), -EBADMSG);
+		CHECK_EQ(report.damage, shortened ? DW_DAMAGE_SHORTENED : DW_DAMAGE_CRC);
+		CHECK_EQ(report.offset, at);
+		CHECK(there(dir, "index"));
+	}
+	struct buf after = files_read(AT_FDCWD, path);
+	CHECK(after.size == bytes.size && !memcmp(after.data, bytes.data, after.size));
+	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &repaired), 0);
 	CHECK_EQ(dw_open(dir, &options, &report, &store), 0);
-	CHECK(report.torn_bytes > 0 && report.records == 30);
-	CHECK_EQ(dw_count(store), report.records);
-	for (int i = 0; i < KEYS; i++)
-		stores_expect(store, key_of(i), i < (int)report.records ? value_of(i, 1) : NULL);
-	stores_put(store, "new", "value");
+	CHECK_EQ(dw_count(store), shortened ? 30 : KEYS - 1);
+	stores_expect(store, key_of(29), value_of(29, 1));
+	stores_expect(store, key_of(30), NULL);
 	stores_close(store);
-	CHECK_EQ(dw_open(dir, &options, &report, &store), 0);
-	stores_expect(store, "new", "value");
+	buf_release(&bytes);
+	buf_release(&after);
+}
+
+static void test_damaged_segment(void)
+{
+	test_cut(false);
+}
+
+static void test_short_segment(void)
+{
+	test_cut(true);
+}
+
+/* A store that is refused keeps its index: when the segment that is missing is back, nothing is
+ * built anew. */
+static void test_refused(void)
+{
+	const char *dir = stores_dir();
+	struct dw_report report;
+	struct dw_store *store = open_small(dir, NULL, NULL);
+	char path[300], aside[300];
+
+	put_at_once(store, 1);
+	CHECK_EQ(dw_rotate(store), 0);
+	put_at_once(store, 2);
+	stores_close(store);
+	(void)snprintf(path, sizeof path, "%s/00000002.dwal", dir);
+	(void)snprintf(aside, sizeof aside, "%s/aside", dir);
+	CHECK_EQ(rename(path, aside), 0);
+	const struct dw_options options = {.segment_size = SEGMENT, .index_keys = 8};
+	CHECK_EQ(dw_open(dir, &options, NULL, &store), -EBADMSG);
+	CHECK_EQ(rename(aside, path), 0);
+	store = open_small(dir, &report, NULL);
+	CHECK_EQ(report.records, 0);
+	expect_all(store, 2);
 	stores_close(store);
 }
 
@@ -255,7 +307,7 @@ static void test_damaged_at_open(void)
 
 /* A page of a run is damaged: that is an error, never a missing key, and the next opening builds
  * the index anew. */
-static void test_damaged(void)
+static void expect_damaged(bool closed)
 {
 	const char *dir = stores_dir();
 	struct told told = {0};
@@ -276,12 +328,25 @@ static void test_damaged(void)
 	}
 	CHECK_EQ(told.io, 1);
 	CHECK(!there(dir, "index"));
-	stores_kill(store);
+	/* whatever is written or compacted: it is not named again */
+	(void)dw_compact(store, NULL); /* whatever it comes to */
+	CHECK_EQ(checkpoint_write(store->core, NULL), -EIO);
+	CHECK(!there(dir, "index"));
+	if (closed)
+		stores_close(store);
+	else
+		stores_kill(store);
 	store = open_small(dir, NULL, NULL);
 	expect_all(store, 1);
 	stores_close(store);
 	printf("  %d of %d look-ups failed\n", failed, KEYS);
 	CHECK(failed > 0);
+}
+
+static void test_damaged(void)
+{
+	expect_damaged(false);
+	expect_damaged(true);
 }
 
 /* What a compaction removes is in no index that would be believed. */
@@ -339,7 +404,9 @@ int main(int argc, char **argv)
 		{"checkpoint_believed", test_believed},
 		{"checkpoint_few", test_few},
 		{"checkpoint_foreign", test_foreign},
-		{"checkpoint_cut", test_cut},
+		{"checkpoint_damaged_segment", test_damaged_segment},
+		{"checkpoint_short_segment", test_short_segment},
+		{"checkpoint_refused", test_refused},
 		{"checkpoint_damaged", test_damaged},
 		{"checkpoint_damaged_at_open", test_damaged_at_open},
 		{"checkpoint_compacted", test_compacted},
