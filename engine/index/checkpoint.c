@@ -113,7 +113,7 @@ static int begin(struct index *index, struct index_checkpoint *checkpoint,
 int index_checkpoint_begin(struct index *index, const struct segset *segments,
 			   const struct index_position *position)
 {
-	assert(index->version && segments && !index->checkpoint);
+	assert(index->active && segments && !index->checkpoint);
 	if (!index->writes)
 		return -EROFS;
 	struct index_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
