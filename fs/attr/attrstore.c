@@ -255,9 +255,10 @@ struct dw_store *attrstore_store(struct attrstore *attrs)
 
 bool attrstore_has(struct attrstore *attrs, struct dw_bytes key)
 {
+	struct dw_stat stat;
 	struct dw_store *store = atomic_load(&attrs->store);
 
-	return store && dw_contains(store, key);
+	return store && dw_stat(store, key, &stat) != -ENOENT;
 }
 
 static int make_store(struct attrstore *attrs)

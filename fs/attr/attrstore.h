@@ -42,7 +42,7 @@ int attrstore_close(struct attrstore *attrs);
 /* 0, or why nothing can be kept: -EROFS, or -EIO: it could not be opened. */
 int attrstore_usable(const struct attrstore *attrs);
 
-/* Whether there is a record.  No I/O. */
+/* Whether there is a record, or that cannot be told. */
 bool attrstore_has(struct attrstore *attrs, struct dw_bytes key);
 
 /* Append in order, as dw_batch(); the store is made if need be.

@@ -85,15 +85,17 @@ static bool may_come_back(struct volume *volume, const struct attr_record *recor
 	return record->since && record->since >= atomic_load(&volume->durable_txid);
 }
 
-/* What is kept under a key by now, in memory of the caller's; -ENOENT also for what
- * cannot be read. */
+/* What is kept under a key by now, in memory of the caller's; -ENOENT also for a record that cannot
+ * be read.  Another -errno: whether there is one cannot be told. */
 static int read_journal(struct volume *volume, struct dw_bytes key, struct attr_record *ret,
 			struct dw_value *value_ret)
 {
 	struct dw_store *store = attrstore_store(volume->attrs);
 
-	if (!attrstore_has(volume->attrs, key) || dw_get(store, key, value_ret) < 0)
-		return -ENOENT;
+	int rc = store ? dw_get(store, key, value_ret) : -ENOENT;
+
+	if (rc < 0)
+		return rc == -EBADMSG ? -ENOENT : rc;
 	if (attr_record_decode((struct dw_bytes){value_ret->data, value_ret->size}, ret))
 		return 0;
 	free(value_ret->data);
@@ -122,9 +124,13 @@ static int add_before(struct volume *volume, struct dw_bytes plain_key, struct d
 	struct attr_record kept;
 	struct dw_value value;
 	struct dw_stats stats;
-	bool there = !read_journal(volume, key, &kept, &value);
+	int rc = read_journal(volume, key, &kept, &value);
+	bool there = !rc;
 	struct dw_stat stat;
-	int rc = there ? dw_stat(volume->store, plain_key, &stat) : 0;
+
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	rc = there ? dw_stat(volume->store, plain_key, &stat) : 0;
 	bool removed = rc == -ENOENT;
 
 	if (!there && !replaced)

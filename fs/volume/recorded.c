@@ -11,19 +11,25 @@
 #include "fs/attr/xattr.h"
 
 /* Which of two records counts: `*record` becomes the one before, if the value is older than the
- * newer one; true then. */
-static bool choose(struct volume *volume, struct dw_bytes key, struct attr_record *record)
+ * newer one; 1 then.  0; or -errno: that cannot be told. */
+static int choose(struct volume *volume, struct dw_bytes key, struct attr_record *record)
 {
 	const struct dw_bytes before = record->before;
 	const uint64_t since = record->since;
 	uint64_t txid;
 
 	record->since = 0;
-	/* a key that is gone is dropped, whatever its record says */
-	if (!since || dw_txid(volume->store, key, &txid) || txid >= since)
-		return false;
+	if (!since)
+		return 0;
+	int rc = dw_txid(volume->store, key, &txid);
+	/* a key that is gone is dropped, whatever its record says; of a damaged one nothing is
+	 * shown */
+	if (rc < 0)
+		return rc == -ENOENT || rc == -EBADMSG ? 0 : rc;
+	if (txid >= since)
+		return 0;
 	(void)attr_record_decode(before, record); /* was checked with the whole */
-	return true;
+	return 1;
 }
 
 /* A crash may have taken the value that times were set on, and its txid will be given to another
@@ -94,9 +100,12 @@ int recorded_read(struct volume *volume, bool is_dir, struct dw_bytes key, struc
 		*ret = NULL;
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	bool older = choose(volume, key, &record), lost = forget_lost(volume, &record);
-	*stale_ret = older || lost;
-	rc = attrs_of_record(&record, is_dir, ret);
+	rc = choose(volume, key, &record);
+	if (rc >= 0) {
+		bool lost = forget_lost(volume, &record);
+		*stale_ret = rc || lost;
+		rc = attrs_of_record(&record, is_dir, ret);
+	}
 	free(value.data);
 	return rc;
 }
@@ -110,8 +119,9 @@ int recorded_read_xattrs(struct volume *volume, bool is_dir, struct dw_bytes key
 
 	if (rc < 0)
 		return rc == -ENOENT ? -EBADMSG : rc;
-	(void)choose(volume, key, &record);
-	rc = xattrs_new(record.xattrs, ret);
+	rc = choose(volume, key, &record);
+	if (rc >= 0)
+		rc = xattrs_new(record.xattrs, ret);
 	free(value.data);
 	return rc;
 }

@@ -4,6 +4,7 @@
  * what they are while they may be known; records of attributes that belong to nothing go.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,6 +244,79 @@ static void test_sweep(void)
 	volumes_unmount(v);
 }
 
+/* Zero page `n` of the runs of the store of attributes.  False: none is as long. */
+static bool zero_page(const char *dir, long n)
+{
+	static const char zeros[4096];
+	char pattern[300];
+	glob_t found;
+	bool done = false;
+
+	(void)snprintf(pattern, sizeof pattern, "%s/.attr/*.run", dir);
+	CHECK_EQ(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct stat st;
+		CHECK_EQ(stat(found.gl_pathv[i], &st), 0);
+		if (st.st_size <= n * 4096)
+			continue;
+		FILE *file = fopen(found.gl_pathv[i], "r+");
+		CHECK(file && !fseek(file, n * 4096, SEEK_SET));
+		CHECK_EQ(fwrite(zeros,
+				(size_t)st.st_size - (size_t)n * 4096 < 4096
+					? (size_t)st.st_size - (size_t)n * 4096
+					: 4096,
+				1, file),
+			 1);
+		CHECK_EQ(fclose(file), 0);
+		done = true;
+	}
+	globfree(&found);
+	return done;
+}
+
+/* Where the index of the attributes is damaged, no file shows with less protection than it has. */
+static void test_damaged_index(void)
+{
+	enum { FILES = 17000, STEP = 97 }; /* enough for a run to be written */
+	static const long pages[] = {0, 1, 2, 3, 5, 8, 12, 17, 23, 30, 40, 50, 70, 90};
+	const char *made = strdup(stores_dir());
+	struct volume *v = volumes_mount(made);
+	unsigned refused = 0, damaged = 0;
+	char path[16], copy[600];
+
+	for (unsigned i = 0; i < FILES; i++) {
+		(void)snprintf(path, sizeof path, "f%u", i);
+		volumes_write(v, path, "secret");
+		set_mode(v, path, 0600);
+		volumes_forget(v);
+	}
+	volumes_unmount(v);
+	for (size_t p = 0; p < sizeof pages / sizeof *pages; p++) {
+		const char *dir = stores_dir();
+		(void)snprintf(copy, sizeof copy, "cp -a %s/. %s", made, dir);
+		CHECK_EQ(system(copy), 0);
+		if (!zero_page(dir, pages[p]))
+			break;
+		damaged++;
+		v = volumes_mount(dir);
+		for (unsigned i = 0; i < FILES; i += STEP) {
+			struct volume_entry entry;
+			(void)snprintf(path, sizeof path, "f%u", i);
+			int rc = volume_lookup(v, volume_root(v), path, &entry);
+			CHECK(rc == 0 || rc == -EIO);
+			refused += rc != 0;
+			if (rc)
+				continue;
+			CHECK_EQ(entry.st.st_mode & 07777, 0600);
+			volume_forget(v, entry.node, 1);
+		}
+		(void)volumes_close(v);
+	}
+	printf("  %u lookups were refused, of %u stores\n", refused, damaged);
+	CHECK(damaged > 4);
+	free((void *)made);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -252,6 +326,7 @@ int main(int argc, char **argv)
 		{"demand_conflict_ends", test_conflict_ends},
 		{"demand_no_conflict", test_no_conflict},
 		{"demand_sweep", test_sweep},
+		{"demand_damaged_index", test_damaged_index},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
