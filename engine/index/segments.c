@@ -11,7 +11,7 @@
 static bool is_same(const struct segset *a, const struct segset *b)
 {
 	return a->count == b->count &&
-	       (!a->count || !memcmp(a->items, b->items, a->count * sizeof *a->items));
+	       (!a->count || !memcmp(a->items, b->items, a->count * sizeof(struct dw_segment *)));
 }
 
 struct segments *segments_of(struct segments *known, const struct segset *set)

@@ -4,6 +4,7 @@
  *
  * Walks a dw_iter, so that it is one moment of the store while that goes on.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -112,6 +113,7 @@ static int compact_to(struct dw_store *store, const char *path, bool among_files
 		rc = store_open(core->io, path, &options, NULL, &to);
 	if (rc < 0)
 		return rc;
+	assert(to);
 	rc = copy_live(store, to);
 	if (!rc)
 		rc = dw_sync(to);

@@ -374,7 +374,6 @@ int serve_session(struct fuse_session *session, const struct serve_options *opti
 	sem_t own;
 	struct server server = {
 		.session = session,
-		.ended_sem = options->ended ? options->ended : &own,
 		.options = {.max_threads = limit_threads(options->max_threads),
 			    .look = options->look ? options->look : source_look},
 		.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -384,6 +383,7 @@ int serve_session(struct fuse_session *session, const struct serve_options *opti
 
 	if (sem_init(&own, 0, 0) < 0)
 		return -errno;
+	server.ended_sem = options->ended ? options->ended : &own;
 	source_init(&server.source, session);
 	adapt_init(&server.adapt);
 	int rc = run(&server);

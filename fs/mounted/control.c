@@ -104,8 +104,10 @@ void control_free(struct control *control)
 	/* unmounting waits for no long work */
 	control_end(control);
 	/* the kernel does not release what a signal cut off */
-	while (control->open)
-		control_close(control->open);
+	for (struct control_file *file = control->open, *next; file; file = next) {
+		next = file->next;
+		control_close(file);
+	}
 	commands_release(&control->commands);
 	(void)pthread_mutex_destroy(&control->lock); /* fails only while it is held */
 	free(control->name);

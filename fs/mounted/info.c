@@ -12,7 +12,7 @@
 int info_ask(const char *path, struct mount_info *ret, dev_t *dev_ret)
 {
 	struct mount_info info;
-	struct stat st;
+	struct stat st = {.st_dev = 0};
 	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = root < 0 || ioctl(root, MOUNT_INFO_IOCTL, &info) < 0 || fstat(root, &st) < 0
 			 ? -errno

@@ -50,6 +50,7 @@ static void table_add(struct tree *tree, struct node *node)
 /* One that left just before comes back, so nothing is allocated. */
 static void table_add_back(struct tree *tree, struct node *node)
 {
+	assert(tree->nodes); /* the root is always there */
 	const unsigned noexpand = tree->nodes->hh.tbl->noexpand;
 
 	tree->nodes->hh.tbl->noexpand = 1;
@@ -292,29 +293,26 @@ int tree_below(struct tree *tree, struct node *top, struct node ***ret, size_t *
 
 int tree_unlogged(struct tree *tree, const struct node *dir, struct node ***ret, size_t *count_ret)
 {
-	struct node **nodes = NULL, *node;
+	struct node **nodes = NULL;
 	size_t count = 0, capacity = 0;
 
+	int rc = 0;
 	lock(tree);
-	DL_FOREACH(dir->children, node)
-	{
-		if (node_is_dir(node) || atomic_load(&node->logged) || !node_ref_if_used(node))
-			continue;
+	for (struct node *node = dir->children; node && !rc; node = node->next) {
 		if (count == capacity) {
 			capacity = capacity ? 2 * capacity : 16;
-			struct node **grown = reallocarray(nodes, capacity, sizeof *grown);
-			if (!grown)
-				capacity = 0;
+			struct node **grown = reallocarray(nodes, capacity, sizeof(struct node *));
+			rc = grown ? 0 : -ENOMEM;
 			nodes = grown ? grown : nodes;
 		}
-		if (!capacity)
-			break;
-		nodes[count++] = node;
+		if (!rc && !node_is_dir(node) && !atomic_load(&node->logged) &&
+		    node_ref_if_used(node))
+			nodes[count++] = node;
 	}
 	unlock(tree);
 	*ret = nodes;
 	*count_ret = count;
-	return node ? -ENOMEM : 0;
+	return rc;
 }
 
 /* Whether the name of a node is one to be forgotten: that of a directory without directories known

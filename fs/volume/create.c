@@ -134,7 +134,7 @@ static int create_locked(struct volume *volume, const struct new_file *file, str
 {
 	struct cached *cached;
 	struct name component;
-	struct node *node;
+	struct node *node = NULL;
 	int rc = volume_new_component(volume, file->parent, file->name, false, &component);
 
 	if (rc)

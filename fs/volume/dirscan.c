@@ -58,7 +58,7 @@ static bool is_marker(const struct dirscan *scan, const struct dw_item *item)
 
 int dirscan_next(struct dirscan *scan)
 {
-	struct dw_item item;
+	struct dw_item item = {.key = {"", 0}};
 	int rc = scan->skips ? pass(scan) : 0;
 
 	scan->skips = false;

@@ -15,8 +15,8 @@ static bool may_be_marker(const struct volume *volume, const struct node *dir,
 
 int keys_from(struct volume *volume, struct dw_bytes directory, struct dw_below_info *ret)
 {
-	struct dw_below_info below;
-	struct dw_stat stat;
+	struct dw_below_info below = {.keys = 0};
+	struct dw_stat stat = {.size = 0};
 	int rc = dw_below(volume->store, directory, &below); /* without the key itself */
 	int marker = rc ? rc : dw_stat(volume->store, directory, &stat);
 
@@ -34,7 +34,7 @@ int keys_from(struct volume *volume, struct dw_bytes directory, struct dw_below_
 int keys_stat_file(struct volume *volume, struct node *dir, struct dw_bytes component,
 		   struct dw_stat *ret)
 {
-	struct dw_stat stat;
+	struct dw_stat stat = {.size = 0};
 	struct key key;
 	int rc = key_of_child(dir, component, false, &key);
 
@@ -52,7 +52,7 @@ int keys_stat_file(struct volume *volume, struct node *dir, struct dw_bytes comp
 int keys_stat_dir(struct volume *volume, struct node *dir, struct dw_bytes component,
 		  struct dw_below_info *ret)
 {
-	struct dw_below_info below;
+	struct dw_below_info below = {.keys = 0};
 	struct key key;
 
 	if (volume->options.flat)
@@ -82,7 +82,7 @@ int keys_below(struct volume *volume, const struct node *dir, struct dw_below_in
 
 int keys_has_marker(struct volume *volume, const struct node *dir)
 {
-	struct dw_stat stat;
+	struct dw_stat stat = {.size = 0};
 	struct key key;
 
 	if (dir == volume->tree.root)
@@ -98,7 +98,7 @@ int keys_has_marker(struct volume *volume, const struct node *dir)
 
 int keys_is_empty(struct volume *volume, const struct node *dir)
 {
-	struct dw_below_info below;
+	struct dw_below_info below = {.keys = 0};
 	int rc = keys_below(volume, dir, &below);
 	int marker = rc ? 0 : keys_has_marker(volume, dir);
 
@@ -109,7 +109,7 @@ int keys_is_empty(struct volume *volume, const struct node *dir)
 
 int keys_is_last(struct volume *volume, const struct node *parent, const struct node *node)
 {
-	struct dw_below_info above, own = {.keys = 1};
+	struct dw_below_info above = {.keys = 0}, own = {.keys = 1};
 
 	if (parent == volume->tree.root)
 		return 0;

@@ -177,8 +177,11 @@ static int try_long(struct volume *volume, struct node *parent, const char *name
 	int rc = shown_name(volume, parent, lookup->component, lookup->is_dir, &shown);
 	if (rc < 0 || strcmp(shown.text, name) != 0)
 		return rc;
+	const struct name *before = lookup->name;
+	/* cppcheck-suppress autoVariables */
 	lookup->name = &shown;
 	rc = volume_find_known(volume, parent, lookup, ret);
+	lookup->name = before;
 	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
 }
 

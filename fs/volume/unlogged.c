@@ -22,7 +22,7 @@ int unlogged_init(struct unlogged *unlogged, struct volume *volume, struct node 
 	int rc = tree_unlogged(&volume->tree, dir, &unlogged->nodes, &unlogged->count);
 
 	if (!rc && unlogged->count)
-		qsort(unlogged->nodes, unlogged->count, sizeof *unlogged->nodes, by_key);
+		qsort(unlogged->nodes, unlogged->count, sizeof(struct node *), by_key);
 	return rc;
 }
 
