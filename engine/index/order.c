@@ -102,5 +102,9 @@ uint32_t order_seek(const struct order *order, const struct keydir *keydir, stru
 
 	for (unsigned level = ORDER_HEIGHT; level--;)
 		at = last_below(order, keydir, at, level, key);
-	return order_next(order, keydir, at);
+	/* one that is below, too, may have come between meanwhile */
+	do
+		at = order_next(order, keydir, at);
+	while (at && keydir_compare(order_key(keydir, at), key) < 0);
+	return at;
 }

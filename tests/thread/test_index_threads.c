@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "index/delta.h"
 #include "index/index.h"
 #include "tests/support/check.h"
 
@@ -230,10 +231,70 @@ static void test_all_at_once(void)
 	free(s);
 }
 
+/* --- seeking where keys come --- */
+
+enum { COMING = 200000 };
+
+struct coming {
+	struct delta *delta;
+	atomic_bool done;
+};
+
+static void add_key(struct delta *delta, const char *key)
+{
+	const struct keydir_place place = {.hides = true};
+	struct delta_prepared prepared;
+	struct keydir_place old;
+
+	CHECK_EQ(delta_prepare(delta, (struct dw_bytes){key, strlen(key)}, &prepared), 0);
+	CHECK(!delta_set(delta, &prepared, &place, &old));
+}
+
+static void *seek_last(void *context)
+{
+	struct coming *c = context;
+	const struct dw_bytes last = {"m", 1};
+	struct delta_cursor cursor;
+	struct delta_entry entry;
+
+	CHECK_EQ(delta_cursor_init(&cursor, c->delta), 0);
+	while (!atomic_load(&c->done)) {
+		delta_cursor_seek(&cursor, last);
+		CHECK(delta_cursor_next(&cursor, &entry));
+		CHECK_EQ(entry.key.size, 1);
+	}
+	delta_cursor_release(&cursor);
+	return NULL;
+}
+
+/* What is put right before the key that is sought is never found in its place. */
+static void test_seek_beside_puts(void)
+{
+	struct keydir_lock *locks = keydir_locks_new();
+	struct coming c = {.delta = locks ? delta_new(locks, true) : NULL};
+	pthread_t thread;
+	char key[16];
+
+	CHECK(c.delta != NULL);
+	add_key(c.delta, "m");
+	CHECK_EQ(pthread_create(&thread, NULL, seek_last, &c), 0);
+	for (int i = 0; i < COMING; i++) {
+		(void)snprintf(key, sizeof key, "a%06d", i);
+		add_key(c.delta, key);
+	}
+	atomic_store(&c.done, true);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	delta_unref(c.delta);
+	keydir_locks_free(locks);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct check_test tests[] = {{"index_threads", test_all_at_once},
-						  {NULL, NULL}};
+	static const struct check_test tests[] = {
+		{"index_threads", test_all_at_once},
+		{"index_seek_beside_puts", test_seek_beside_puts},
+		{NULL, NULL},
+	};
 
 	return check_main(argc, argv, tests);
 }
