@@ -91,7 +91,7 @@ test_bench_bars_are_measured()
 	eval "$(grep -E '^all_(peers|scenarios)_(kv|fs)=' "$BENCH/bench.sh")"
 	for name in $(grep -oE '\w+(/\w+)*:\w+' "$BENCH/kv/kv.bars" | sort -u); do
 		metric=${name#*:} name=${name%:*}
-		case " $all_scenarios_kv open_many " in *" $name "*) ;; *) false ;; esac
+		case " $all_scenarios_kv open_many index_many " in *" $name "*) ;; *) false ;; esac
 		cat "$BENCH"/kv/kv*.c | grep -F "\"$metric\"" > /dev/null
 	done
 	for name in $(grep -oE '\w+(/\w+)*:\w+' "$BENCH/fs/fs.bars" | sort -u); do
