@@ -312,8 +312,8 @@ struct dw_cursor;
 
 /* 0, -ENOMEM, -EIO: the index is damaged; or another -errno.  `prefix` is copied. */
 int dw_cursor_open(struct dw_store *store, struct dw_bytes prefix, struct dw_cursor **ret);
-/* 1 and `*ret`, whose key is valid until the next call on the cursor; 0 at the end; or -errno.  One
- * thread at a time. */
+/* 1 and `*ret`, whose key is valid until the next call on the cursor; 0 at the end, where it stays
+ * until a seek; or -errno.  One thread at a time. */
 int dw_cursor_next(struct dw_cursor *cursor, struct dw_item *ret);
 /* The next item is the first whose key is not below `key`, forward or back, of those that begin
  * with the prefix.  0 or -errno. */

@@ -24,7 +24,9 @@ struct index_cursor {
 	struct merge merge;
 	struct buf prefix;
 	struct buf from;      /* where it was sought last */
-	struct dw_bytes told; /* the last key since then; data NULL: none */
+	struct dw_bytes told; /* the last key since then; data NULL: none.  The merge's: gone with
+				 the next step */
+	bool ended;           /* until it is sought */
 	int lost;             /* 0, or the error that left the merge anywhere: until it is sought */
 };
 
@@ -89,6 +91,7 @@ int index_cursor_seek(struct index_cursor *cursor, struct dw_bytes key)
 	if (!rc)
 		rc = seek(cursor, bytes_of(&cursor->from));
 	cursor->told.data = NULL;
+	cursor->ended = false;
 	cursor->lost = rc;
 	return rc;
 }
@@ -159,13 +162,14 @@ static int next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 int index_cursor_next(struct index_cursor *cursor, struct dw_bytes *key_ret,
 		      struct keydir_place *place_ret)
 {
-	if (cursor->lost)
+	if (cursor->lost || cursor->ended)
 		return cursor->lost;
 	segment_unref(cursor->pinned);
 	cursor->pinned = NULL;
 	int rc = next(cursor, key_ret, place_ret);
 	if (rc < 0)
 		cursor->lost = rc;
+	cursor->ended = !rc;
 	if (rc == -EBADMSG)
 		atomic_store(&cursor->index->damaged, true);
 	return rc;

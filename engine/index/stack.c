@@ -209,11 +209,14 @@ static int exchange(struct index *index, const struct stack_change *change,
 		indexfile_release(&root);
 		return rc;
 	}
+	/* Without memory for it what is in memory stays as it was, and is right.  So does the root:
+	 * the next one is made of the runs that are in memory, which reach no further. */
+	if (install(index, change, parts) < 0) {
+		indexfile_release(&root);
+		return -EINPROGRESS;
+	}
 	indexfile_release(&index->root);
 	index->root = root;
-	/* without memory for it what is in memory stays as it was, and is right */
-	if (install(index, change, parts) < 0)
-		return -EINPROGRESS;
 	for (size_t i = 0; i < change->run_count; i++)
 		stack_remove_run(index, run_figures(change->runs[i])->id);
 	return 0;

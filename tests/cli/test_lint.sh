@@ -173,6 +173,16 @@ test_lint_fuse_in_tests()
 	well
 }
 
+# A program may define what the C library has, for itself: another one that uses the name calls that.
+test_lint_names_of_programs()
+{
+	make_tree
+	file tests/unit/fs/volume/test_one.c 'int spare(void);' 'int spare(void)' '{' 'return 0;' '}' \
+		'int main(void)' '{' 'return spare();' '}'
+	file tests/unit/engine/base/test_buf.c 'int spare(void);' 'int main(void)' '{' 'return spare();' '}'
+	well
+}
+
 test_lint_circle_of_headers()
 {
 	make_tree

@@ -176,6 +176,9 @@ sub read_symbols {
 		else                  { push @{ $defined{$symbol} }, $source{$object} }
 	}
 	close $nm or die "check-layers: nm failed\n";
+	# nothing else is linked with a program, so what it defines is its own
+	my %program = map { $_ => 1 } @{ $defined{main} // [] };
+	@$_ = grep { !$program{$_} } @$_ for values %defined;
 	return (\%defined, \%needed);
 }
 

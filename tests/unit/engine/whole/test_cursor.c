@@ -109,6 +109,56 @@ static void test_changes(void)
 	stores_close(store);
 }
 
+/* The end is the end until a seek, also when the index has changed. */
+static void test_end(void)
+{
+	struct dw_store *store = some_store(), *snapshot;
+	struct dw_cursor *cursor = open_at(store, "b/");
+
+	expect_next(cursor, "b/x", "22");
+	expect_next(cursor, "b/z/deep", "4");
+	expect_next(cursor, NULL, NULL);
+	stores_put(store, "b/zz", "behind");
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+	expect_next(cursor, NULL, NULL);
+	CHECK_EQ(dw_cursor_seek(cursor, stores_bytes("b/zz")), 0);
+	expect_next(cursor, "b/zz", "behind");
+	dw_cursor_close(cursor);
+	CHECK_EQ(dw_close(snapshot), 0);
+	stores_close(store);
+}
+
+/* Nor is a key looked at that was in memory only until the one behind it, a longer one, was read.
+ */
+static void test_end_in_runs(void)
+{
+	static const size_t sizes[] = {9000, 60000};
+	const struct dw_options options = {.create = true, .index_keys = 4, .index_budget = 1};
+	struct dw_store *store, *snapshot;
+	struct dw_item item;
+	char *key = (char *)stores_noise(1, sizes[1]), name[16];
+
+	CHECK_EQ(dw_open(stores_dir(), &options, NULL, &store), 0);
+	for (int i = 0; i < 2; i++) {
+		key[0] = (char)('b' + i);
+		CHECK_EQ(dw_put(store, (struct dw_bytes){key, sizes[i]}, stores_bytes("v")), 0);
+	}
+	for (int i = 0; i < 20; i++) { /* until those are in runs */
+		(void)snprintf(name, sizeof name, "a%d", i);
+		stores_put(store, name, "v");
+	}
+	struct dw_cursor *cursor = open_at(store, "b");
+	CHECK_EQ(dw_cursor_next(cursor, &item), 1);
+	CHECK_EQ(item.key.size, sizes[0]);
+	expect_next(cursor, NULL, NULL);
+	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
+	expect_next(cursor, NULL, NULL);
+	dw_cursor_close(cursor);
+	CHECK_EQ(dw_close(snapshot), 0);
+	free(key);
+	stores_close(store);
+}
+
 static void expect_below(struct dw_store *store, const char *prefix, uint64_t keys)
 {
 	struct dw_below_info below;
@@ -224,6 +274,8 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {{"cursor_order", test_order},
 						  {"cursor_changes", test_changes},
+						  {"cursor_end", test_end},
+						  {"cursor_end_in_runs", test_end_in_runs},
 						  {"cursor_below", test_below},
 						  {"cursor_reopened", test_reopened},
 						  {"cursor_damaged_index", test_damaged_index},
