@@ -16,6 +16,7 @@
 #include "base/crc32c.h"
 #include "codec/record.h"
 #include "tests/support/files.h"
+#include "tests/support/spoil.h"
 #include "tests/support/stores.h"
 
 static void spoil_zeros(struct buf *buf, size_t at)
@@ -33,30 +34,6 @@ static void spoil_payload_cut(struct buf *buf, size_t at)
 {
 	buf->size = at + 30;
 }
-static void spoil_crc(struct buf *buf, size_t at)
-{
-	buf->data[at + 28] ^= 0x40;
-}
-static void spoil_magic(struct buf *buf, size_t at)
-{
-	buf->data[at] = 'd';
-}
-static void spoil_version(struct buf *buf, size_t at)
-{
-	buf->data[at + 4] = 9;
-}
-static void spoil_type(struct buf *buf, size_t at)
-{
-	buf->data[at + 6] = 3;
-}
-static void spoil_flags(struct buf *buf, size_t at)
-{
-	buf->data[at + 7] = 1;
-}
-static void spoil_key_size(struct buf *buf, size_t at)
-{
-	bytes_put32(buf->data + at + 16, DW_KEY_SIZE_MAX + 1);
-}
 static void spoil_payload_size(struct buf *buf, size_t at)
 {
 	bytes_put32(buf->data + at + 20, DW_VALUE_SIZE_MAX + 1);
@@ -64,7 +41,7 @@ static void spoil_payload_size(struct buf *buf, size_t at)
 
 static const struct row {
 	const char *name;
-	void (*spoil)(struct buf *buf, size_t at);
+	spoil_fn *spoil;
 	bool torn; /* in the last segment */
 	enum dw_damage last, earlier;
 } rows[] = {

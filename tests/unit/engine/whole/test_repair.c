@@ -16,6 +16,7 @@
 #include "tests/support/crashio.h"
 #include "tests/support/faultio.h"
 #include "tests/support/files.h"
+#include "tests/support/spoil.h"
 #include "tests/support/stores.h"
 #include "whole/repair.h"
 
@@ -46,32 +47,6 @@ static const char *segment_path(const char *dir, uint32_t id)
 	return path;
 }
 
-typedef void spoil_fn(struct buf *buf, size_t at);
-
-static void spoil_crc(struct buf *buf, size_t at)
-{
-	buf->data[at + 28] ^= 0x40;
-}
-static void spoil_magic(struct buf *buf, size_t at)
-{
-	buf->data[at] = 'd';
-}
-static void spoil_version(struct buf *buf, size_t at)
-{
-	buf->data[at + 4] = 9;
-}
-static void spoil_type(struct buf *buf, size_t at)
-{
-	buf->data[at + 6] = 3;
-}
-static void spoil_flags(struct buf *buf, size_t at)
-{
-	buf->data[at + 7] = 1;
-}
-static void spoil_key_size(struct buf *buf, size_t at)
-{
-	bytes_put32(buf->data + at + 16, DW_KEY_SIZE_MAX + 1);
-}
 static void spoil_payload_size(struct buf *buf, size_t at)
 {
 	bytes_put32(buf->data + at + 20, 1000);
