@@ -71,6 +71,7 @@ enum dw_damage {
 	DW_DAMAGE_MISSING,   /* a hint proves that there was a segment which is gone */
 	DW_DAMAGE_HINT,      /* a sound record that the hint tells otherwise; the view was taken
 				from it */
+	DW_DAMAGE_INDEX,     /* a part of the index, which the log can replace: nothing is lost */
 };
 
 /* "crc", "magic", "key_size" ...: a static string. */
@@ -118,7 +119,8 @@ struct dw_finding {
 	enum dw_left left;     /* LOST */
 	struct dw_bytes key;   /* LOST; DAMAGE, IO: of the record there, if known (data is not
 				  NULL) */
-	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed.
+	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed;
+			     DAMAGE: of the index, the file, which the offset is in, else NULL.
 			     Valid during the call */
 };
 
@@ -575,6 +577,12 @@ int dw_log_resume(struct dw_log *log);
 /* Read up to `size` bytes from `offset` of the payload of the record that
  * dw_log_next() gave last.  Their number (0 at its end), -EINVAL: there is no record. */
 ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset);
+
+/* Check every page of the files that the index has on disk.  Each one that is damaged goes to
+ * on_finding (DAMAGE, with DW_DAMAGE_INDEX and its name), and their number to `*damaged_ret`:
+ * nothing is lost by that, for without the file `index` it is made anew from the log.  0 or -errno.
+ */
+int dw_log_check_index(struct dw_log *log, uint64_t *damaged_ret);
 
 /* What was met so far, as dw_open() reports it; `records` are those given out. */
 void dw_log_report(const struct dw_log *log, struct dw_report *ret);

@@ -252,6 +252,13 @@ int index_join(struct index *index, struct throttle *throttle);
  * -EBADMSG: one is damaged; -ECANCELED, -ENOMEM.  Any thread. */
 int index_verify(struct index *index, struct throttle *throttle);
 
+/* A run is damaged, or gone, or cannot be read: the first place is `offset`. */
+typedef void index_damaged_fn(void *context, uint32_t run, uint64_t offset);
+
+/* Check every page of the runs that the file `index` names, without index_open() and beside a
+ * writer.  Each that is damaged goes to `damaged`.  0, also if there are some, or -errno. */
+int index_check_files(struct index *index, index_damaged_fn *damaged, void *context);
+
 /* A run turned out to be damaged: the index should be built anew.  Any thread. */
 static inline bool index_is_damaged(struct index *index)
 {

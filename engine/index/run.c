@@ -349,7 +349,7 @@ int run_make_resident(struct run *run)
 	return rc;
 }
 
-int run_verify(struct run *run)
+int run_find_damage(struct run *run, uint64_t *offset_ret)
 {
 	uint8_t page[RUN_PAGE_SIZE];
 	int rc = 0;
@@ -357,8 +357,18 @@ int run_verify(struct run *run)
 	for (uint32_t i = 0; i < run->end.pages; i++) {
 		fetch_ahead(run, i);
 		int one = copy_page(run, i, page);
-		if (one < 0 || !check_page(run, i, page))
-			rc = -EBADMSG;
+		if (!one && check_page(run, i, page))
+			continue;
+		if (!rc)
+			*offset_ret = (uint64_t)i * RUN_PAGE_SIZE;
+		rc = -EBADMSG;
 	}
 	return rc;
+}
+
+int run_verify(struct run *run)
+{
+	uint64_t offset;
+
+	return run_find_damage(run, &offset);
 }

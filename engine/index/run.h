@@ -79,6 +79,8 @@ bool run_is_resident(const struct run *run);
 
 /* Check every page, whether it was checked before or not.  0 or -EBADMSG. */
 int run_verify(struct run *run);
+/* The same; on -EBADMSG the first that is damaged is at `*offset_ret`. */
+int run_find_damage(struct run *run, uint64_t *offset_ret);
 
 /* Walks over the keys in order, tombstones included. */
 struct run_cursor {

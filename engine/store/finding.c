@@ -25,6 +25,7 @@ const char *dw_damage_name(enum dw_damage damage)
 	case DW_DAMAGE_SHORTENED: return "shortened";
 	case DW_DAMAGE_MISSING: return "missing";
 	case DW_DAMAGE_HINT: return "hint";
+	case DW_DAMAGE_INDEX: return "index";
 	}
 	return "unknown";
 }
@@ -62,6 +63,12 @@ static int damage_text(const struct dw_finding *f, char *ret, size_t size)
 		"if older files were put there on purpose, it accepts them";
 	char key[KEY_TEXT_SIZE];
 
+	if (f->damage == DW_DAMAGE_INDEX)
+		return snprintf(ret, size,
+				"'%s', a part of the index, is damaged at offset %" PRIu64
+				"; nothing is lost by that: remove the file 'index' beside it, and "
+				"it is made anew from the log when the store is opened",
+				f->name, f->offset);
 	if (f->damage == DW_DAMAGE_MISSING)
 		return snprintf(ret, size,
 				"segment %08" PRIu32 " is missing: its hint tells of %" PRIu64

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/segname.h"
 #include "store/opendir.h"
 #include "store/orphan.h"
 #include "store/replay.h"
@@ -254,6 +255,35 @@ ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset)
 	}
 	int rc = io_read_full(log->core->io, log->fd, ret, size, record->offset + at);
 	return rc ? rc : (ssize_t)size;
+}
+
+struct index_check {
+	struct core *core;
+	uint64_t damaged;
+};
+
+static void on_damaged(void *context, uint32_t run, uint64_t offset)
+{
+	struct index_check *check = context;
+	char name[SEGNAME_SIZE];
+	const struct dw_finding finding = {.kind = DW_FINDING_DAMAGE,
+					   .damage = DW_DAMAGE_INDEX,
+					   .offset = offset,
+					   .name = name};
+
+	segname_format_run(run, name);
+	check->damaged++;
+	core_report(check->core, &finding);
+}
+
+int dw_log_check_index(struct dw_log *log, uint64_t *damaged_ret)
+{
+	struct index_check check = {.core = log->core};
+	int rc = index_check_files(&log->core->index, on_damaged, &check);
+
+	if (!rc)
+		*damaged_ret = check.damaged;
+	return rc;
 }
 
 void dw_log_report(const struct dw_log *log, struct dw_report *ret)

@@ -217,6 +217,51 @@ test_contract_scan_from()
 	grep -F 'the following required arguments were not provided: --from-segment' stderr
 }
 
+# A store whose index is on disk, in $S: 20,000 keys.
+with_index()
+{
+	seq -f key%06.0f 20000 | tr -d '\n' | base64 -w12 |
+		sed 's/.*/{"op":"put","key_b64":"&","value_b64":"dg=="}/' > ops
+	echo >> ops
+	"$DATAWAL" -q apply "$S" ops
+	[ -e "$S/index" ]
+}
+
+# A bit in each page of what is on disk of the index, or in all but those that opening reads.
+damage_index()
+{
+	local run size at
+	for run in "$S"/*.run; do
+		size=$(stat -c %s "$run")
+		for ((at = 4096 + 100; at + 8192 < size; at += 4096)); do
+			damage "$run" $at '\377\376'
+		done
+	done
+}
+
+# What the index has on disk is checked as well, though the log is sound.
+test_verify_index()
+{
+	with_index
+	status 0 "$DATAWAL" verify "$S" > out
+	grep -x 'index_damaged: *0' out
+	damage_index
+	status 3 "$DATAWAL" verify "$S" > out 2> stderr
+	grep -x 'damaged: *0' out
+	grep -x 'index_damaged: *1' out
+	grep "'[0-9]*\.run', a part of the index, is damaged at offset 4096; .*made anew" stderr
+	status 3 "$DATAWAL" --json verify "$S" > out 2> stderr
+	grep '"kind":"damage".*"offset":4096,"reason":"index".*"file":"[0-9]*\.run"' out
+	[ "$(tail -1 out | field index_damaged)" = 1 ]
+	# so that it cannot even be opened, or is gone
+	damage "$S"/*.run 0 XXXX
+	status 3 "$DATAWAL" verify "$S"
+	rm "$S"/*.run
+	status 3 "$DATAWAL" verify "$S"
+	"$DATAWAL" put "$S" --key k v
+	"$DATAWAL" verify "$S"
+}
+
 test_contract_lines()
 {
 	"$DATAWAL" put "$S" --key k v
@@ -312,7 +357,7 @@ test_json()
 	[ "$("$DATAWAL" --json get "$S" --key no || true)" = "{$v,\"kind\":\"miss\",\"key_base64\":\"bm8=\"}" ]
 	same "{$v,\"kind\":\"report\",\"files_scanned\":1,\"records_replayed\":2,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"mid_stream_errors\":0,\"unsupported_versions\":0,\"last_txid_seen\":2,\"records_behind\":0,\"damage\":null}" \
 		"$DATAWAL" --json report "$S"
-	same "{$v,\"kind\":\"verify\",\"frames_checked\":2,\"crc_failures\":0,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"last_segment\":1,\"last_offset\":30,\"damaged\":0}" \
+	same "{$v,\"kind\":\"verify\",\"frames_checked\":2,\"crc_failures\":0,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"last_segment\":1,\"last_offset\":30,\"damaged\":0,\"index_damaged\":0}" \
 		"$DATAWAL" --json verify "$S"
 	same "{$v,\"kind\":\"check\",\"keys_checked\":1,\"tail_truncated\":0,\"tail_bytes_discarded\":0,\"mid_stream_errors\":0,\"unsupported_versions\":0,\"keys_damaged\":0}" \
 		"$DATAWAL" --json check "$S"

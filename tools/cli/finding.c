@@ -40,6 +40,8 @@ static void json_finding(const struct dw_finding *finding)
 		json_u64("records", finding->records_lost);
 	}
 	json_key(finding->key);
+	if (!lost)
+		json_text("file", finding->name);
 	json_end();
 }
 

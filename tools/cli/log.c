@@ -241,7 +241,7 @@ int run_report(struct args *args)
 /* --- verify --- */
 
 struct verified {
-	uint64_t frames, crc_failures, damaged;
+	uint64_t frames, crc_failures, damaged, index_damaged;
 	uint32_t last_segment; /* of the last sound record */
 	uint64_t last_offset;
 };
@@ -285,6 +285,7 @@ static void show_verified(const struct args *args, const struct verified *verifi
 		json_u64("last_segment", verified->last_segment);
 		json_u64("last_offset", verified->last_offset);
 		json_u64("damaged", verified->damaged);
+		json_u64("index_damaged", verified->index_damaged);
 		json_end();
 		return;
 	}
@@ -296,6 +297,7 @@ static void show_verified(const struct args *args, const struct verified *verifi
 	line_u64("last_segment:", verified->last_segment);
 	line_u64("last_offset:", verified->last_offset);
 	line_u64("damaged:", verified->damaged);
+	line_u64("index_damaged:", verified->index_damaged);
 }
 
 int run_verify(struct args *args)
@@ -310,11 +312,13 @@ int run_verify(struct args *args)
 	if (status)
 		return status;
 	int rc = verify(args, log, &verified);
+	if (!rc)
+		rc = dw_log_check_index(log, &verified.index_damaged);
 	dw_log_report(log, &report);
 	if (!rc)
 		show_verified(args, &verified, &report);
 	status = log_status(args, log, rc);
-	if (!rc && verified.damaged)
+	if (!rc && (verified.damaged || verified.index_damaged))
 		status = STATUS_HARD;
 	dw_log_close(log);
 	return status;
