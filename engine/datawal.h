@@ -329,12 +329,12 @@ void dw_cursor_close(struct dw_cursor *cursor);
 struct dw_below_info {
 	uint64_t keys; /* that are there */
 	/* When the newest of their values was put, which may be one that was replaced or removed
-	 * since; INT64_MIN: nobody knows of any. */
+	 * since; INT64_MIN: not known. */
 	int64_t newest_ns;
 };
 
-/* What lies below a directory: of the keys that begin with `prefix` and are longer, where `prefix`
- * is empty or ends in '/'.  Takes as long whatever their number.  0; -EINVAL: another prefix;
+/* Count the keys below a directory: those that begin with `prefix` and are longer; `prefix` is
+ * empty or ends in '/'.  The time does not depend on their number.  0; -EINVAL: another prefix;
  * -ENOMEM, -EIO or another -errno. */
 int dw_below(struct dw_store *store, struct dw_bytes prefix, struct dw_below_info *ret);
 
@@ -458,10 +458,9 @@ struct dw_verify_report {
 /* Read everything and check it, as the system gives it: what it has in memory is not read
  * from the disk again.  Each place of damage goes to on_finding, and so does each
  * segment that cannot be read (DW_FINDING_IO with the offset; the others are read
- * nevertheless, and the first such error is returned).  What the index of a store has on disk is
- * checked, too: if it is damaged, that is told, and -EIO.
- * -EBADMSG if there was any damage; `*ret` is set then as well.  -ECANCELED.
- * `options` NULL: all zero. */
+ * nevertheless, and the first such error is returned).  The files of the index are checked, too: if
+ * one is damaged, that is reported, and the result is -EIO. -EBADMSG if there was any damage;
+ * `*ret` is set then as well.  -ECANCELED. `options` NULL: all zero. */
 int dw_verify_with(struct dw_store *store, const struct dw_verify_options *options,
 		   struct dw_verify_report *ret);
 

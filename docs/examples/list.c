@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * list.c - what is in a directory of a store, whose keys are paths: its files and directories, and
- * of each directory how many keys lie below.
+ * list.c - lists a directory of a store that has paths as keys: the files and directories in it,
+ *and how many keys lie below each directory.
  *
  *	cc list.c -ldatawal && ./a.out STORE [DIRECTORY/]
  *

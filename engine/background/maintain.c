@@ -130,7 +130,7 @@ static void *run_indexer(void *context)
 			continue;
 		}
 		(void)pthread_mutex_unlock(&work->wakeup.lock);
-		/* what fails is told, and tried again when it is due again */
+		/* a failure is reported; the next try comes when the task is due again */
 		int rc = checkpoint_write(core, NULL); /* no rate: memory grows meanwhile */
 		if (!rc)
 			(void)checkpoint_join(core, &throttle);

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-/* What was not taken in time is lost, but for so much. */
+/* Credit that was not used in time is lost, except for this much. */
 #define BURST_NS (CLOCK_SECOND_NS / 10)
 
 int wakeup_init(struct wakeup *wakeup)

@@ -61,7 +61,7 @@ static void fill_block(struct workers *workers, struct workers_block *block)
 	}
 }
 
-/* What the block needs is taken here: blocks are in the order of their items. */
+/* Take the input of a block here, under the lock: blocks are in the order of their items. */
 static void begin_block(struct workers *workers, struct workers_block *block, size_t first)
 {
 	const struct workers_job *job = &workers->job;
@@ -93,7 +93,7 @@ static struct slot *take_slot(struct workers *workers)
 	return NULL;
 }
 
-/* What the next blocks should be like, now that this one is known. */
+/* Choose the size of the next blocks from the result of this one. */
 static void learn_locked(struct workers *workers, const struct workers_block *block)
 {
 	size_t items = block->done - block->first, per_item = items ? block->out.size / items : 0;

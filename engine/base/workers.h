@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * workers.h - threads that turn items into bytes ahead of one who takes these in order.
+ * workers.h - a worker pool that encodes items into bytes; one consumer takes the blocks in order.
  *
  * Items 0..n are cut into blocks.  Each worker takes the next block and works on it; blocks
  * that are done wait in a ring for their turn, so memory is bounded: a worker gives a block
@@ -16,9 +16,9 @@
 struct workers;
 
 struct workers_block {
-	struct buf items, bytes; /* what the work on first..end needs, in a form of the caller's */
-	struct buf out;          /* what became of the items first..done */
-	size_t first, done;      /* if that is not `end`, the rest is the taker's to do */
+	struct buf items, bytes; /* input of the items first..end; the caller defines the form */
+	struct buf out;          /* output of the items first..done */
+	size_t first, done;      /* if `done` is not `end`, the consumer does the rest */
 	size_t end;
 	int rc; /* -errno: why it stopped at `done` */
 };
@@ -46,7 +46,7 @@ int workers_start(const struct workers_job *job, struct workers **ret);
 /* The next block, the worker pool's until the next call; NULL at the end.  One thread at a time. */
 struct workers_block *workers_next(struct workers *workers);
 
-/* Stop, wherever they are; free.  NULL is fine. */
+/* Stop all workers, also in the middle of a block, and free the pool.  NULL is fine. */
 void workers_free(struct workers *workers);
 
 #endif

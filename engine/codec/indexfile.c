@@ -125,7 +125,7 @@ static struct indexfile_segment get_segment(const uint8_t *p)
 	};
 }
 
-/* What the checksum does not say: that the fields go together. */
+/* The checksum does not prove that the fields are consistent; check that. */
 static bool is_sound(const struct indexfile *file)
 {
 	for (size_t i = 0; i < file->run_count; i++)

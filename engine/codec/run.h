@@ -23,7 +23,7 @@ enum {
 	RUN_PAGE_TRAILER = 8,
 	RUN_PAYLOAD = RUN_PAGE_SIZE - RUN_PAGE_TRAILER, /* of a page */
 
-	/* Pages of blocks and of long keys in a chunk: what 13 bits number. */
+	/* Pages of blocks and of long keys in a chunk: their number has 13 bits. */
 	RUN_DATA_PAGES_MAX = 1 << 13,
 	RUN_CHUNK_KEYS_MAX = 1 << 19,
 	RUN_KEY_INLINE_MAX = 1024, /* a longer key stands in pages of its own */
@@ -42,7 +42,7 @@ enum {
 	RUN_CHUNK_SIZE = 40, /* in the table of chunks, without the key */
 };
 
-/* What a page is, told by its trailer; 0 is none, so that zeros are no page. */
+/* The type of a page, stored in its trailer.  0 is no type, so a page of zeros is invalid. */
 enum run_page_kind {
 	RUN_PAGE_HEADER = 1,
 	RUN_PAGE_BLOCK,
@@ -54,7 +54,7 @@ enum run_page_kind {
 	RUN_PAGE_END,
 };
 
-/* What a run says of one key. */
+/* The entry of one key in a run. */
 struct run_place {
 	uint32_t segment; /* id */
 	uint32_t value_size;
@@ -77,8 +77,8 @@ static inline struct dw_bytes run_bytes(const void *data, size_t size)
 /* Whether the fields go together: a put changes by 0 or +1, a tombstone by 0 or -1. */
 bool run_place_is_valid(const struct run_place *place);
 
-/* What keys are found by.  The seed is a secret of the store, so that nobody can choose keys
- * whose hashes meet. */
+/* The hash by which a key is looked up.  The seed is a secret of the store; without it an attacker
+ * cannot choose keys that collide. */
 uint64_t run_hash(uint64_t seed, struct dw_bytes key);
 
 /* --- pages --- */
@@ -237,7 +237,7 @@ struct run_directory {
 	int64_t newest;
 };
 
-/* What 6 bytes hold: more keys than a run can have. */
+/* The limit of 6 bytes: more keys than a run can have. */
 #define RUN_DIRECTORY_CHANGE_MAX ((int64_t)1 << 46)
 
 static inline uint32_t run_directory_bucket(uint64_t hash, uint32_t buckets)

@@ -2,9 +2,9 @@
  *
  * runblock.c - see runblock.h.
  *
- * What an entry takes depends on the prefix and on the widths of the whole block.  Both seldom
- * change from one key to the next: then its size is added; else the sizes of all are summed up
- * anew, so that a block never runs over its page, however mixed the lengths of its keys.
+ * The size of an entry depends on the prefix and on the widths of the whole block.  Both seldom
+ * change from one key to the next: then only its size is added; else the sizes of all entries are
+ * summed up again, so that a block never runs over its page, however mixed the lengths of its keys.
  */
 #include "codec/runblock.h"
 
@@ -111,7 +111,7 @@ bool run_block_entry(const struct run_block *block, uint32_t offset, struct run_
 	return true;
 }
 
-/* Bits of a place.  What is read in one go may reach into the page's trailer, not beyond. */
+/* The bits of a place.  One read may reach into the page's trailer, not beyond. */
 static uint64_t bits_get(const uint8_t *place, uint32_t at, uint32_t width)
 {
 	const uint8_t *p = place + at / 8;
@@ -210,7 +210,7 @@ void run_block_builder_clear(struct run_block_builder *builder)
 	builder->entries_size = 0;
 }
 
-/* What the block would be with the entry that stands behind the last one. */
+/* The layout of the block if the entry after the last one were added. */
 struct trial {
 	uint32_t prefix_size, entries_size;
 	uint64_t least[RUN_COLUMNS], most[RUN_COLUMNS];

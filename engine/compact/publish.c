@@ -213,7 +213,8 @@ static int remove_input(struct compaction *c, struct dw_segment *input)
 
 	assert(!input->live_bytes);
 	set_listed(core, input, false);
-	/* Nobody new finds it now.  Whoever still reads from it needs it open. */
+	/* The segment has left the set: new readers cannot find it.  Keep the file open for the
+	 * readers that still use it. */
 	if (atomic_load(&input->refs) > 1)
 		rc = fdpool_keep(&core->pool, &input->file);
 	if (!rc)
@@ -222,7 +223,7 @@ static int remove_input(struct compaction *c, struct dw_segment *input)
 		set_listed(core, input, true);
 		return rc;
 	}
-	/* on disk before the next goes: what a crash leaves must be a suffix */
+	/* sync before the next unlink: a crash must leave a suffix of the log */
 	rc = core->io->fsync(core->io, core->dirfd);
 	if (rc < 0) /* a later compaction would go on behind one that may come back */
 		log_poison(&core->log, rc, "fsync of the directory");
@@ -264,7 +265,7 @@ int compact_remove(struct compaction *c)
 	return rc;
 }
 
-/* What never came to be a segment leaves no hint: its id may be used again. */
+/* Remove the hint of an output that did not become a segment: its id may be used again. */
 static void drop_hint(struct compaction *c, const struct output *output)
 {
 	char hint[SEGNAME_SIZE];

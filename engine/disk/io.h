@@ -31,7 +31,7 @@ struct io {
 	int (*fdatasync)(struct io *io, int fd);
 	int (*fsync)(struct io *io, int fd);
 	int (*fstat)(struct io *io, int fd, struct stat *ret);
-	/* The file that a name leads to; of a link, the link.  NULL: nobody knows. */
+	/* lstat(2) of a name.  NULL: not known. */
 	int (*lookup)(struct io *io, int dirfd, const char *name, struct stat *ret);
 	int (*rename)(struct io *io, int dirfd, const char *from, const char *to);
 	int (*unlink)(struct io *io, int dirfd, const char *name);

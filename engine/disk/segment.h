@@ -16,7 +16,7 @@
 
 enum segment_map { SEGMENT_MAP_UNTRIED, SEGMENT_MAPPED, SEGMENT_NOT_MAPPED };
 
-/* What a sealed segment's file is known by (index/root.h). */
+/* Identifies the file of a sealed segment (index/root.h). */
 struct segment_proof {
 	bool known;
 	uint32_t crc;  /* the last record's CRC field */

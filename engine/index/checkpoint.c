@@ -2,8 +2,8 @@
  *
  * checkpoint.c - what is in memory goes to disk, see index.h.
  *
- * What a checkpoint covers is fixed under log.lock: the sealed deltas, the end of the log, the
- * figures of the segments.  The rest goes on beside the writer.
+ * The coverage of a checkpoint is fixed under log.lock: the sealed deltas, the end of the log, the
+ * figures of the segments.  The rest of the work runs beside the writer.
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,8 +15,8 @@
 enum { SEALED_MAX = 8 }; /* each costs every look-up of a key that it has not */
 
 struct index_checkpoint {
-	struct version *version; /* what lies below the active delta */
-	struct indexfile root;   /* what `index` will say, but for its runs; segment 0: nothing */
+	struct version *version; /* all parts below the active delta */
+	struct indexfile root; /* the next contents of `index`, without its runs; segment 0: none */
 };
 
 bool index_is_full(struct index *index)

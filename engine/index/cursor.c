@@ -119,7 +119,7 @@ static int find_place(struct index_cursor *cursor, const struct merge_entry *ent
 {
 	const struct parts *parts = parts_of(cursor);
 
-	/* what was at hand may be older than what the active delta says by now */
+	/* `entry` may be older than the entry in the active delta */
 	if (!cursor->moment && atomic_load(&parts->active->changes) != cursor->changes &&
 	    keydir_get(&parts->active->keydir, entry->key, true, ret)) {
 		cursor->pinned = ret->segment;

@@ -70,7 +70,7 @@ void delta_unseal(struct delta *delta)
 	segments_unref(delta->segments);
 	delta->segments = NULL;
 	if (!atomic_load(&delta->listed) && atomic_load(&delta->counted)) {
-		/* it was counted alone; nobody goes on with that */
+		/* `dirs` was filled while it was sealed; new entries would be missing */
 		dirs_release(&delta->dirs);
 		dirs_init(&delta->dirs);
 		atomic_store(&delta->counted, false);
@@ -142,7 +142,7 @@ static int order_all(struct delta *delta)
 							 entry};
 		uint32_t node = order_prepare(&delta->keydir, &prepared);
 		if (!node) {
-			/* what lies in the arena by then is lost until the delta goes */
+			/* the nodes made so far are lost in the arena until the delta goes */
 			memset(&delta->order, 0, sizeof delta->order);
 			rc = -ENOMEM;
 		} else {

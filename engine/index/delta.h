@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * delta.h - a part of the index in memory: what changed since the parts below it.
+ * delta.h - a part of the index in memory: the changes since the parts below it.
  *
  * A key directory in which an entry without a segment says that its key was removed, a tombstone.
  * Each entry tells whether the key is live below (`hides`), which does not change while the delta
@@ -36,7 +36,7 @@ struct delta {
 	atomic_uint_fast64_t changes; /* made so far, while it is listed */
 	struct order order;
 	struct dirs dirs;
-	pthread_mutex_t lock;      /* of a sealed delta: who sorts or counts it */
+	pthread_mutex_t lock;      /* of a sealed delta: one thread sorts or counts it */
 	struct delta_item *sorted; /* of a sealed delta that is not listed, when it was asked for */
 	size_t sorted_count;
 };
@@ -72,7 +72,7 @@ int delta_prepare(struct delta *delta, struct dw_bytes key, struct delta_prepare
 void delta_drop(struct delta *delta, struct delta_prepared *prepared);
 
 /* The key that was prepared is at `place` from now on; an entry that is known keeps its `hides`.
- * What was prepared is used up.  True: it was known, and `*old_ret` is what as. */
+ * The prepared entry is used up.  True: the key was known, and `*old_ret` is its place before. */
 bool delta_set(struct delta *delta, struct delta_prepared *prepared,
 	       const struct keydir_place *place, struct keydir_place *old_ret);
 /* It is removed; `hides`: it is live below, if it is not known.  Likewise. */

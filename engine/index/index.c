@@ -62,7 +62,7 @@ void index_release(struct index *index)
 		return;
 	index_checkpoint_cancel(index);
 	version_free(index->version);
-	assert(!index->retired); /* nobody reads */
+	assert(!index->retired); /* no reader is left */
 	indexfile_release(&index->root);
 	(void)pthread_mutex_destroy(&index->change); /* these fail only in use */
 	(void)pthread_mutex_destroy(&index->disk);
@@ -199,7 +199,7 @@ bool index_probe_active(const struct index *index, const struct dw_segment *segm
 		probes[i].live = active[i].entry;
 		probes[i].mtime_ns = active[i].mtime_ns;
 	}
-	/* under the same lock: what is below by now may be in the active delta later */
+	/* under the same lock: a key that is below now may move to the active delta later */
 	return atomic_load(&index->has_below);
 }
 

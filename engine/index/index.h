@@ -13,8 +13,9 @@
  * It must never say that a key is absent because something could not be read: then it says so.
  *
  * Threads: index_get(), index_probe(), calls on moments and cursors, and index_count() are for
- * any thread at any time.  What is marked "log.lock" is for the one that holds it, or has the store
- * for itself.  index_checkpoint_write() and index_join() take none; each is for one thread at once.
+ * any thread at any time.  Calls marked "log.lock" need that lock, or a store that no other thread
+ * uses.  index_checkpoint_write() and index_join() need no lock; one thread at a time may call
+ * each.
  *
  * Lock order: log.lock, index.disk, index.change, one of index.shards.
  */
@@ -33,11 +34,10 @@ struct index_checkpoint;
 struct index {
 	struct io *io;
 	int dirfd;
-	const struct owner *owner; /* whose its files become; NULL: the process's.  Set once */
+	const struct owner *owner; /* owner of new files; NULL: the process.  Set once */
 	/* budgets, set once: keys of the active delta, bytes of runs held in memory */
 	uint64_t delta_max, resident_max;
-	/* What readers take: the lock of a table of the deltas, and `version` for its keys.  Owned
-	 */
+	/* Read locks: each guards one table of the deltas, and `version` for its keys.  Owned */
 	struct keydir_lock *shards;
 	pthread_mutex_t change;  /* one new version at once; covers `retired` */
 	struct version *version; /* the newest one; `change` */
@@ -55,8 +55,9 @@ struct index {
 	pthread_mutex_t disk;  /* one change of the files at once; covers the next two */
 	struct indexfile root; /* as it is on disk; position.segment 0: none is */
 	uint32_t next_run;     /* id */
-	/* Set by index_open(): what the file `index` proves to have been on disk, believed or not;
-	 * offset 0: nothing, for the segment is another file or is not there. */
+	/* Set by index_open(): the position up to which the file `index` proves the log was on
+	 * disk, even if the index is not used; offset 0: none, because the segment is another file
+	 * or is missing. */
 	struct index_position claim;
 	struct index_checkpoint *checkpoint; /* begun and not written */
 };
@@ -98,7 +99,7 @@ void index_prefetch(const struct index *index, const struct index_prepared *prep
 void index_prefetch_key(const struct index *index, struct dw_bytes key);
 
 /* The key that was prepared is at `place` from now on (`hides` of it does not count), or is removed
- * at `mtime_ns`; what was prepared is used up.  Keeps live_bytes of segments.  `*old_ret`: the
+ * at `mtime_ns`; the prepared entry is used up.  Keeps live_bytes of segments.  `*old_ret`: the
  * place before; segment NULL: the key was not there.  log.lock. */
 void index_set(struct index *index, struct index_prepared *prepared,
 	       const struct keydir_place *place, struct keydir_place *old_ret);
@@ -195,7 +196,7 @@ void index_cursor_close(struct index_cursor *cursor);
  * since.  log.lock is held, unless the index is listed.  0 or -errno. */
 struct index_below {
 	uint64_t keys;
-	int64_t newest_ns; /* INT64_MIN: nobody knows of any */
+	int64_t newest_ns; /* INT64_MIN: not known */
 };
 int index_below(struct index *index, struct dw_bytes prefix, struct index_below *ret);
 
@@ -205,17 +206,17 @@ int index_moment_below(const struct index_moment *moment, struct dw_bytes prefix
 
 /* --- on disk --- */
 
-/* What the file `index` tells is believed if it fits `segments`, whose files are open: those that
- * it covers are as they were, none is unknown, and none is missing that a key is in.  Then their
- * live_bytes, raw_bytes, last_txid and size (of the position's segment, what is covered) are set,
- * and the log from `*position_ret` on is to be replayed.  Else, or without such a file, the
- * position is segment 0: all of it is.  `writes`: what is not believed, and runs that nobody names,
- * are removed, and checkpoints may be made.  Before any other call.  0 or -errno. */
+/* Load the file `index` if it fits `segments`, which are open: each segment it covers is unchanged,
+ * it names no unknown one, and no segment that holds a key is missing.  Then this sets their
+ * live_bytes, raw_bytes, last_txid and size (of the position's segment, the size covered), and the
+ * log from `*position_ret` on is to be replayed.  Else, or without such a file, the position is
+ * segment 0: all of the log is.  `writes`: files that do not fit, and runs that no file names, are
+ * removed, and checkpoints may be made.  Before any other call.  0 or -errno. */
 int index_open(struct index *index, const struct segset *segments, bool writes,
 	       struct index_position *position_ret);
 
-/* Of a writer, once the log was replayed: remove what index_open() did not believe, and runs that
- * nobody names.  A store that is refused keeps them.  0 or -errno. */
+/* Of a writer, once the log was replayed: remove the files that index_open() rejected, and runs
+ * that no file names.  A store that is refused keeps them.  0 or -errno. */
 int index_clean(struct index *index);
 
 /* Whether a checkpoint is due: the active delta is as large as it should get, or there are many
@@ -228,7 +229,7 @@ uint64_t index_pending(struct index *index);
 /* Whether there is a file `index`.  Any thread. */
 bool index_is_on_disk(struct index *index);
 
-/* A checkpoint: what is up to `position`, the end of the log, goes to disk.  In three steps:
+/* A checkpoint writes the index up to `position`, the end of the log, to disk.  In three steps:
  * index_checkpoint_begin() with log.lock; the caller has the log on disk up to there, names of
  * segments included; index_checkpoint_write() without a lock.  `segments` end with the
  * position's.  With position->segment 0 only a run is written, and the file `index` stays as it is:

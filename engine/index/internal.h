@@ -26,7 +26,7 @@ struct index_moment *moment_ref(struct index_moment *moment);
  * the segments are `segments` (NULL: as they were).  `change` and log.lock are held.  0 or
  * -ENOMEM. */
 int index_seal_locked(struct index *index, const struct segset *segments);
-/* What lies below the active delta; the segments likewise.  `change` and log.lock are held.  NULL:
+/* All parts below the active delta, with the segments.  `change` and log.lock are held.  NULL:
  * no memory. */
 struct version *index_version_below(struct index *index, const struct segset *segments);
 

@@ -152,7 +152,7 @@ void keydir_probe(const struct keydir *keydir, const struct dw_segment *segment,
 /* Have the processor fetch an entry. */
 void keydir_prefetch_entry(const struct keydir *keydir, uint32_t name);
 
-/* Of the entry of that name: what was prepared, or set and not removed since. */
+/* Of the entry of that name, which is prepared, or set and not removed since. */
 struct dw_bytes keydir_entry_key(const struct keydir *keydir, uint32_t name);
 uint64_t keydir_entry_hash(const struct keydir *keydir, uint32_t name);
 

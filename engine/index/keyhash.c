@@ -16,7 +16,7 @@ static void make_secret(void)
 	if (getrandom(keyhash_secret, sizeof keyhash_secret, GRND_NONBLOCK) ==
 	    sizeof keyhash_secret)
 		return;
-	/* early at boot: what XXH3 makes of the time, and of where this process has its stack */
+	/* early at boot there may be no entropy: hash the time and the address of the stack */
 	int64_t now = clock_now_ns();
 	XXH3_generateSecret_fromSeed(keyhash_secret, (uint64_t)now ^ (uintptr_t)&now << 20);
 }

@@ -10,7 +10,7 @@
 
 #include "index/version.h"
 
-/* What one source says of a key. */
+/* The entry of a key in one source. */
 struct merge_entry {
 	struct dw_bytes key;        /* valid until its source goes on */
 	struct dw_segment *segment; /* of a delta, with a reference if that is not sealed; of a run

@@ -2,8 +2,8 @@
  *
  * open.c - from the files of an index to the index, see index.h.
  *
- * A file `index` that does not fit is not believed, nor is any run then.  A reader meets a
- * writer's exchange of runs: what the file named is gone, and a newer one is there.
+ * A file `index` that does not fit is not believed, nor is any run then.  A reader may race with a
+ * writer that replaces runs: the runs named by the file are gone, and a newer file is there.
  */
 #include <assert.h>
 #include <errno.h>
@@ -63,8 +63,8 @@ static int open_runs(struct index *index, const struct indexfile *root, struct r
 	return rc;
 }
 
-/* What `root` proves whether the index is believed or not: it was written when all before its
- * position was on disk.  Of another file of that name it proves nothing. */
+/* `root` was written when all of the log before its position was on disk.  It proves that even if
+ * the index is not used, but not for another file with the name of that segment. */
 static void note_claim(struct index *index, const struct segset *set, const struct indexfile *root)
 {
 	index->claim = (struct index_position){.segment = root->position.segment};
@@ -97,7 +97,7 @@ static int load(struct index *index, const struct segset *set, struct indexfile 
 
 /* --- believing --- */
 
-/* What the segments are said to be. */
+/* The figures of the segments, as the file states them. */
 static void set_figures(const struct indexfile *root, const struct segments *segments)
 {
 	for (size_t i = 0; i < root->segment_count; i++) {
@@ -246,7 +246,7 @@ int index_clean(struct index *index)
 
 /* --- opening --- */
 
-/* Nobody who chooses keys knows it. */
+/* Secret, so that an attacker cannot choose keys by it. */
 static uint64_t new_seed(void)
 {
 	uint64_t seed;

@@ -86,7 +86,7 @@ void order_insert(struct order *order, struct keydir *keydir, uint32_t node)
 		atomic_store_explicit(&added->next[level],
 				      atomic_load_explicit(link, memory_order_relaxed),
 				      memory_order_relaxed);
-		/* whoever finds the node finds all of it */
+		/* release: a reader that finds the node sees all of its fields */
 		atomic_store_explicit(link, node, memory_order_release);
 	}
 }

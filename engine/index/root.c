@@ -23,8 +23,8 @@ static int64_t to_ns(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* What the segment open as `fd` is now; `size` bytes of it count.  -ENODATA: it has not as
- * many. */
+/* The current identity of the segment open as `fd`; its first `size` bytes count.  -ENODATA: it is
+ * shorter. */
 static int look_at(struct io *io, int fd, uint64_t size, struct indexfile_segment *ret,
 		   uint64_t *file_size_ret)
 {

@@ -3,9 +3,9 @@
  * root.h - the file `index` in a store's directory: written whole or not at all, and whether it
  * fits the segments that are there.
  *
- * Order is everything.  What it says of the log is on disk before it is, and so are the runs that
- * it names; only when it is on disk, name included, may what the older one named go.  So whatever a
- * crash leaves, the file that is there tells the truth, or does not fit.
+ * Order is everything.  The log that it describes and the runs that it names are on disk before it
+ * is; the runs that the older file named may go only when it is on disk, name included.  So after
+ * any crash the file that is there is right, or does not fit.
  */
 #ifndef INDEX_ROOT_H
 #define INDEX_ROOT_H
@@ -13,8 +13,8 @@
 #include "index/index.h"
 
 /* Prove the segments of `root`: set mtime, inode and CRC of each, which are found in `segments` by
- * their ids.  What is sealed is looked at once.  0; -ESTALE: one is not as long as it should be; or
- * another -errno. */
+ * their ids.  Sealed segments are read only once.  0; -ESTALE: one is not as long as it should be;
+ * or another -errno. */
 int root_prove(struct indexfile *root, const struct segments *segments);
 
 /* Whether all proofs fit `set`: 1 or 0, or -ENOMEM.  Segments behind the position are not looked

@@ -162,7 +162,7 @@ static int read_chunks(struct run *run)
 	return 0;
 }
 
-/* What the first keys have in common is what the first and the last of them have. */
+/* The common prefix of sorted keys is that of the first and the last of them. */
 static void make_fences(struct run *run)
 {
 	uint32_t count = run->end.chunks;
@@ -288,7 +288,7 @@ void run_unref(struct run *run)
 		return;
 	bulk_free(atomic_load_explicit(&run->resident, memory_order_relaxed), run->figures.size);
 	mapping_release(&run->mapping);
-	(void)pthread_mutex_destroy(&run->resident_lock); /* nobody else is there */
+	(void)pthread_mutex_destroy(&run->resident_lock); /* the last reference is gone */
 	buf_release(&run->table);
 	free(run->checked);
 	free(run->chunks);

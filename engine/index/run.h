@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * run.h - reading a run: what it says of a key, its keys in order, and how many are below a
+ * run.h - reading a run: the entry of a key, its keys in order, and how many keys are below a
  * directory.
  *
  * A run never changes.  It is mapped; each of its pages of 4 KiB has a checksum, which is compared
@@ -19,8 +19,8 @@
 
 struct run;
 
-/* Open `NNNNNNNN.run`, with one reference.  What is compared grows with the file's size, yet only
- * by one step for half a million keys.  `io` stays the caller's until the run is freed.  0;
+/* Open `NNNNNNNN.run`, with one reference.  The checks at opening grow with the file's size, but
+ * only by one step for half a million keys.  `io` stays the caller's until the run is freed.  0;
  * -ENOENT; -EBADMSG: damaged, or none; another -errno. */
 int run_open(struct io *io, int dirfd, uint32_t id, struct run **ret);
 
@@ -40,15 +40,14 @@ struct run_figures {
 	uint64_t key_bytes;  /* of all keys together */
 };
 
-/* What the file says of itself; constant. */
+/* Figures from the file's header; constant. */
 const struct run_figures *run_figures(const struct run *run);
 
 /* Whether damage was found since the run was opened. */
 bool run_is_damaged(const struct run *run);
 
-/* What the run says of `key`, whose run_hash() is `hash`; of one that is longer than any key,
- * nothing.  1: `*ret` is set, perhaps to a
- * tombstone; 0: nothing; -EBADMSG. */
+/* Look up `key`, with its run_hash() as `hash`.  1: `*ret` is set, perhaps to a tombstone; 0: the
+ * run has no entry, as for a key over the size limit; -EBADMSG. */
 int run_get(struct run *run, struct dw_bytes key, uint64_t hash, struct run_place *ret);
 
 /* Have the processor fetch what run_get() will look at first. */
@@ -58,7 +57,7 @@ void run_prefetch(const struct run *run, struct dw_bytes key, uint64_t hash);
 struct run_probe {
 	struct dw_bytes key;
 	uint64_t hash;          /* as for run_get() */
-	int rc;                 /* ret: what run_get() would say */
+	int rc;                 /* ret: the result that run_get() would return */
 	struct run_place place; /* ret, if that is 1 */
 };
 

@@ -38,7 +38,7 @@ static inline uint32_t run_chunk_count(const struct run *run)
  * context.  0, or -EBADMSG: a page could not be read. */
 int run_guarded(struct run *run, void (*body)(void *context), void *context);
 
-/* All of them: what was copied, or what is mapped. */
+/* All of them: the copied ones, or the mapped ones. */
 static inline const uint8_t *run_pages(const struct run *run)
 {
 	const uint8_t *data = atomic_load_explicit(&run->resident, memory_order_acquire);

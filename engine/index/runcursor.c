@@ -2,9 +2,9 @@
  *
  * runcursor.c - see run.h: the keys of a run in order.
  *
- * A block is copied when the cursor comes to it; what follows reads the copy, which nobody
- * changes, and needs no guard.  To find a key, fences are bisected; where several blocks have the
- * fence of the key, their first keys; then the block's own offsets.
+ * A block is copied when the cursor comes to it; later reads use the copy, which does not change,
+ * and need no guard.  To find a key, fences are bisected; where several blocks have the fence of
+ * the key, their first keys; then the block's own offsets.
  */
 #include <assert.h>
 #include <errno.h>

@@ -153,8 +153,8 @@ void run_prefetch(const struct run *run, struct dw_bytes key, uint64_t hash)
 		__builtin_prefetch(first_line(run, &run->chunks[chunk], hash));
 }
 
-/* Fetch the first entry that has the tag.  What a page holds that was not checked yet is no more
- * than advice. */
+/* Fetch the first entry that has the tag.  The page may not have been checked yet, so its contents
+ * are only advice. */
 static void prefetch_entry(const struct run *run, const struct run_chunk *chunk, uint64_t hash)
 {
 	const uint8_t *line = first_line(run, chunk, hash);
@@ -209,7 +209,8 @@ struct gets {
 	size_t count; /* AT_ONCE at most */
 };
 
-/* Three times over the probes: what one waits for is fetched while others are looked at. */
+/* Three passes over the probes: the memory one probe needs is fetched while others are processed.
+ */
 static void get_many_body(void *context)
 {
 	struct gets *gets = context;
@@ -274,8 +275,8 @@ static void below_body(void *context)
 	}
 }
 
-/* The last chunk with a key below the directory, if any has one: what all have been summed up
- * to is there.  False: none can have. */
+/* The last chunk with a key below the directory, if there is one: it holds the sum over all chunks.
+ * False: there is none. */
 static bool find_last_chunk(const struct run *run, struct dw_bytes name, uint32_t *ret)
 {
 	uint32_t from = 0, to = run_chunk_count(run);
@@ -283,7 +284,7 @@ static bool find_last_chunk(const struct run *run, struct dw_bytes name, uint32_
 	while (from < to) {
 		uint32_t middle = from + (to - from) / 2;
 		struct dw_bytes key = run->chunks[middle].key;
-		/* what begins with the name is not behind the directory */
+		/* keys that begin with the name do not sort after the directory */
 		if (key.size > name.size)
 			key.size = name.size;
 		if (run_compare(key, name) <= 0)

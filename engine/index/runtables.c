@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * runtables.c - see runwriter_internal.h: what a chunk of a run is found by.
+ * runtables.c - see runwriter_internal.h: the lookup tables of a chunk of a run.
  *
- * The hash is filled in memory, where its size is bounded by that of a chunk; what is written is
- * each page once, in order.
+ * The hash is filled in memory, where its size is bounded by that of a chunk; each page is written
+ * once, in order.
  */
 #include <assert.h>
 #include <errno.h>

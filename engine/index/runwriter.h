@@ -18,7 +18,7 @@ struct runwriter;
 struct runwriter_options {
 	uint32_t id;               /* at most SEGMENT_ID_MAX; a run of that id is replaced */
 	uint64_t seed;             /* for run_hash(); the same for all runs of a store */
-	const struct owner *owner; /* whose the file becomes; NULL: the process's.  Not kept */
+	const struct owner *owner; /* owner of the file; NULL: the process.  Not kept */
 	uint32_t chunk_keys;       /* keys that the file treats as one; 0: as many as are good.  For
 				      tests */
 };
@@ -32,7 +32,7 @@ int runwriter_open(struct io *io, int dirfd, const struct runwriter_options *opt
  * error the run cannot be finished. */
 int runwriter_add(struct runwriter *writer, struct dw_bytes key, const struct run_place *place);
 
-/* Bytes written so far: what throttling goes by. */
+/* Bytes written so far, for throttling. */
 uint64_t runwriter_size(const struct runwriter *writer);
 
 /* Write the rest, sync the file, give it its name and, if asked, sync the directory.  Once.  0, or

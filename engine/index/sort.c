@@ -2,8 +2,8 @@
  *
  * sort.c - see sort.h.
  *
- * What is sorted is the first eight bytes of each key, by digits from the highest on; so keys
- * themselves are seldom looked at.
+ * Radix sort of the first eight bytes of each key, from the highest digit on; the keys themselves
+ * are seldom read.
  */
 #include "index/sort.h"
 

@@ -45,8 +45,8 @@ static int throttle_keys(struct maker *maker)
 	return throttle_take(maker->throttle, more);
 }
 
-/* What goes to the run: 1; 0: nothing, for a tombstone that hides nothing is of no use; -EBADMSG:
- * that cannot be. */
+/* The entry for the run.  1; 0: none, because a tombstone that hides nothing is dropped; -EBADMSG:
+ * the sources contradict each other. */
 static int place_of(const struct maker *maker, const struct merged *merged, struct run_place *ret)
 {
 	const struct merge_entry *newest = merged->newest;
@@ -150,7 +150,7 @@ static size_t list_runs(const struct parts *now, const struct stack_change *chan
 	return count;
 }
 
-/* What is on disk then; owned.  0 or -ENOMEM. */
+/* The list of parts on disk afterwards; owned.  0 or -ENOMEM. */
 static int make_root(const struct index *index, const struct stack_change *change,
 		     const struct parts *parts, struct indexfile *ret)
 {

@@ -13,7 +13,7 @@
 int stack_make_run(struct index *index, const struct parts *parts, struct throttle *throttle,
 		   struct run **ret);
 
-/* What is to take the place of what. */
+/* A replacement: the parts that go, and the run that takes their place. */
 struct stack_change {
 	struct run *made; /* NULL: nothing */
 	/* `sealed_count` deltas, the oldest ones, or `run_count` runs that follow each other */
@@ -21,7 +21,7 @@ struct stack_change {
 	size_t sealed_count;
 	struct run **runs;
 	size_t run_count;
-	/* what the file `index` says then, without its runs; NULL: what it said */
+	/* the new contents of `index`, without its runs; NULL: unchanged */
 	const struct indexfile *root;
 };
 

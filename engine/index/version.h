@@ -7,8 +7,8 @@
  * reader of the newest version counts itself in, under the lock of its shard, and out again, so a
  * version does not go while somebody looks into it.  A count a shard: readers do not meet.
  *
- * It must never be freed while a reader is counted in, nor linger when none is: it holds segments
- * whose space a compaction wants back.
+ * It must never be freed while a reader is counted in, nor linger when none is: it holds segments,
+ * and a compaction wants their space back.
  */
 #ifndef INDEX_VERSION_H
 #define INDEX_VERSION_H
@@ -46,7 +46,7 @@ struct version {
 
 /* A version with references of its own on all these parts.  NULL: no memory. */
 struct version *version_new(const struct parts *parts);
-/* NULL is fine.  Nobody is counted in. */
+/* NULL is fine.  No reader is counted in. */
 void version_free(struct version *version);
 bool version_is_read(struct version *version);
 

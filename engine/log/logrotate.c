@@ -132,8 +132,8 @@ int log_rotate_locked(struct log_writer *log, uint32_t id, struct dw_segment **r
 	}
 	assert(segment);
 	int fd = segment_pin(segment); /* open since it was created */
-	/* Before the old one is let go.  Whoever has it locked already is no writer, since that
-	 * would have met the old lock first. */
+	/* Lock the new segment before the old lock is released.  A process that holds this lock
+	 * already is no writer: a writer would have met the old lock first. */
 	(void)dirlock_try(pool->io, fd);
 	prealloc_attach(&next, fd, 0);
 	rc = reserve_in(log, &next);

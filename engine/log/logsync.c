@@ -55,8 +55,8 @@ static int sync_file(struct log_writer *log, uint64_t *reach_ret)
 	log_unlock(log);
 	if (fd >= 0) {
 		rc = log->pool->io->fdatasync(log->pool->io, fd);
-		/* The kernel may drop the pages that it could not write and say yes the
-		 * next time: what is on disk is unknown from here on. */
+		/* The kernel may drop the pages that it could not write and say yes the next time:
+		 * from here on the state of the disk is unknown. */
 		if (rc < 0)
 			log_poison(log, rc, "fdatasync");
 		segment_unpin(segment);
@@ -66,8 +66,8 @@ static int sync_file(struct log_writer *log, uint64_t *reach_ret)
 }
 
 /* The log that comes first, then this one.  Records appended meanwhile may come to disk as
- * well: whoever appends one looks at syncs_running behind all that was to come first, so that
- * either this sync of the first log has it, or the append makes one. */
+ * well: an append checks syncs_running after everything that had to come first, so either this sync
+ * of the first log covers it, or the append makes one. */
 static int sync_once(struct log_writer *log, uint64_t *reach_ret)
 {
 	atomic_fetch_add(&log->syncs_running, 1);
@@ -145,6 +145,6 @@ int log_sync(struct log_writer *log)
 	}
 	forget_call_locked(log, &call); /* one that no sync was needed for, or that failed */
 	(void)pthread_mutex_unlock(&log->sync_lock);
-	/* what was on disk before may be gone by now */
+	/* records that were on disk before may be gone by now */
 	return !rc && !looked && log->hold ? log->hold(log->context) : rc;
 }

@@ -153,8 +153,8 @@ void log_poison(struct log_writer *log, int error, const char *what)
 	log_poison_as(log, error, &finding);
 }
 
-/* A file that no name leads to stays open; what is written to it nobody finds.  `rc`: what
- * looking said, `segment` 0: at the directory. */
+/* A file without a name stays open, but nothing written to it can be found again.  `rc`: the result
+ * of the check; `segment` 0: it was of the directory. */
 static int judge_look(struct log_writer *log, int rc, uint32_t segment)
 {
 	const struct dw_finding finding = {

@@ -37,7 +37,7 @@ struct log_writer {
 	struct dw_segment *active;             /* referenced, pinned, and locked by flock(2) */
 	int fd;                                /* of `active` */
 	uint64_t end;                          /* bytes of records in `active` */
-	struct prealloc prealloc;              /* what of the file is behind them */
+	struct prealloc prealloc;              /* the bytes of the file after them */
 	bool wants_zeros;                      /* syncs are frequent and small */
 	uint32_t small_syncs;                  /* in a row */
 	uint64_t bytes_synced;                 /* of bytes_appended, when the last sync began */

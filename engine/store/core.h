@@ -91,8 +91,7 @@ int core_damaged(struct core *core, const struct dw_segment *segment, uint64_t o
  * damage, else `rc`.  log.lock may be held. */
 int core_index_failed(struct core *core, int rc);
 
-/* A moment of the index was closed: what it kept apart is brought together.  log.lock is not
- * held. */
+/* A moment of the index was closed: join the deltas that it kept apart.  log.lock is not held. */
 void core_tidy(struct core *core);
 
 /* Seal the active segment; the new one has `gap` free ids below it. */

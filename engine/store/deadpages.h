@@ -31,13 +31,13 @@ struct dead_pages {
 	struct dead_list ready;  /* of others; each holds a reference */
 };
 
-/* The value of `key` is no longer at `place`, whose segment may be NULL.  Under log.lock. */
+/* The value of `key` is no longer at `place`; its segment may be NULL.  Under log.lock. */
 void dead_pages_add(struct dead_pages *dead_pages, const struct dw_segment *active,
 		    struct dw_bytes key, const struct keydir_place *place);
 /* `segment` was the active one until now, and is on disk.  Under log.lock. */
 void dead_pages_rotated(struct dead_pages *dead_pages, struct dw_segment *segment);
 
-/* What can be let go now, for dead_pages_drop().  Under log.lock. */
+/* The pages that can be dropped now, for dead_pages_drop().  Under log.lock. */
 struct dead_list dead_pages_take(struct dead_pages *dead_pages);
 /* Let it go, without a lock: the kernel may have to wait for other processors. */
 void dead_pages_drop(struct dead_list *list);

@@ -193,7 +193,7 @@ static int check_segment(struct core *core)
 	bool gone = rc == -ENOENT || rc == -ESTALE;
 	rc = gone && is_listed(core, segment) ? removed(core, segment->id) : 0;
 	segment_unref(segment);
-	return rc; /* what cannot be looked at is told by whoever reads it */
+	return rc; /* a segment that cannot be checked is reported when it is read */
 }
 
 /* How long a program that is refused may have `.lock`: it waits for the directory, and for two
@@ -213,7 +213,7 @@ static int check_lock(struct core *core)
 		log_poison(&core->log, fd, "taking '.lock' again, which was removed,");
 	if (fd < 0) /* else with what there is, and the next time again */
 		return fd == -EBUSY ? fd : 0;
-	(void)core->io->close(core->io, core->lockfd); /* nobody else can find it */
+	(void)core->io->close(core->io, core->lockfd); /* it has no name any more */
 	core->lockfd = fd;
 	owner_apply_lock(&core->pool.owner, core->io, fd);
 	const struct dw_finding finding = {.kind = DW_FINDING_IO,

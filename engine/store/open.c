@@ -20,8 +20,8 @@
 #include "store/replay.h"
 #include "store/store.h"
 
-/* Hints without their segments: the segments were lost.  But where a segment was exchanged for
- * one of another log, what the hints of the old one say is no loss. */
+/* Hints without their segments: the segments were lost.  But if a segment was replaced by one of
+ * another log, hints of the old log prove no loss. */
 static int refuse_missing(struct core *core, struct replay *replay, const struct orphans *orphans)
 {
 	struct dw_report *report = &replay->report;
@@ -79,7 +79,7 @@ static int replay_segments(struct replay *replay, const uint64_t *sizes,
 	return rc;
 }
 
-/* -EUCLEAN: what is on disk of the index is damaged. */
+/* -EUCLEAN: the files of the index are damaged. */
 static int replay_from(struct replay *replay, const uint64_t *sizes,
 		       const struct index_position *claim)
 {
@@ -115,7 +115,7 @@ static int forget_index(struct core *core)
 	return core_index_init(core, core->index.delta_max, core->index.resident_max);
 }
 
-/* What is told of the view, beside it. */
+/* The results of a replay, apart from the view. */
 struct replayed {
 	struct dw_report report;
 	struct hint_end hint; /* of the last segment */
@@ -183,7 +183,8 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 	struct dw_segment *last = segset_last(&core->segments);
 	int rc = recover_leftovers(core, false);
 
-	(void)index_clean(&core->index); /* what stays is not believed the next time either */
+	(void)index_clean(
+		&core->index); /* files that stay are rejected at the next opening as well */
 	recover_blocks(core);
 	if (!rc && last && sizes[core->segments.count - 1] > last->size)
 		rc = recover_tail(core, last, sizes[core->segments.count - 1],
@@ -225,7 +226,7 @@ static int open_locked(struct core *core, const struct dw_options *options,
 	if (!rc && !core->read_only)
 		rc = start_writing(core, sizes, &replayed);
 	free(sizes);
-	/* what was written of the index is of use to the next opening only with a name */
+	/* the next opening can use these runs only if the file `index` names them */
 	if (!rc && replayed.on_disk)
 		(void)checkpoint_write(core, NULL); /* the log has everything */
 	return rc;

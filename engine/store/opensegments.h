@@ -3,9 +3,8 @@
  * opensegments.h - all segments of a directory open, as of one moment; none is read.
  *
  * A writer holds the lock and owns the directory.  A reader holds nothing: it
- * opens every segment first and lists again, until both listings agree; what it
- * has open by then is one moment of the log, whatever a writer's compaction
- * unlinks afterwards.
+ * opens every segment first and lists again, until both listings agree; the segments open by then
+ * are one moment of the log, whatever a writer's compaction unlinks afterwards.
  */
 #ifndef STORE_OPENSEGMENTS_H
 #define STORE_OPENSEGMENTS_H

@@ -139,7 +139,7 @@ bool dw_contains(struct dw_store *store, struct dw_bytes key)
 {
 	struct keydir_place place;
 
-	/* damage was told; what cannot be read is not there for certain */
+	/* damage was reported; a key that cannot be read is not certain to exist */
 	return !store_find(store, key, false, &place);
 }
 

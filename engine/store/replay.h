@@ -2,7 +2,7 @@
  *
  * replay.h - from segment files to the view: every record, by ascending id and offset.
  *
- * Changes no segment.  Of an index that is believed only what came after it is replayed.  What each
+ * Changes no segment.  With a valid index only the log after its position is replayed.  What each
  * kind of damage means is the table in docs/FORMAT.md: behind the valid prefix of the last segment
  * it is a torn tail, elsewhere an error.
  */
@@ -29,14 +29,14 @@ struct replay {
 	unsigned foreign;     /* segments whose hint is of another log */
 	struct buf key;       /* after damage: of the record there, if something tells */
 	bool key_known;
-	struct loss loss; /* what the damaged segment held, if its hint says so */
+	struct loss loss; /* the loss in the damaged segment, according to its hint */
 	bool in_memory;   /* the view, however large it gets */
 	bool on_disk;     /* a part of the view is, and nothing names it yet */
 };
 
 void replay_release(struct replay *replay);
 
-/* Replay one segment of `file_size` bytes (-EUCLEAN: what is on disk of the index is damaged);
+/* Replay one segment of `file_size` bytes (-EUCLEAN: the files of the index are damaged);
  * `last` says whether it is the last one. Sets segment->size to its valid prefix and updates
  * replay->report. 0 (report.torn_bytes tells of a torn tail), -EBADMSG (report tells where, and key
  * and loss what) or -errno. */

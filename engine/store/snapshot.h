@@ -3,10 +3,10 @@
  * snapshot.h - frozen views: a store as it was at one moment, while it goes on.
  *
  * A snapshot is a moment of the index (index/index.h), and the figures of the segments then.
- * Taking one costs as much whatever the number of keys; what is put afterwards costs nothing more.
+ * The cost of taking one does not depend on the number of keys; later puts cost nothing more.
  * It holds the segments of its moment, so that it can be verified and its figures stay.  A
- * compaction moves values and leaves them the same: what a snapshot points to stays readable in
- * the segments that it holds.
+ * compaction moves values and leaves them the same: the values of a snapshot stay readable in the
+ * segments that it holds.
  */
 #ifndef STORE_SNAPSHOT_H
 #define STORE_SNAPSHOT_H

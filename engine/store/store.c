@@ -77,7 +77,7 @@ int dw_for_each(struct dw_store *store, dw_visit_fn *visit, void *context)
 	return rc;
 }
 
-/* What counts from the opening on; a snapshot was never written to. */
+/* Counters start at the opening; a snapshot never has writes. */
 static void add_counts_locked(struct core *core, struct dw_stats *stats)
 {
 	const struct log_writer *log = &core->log;

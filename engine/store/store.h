@@ -17,14 +17,13 @@ struct dw_store {
 	struct core *core;         /* a snapshot borrows that of the store it is of */
 	struct snapshot *snapshot; /* NULL: this is the store itself */
 
-	/* what runs on it for a caller; its wakeup is the core's */
+	/* the work that runs on it for a caller; its wakeup is the core's */
 	cancel_count verify_cancels, copy_cancels;
 
 	struct dw_store *above; /* whose log this one's comes before; NULL: none (dw_open_in) */
 
 	pthread_mutex_t switch_lock; /* one starts or stops the background at a time; covers: */
-	struct maintain *maintain;   /* what goes on there (background/maintain.h); NULL: nothing
-					ever did */
+	struct maintain *maintain;   /* background/maintain.h; NULL: never started */
 };
 
 /* A handle of `core`, or of a snapshot of it, which is taken over on success.  -ENOMEM. */

@@ -35,7 +35,7 @@ void work_wake(struct work *work);
 /* An append found no room. */
 void work_full(struct work *work);
 
-/* The index should be written to disk.  False: nobody in the background does. */
+/* Ask for a checkpoint.  False: no background thread runs that would write it. */
 bool work_index(struct work *work);
 
 static inline void work_changed(struct work *work)

@@ -25,7 +25,7 @@
 enum { PIECE_SIZE = 768 << 10, WORKER_VALUE_MAX = 64 << 10, GATHER_SIZE = 256 << 10 };
 _Static_assert(PIECE_SIZE % JSONL_PIECE == 0, "base64 pads only the last piece");
 
-/* What is to become a line. */
+/* The source of one line. */
 struct line {
 	struct dw_ref ref; /* borrows the moment's segment */
 	size_t key_at;     /* in the bytes beside */
@@ -35,7 +35,7 @@ struct dw_export {
 	struct dw_store *store;
 	struct walk walk; /* once there are workers, under the lock of the pool */
 	bool begun;
-	int failed;                        /* -errno: what it came to; from then on it stays */
+	int failed;                        /* -errno of the first failure; it stays */
 	struct workers *workers;           /* NULL: there is none */
 	const struct workers_block *block; /* of them; the lines next..end are to be done here */
 	size_t next, end;                  /* without workers: of the whole walk */

@@ -225,7 +225,7 @@ int dw_log_resume(struct dw_log *log)
 		end_segment(log);
 		log->at++;
 	} else if (log->fd >= 0) {
-		/* what is stepped over was told as damage, and is not what comes next */
+		/* the skipped bytes were reported as damage; they are not the next item */
 		loss_take_back(&log->replay.loss, 0, 0);
 		rc = segcheck_resync(&log->check, &log->budget);
 		loss_take_back(&log->replay.loss, 0, 0);

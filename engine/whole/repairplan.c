@@ -70,7 +70,8 @@ static int plan_records(struct segcheck *check, bool last, struct plan *plan)
 		if (rc != -EBADMSG)
 			return rc;
 		rc = last ? guard_is_at(scan->io, scan->fd, scan->offset, scan->end) : 0;
-		if (rc) /* preallocated zeros: what a writer does not cut, the next one will */
+		if (rc) /* preallocated zeros: if this writer does not cut them, the next one will
+			 */
 			return rc < 0 ? rc : 0;
 		struct range range = {.offset = scan->offset, .damage = scan->damage};
 		rc = note_key(check, &range);

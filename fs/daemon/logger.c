@@ -86,7 +86,7 @@ static void log_to_file(int fd, int priority, const char *text)
 	/* dprintf() writes at once, so lines of several processes do not mix */
 	(void)dprintf(fd, "%s datawalfs[%ld] %s: %s\n", clock_text(clock_realtime_ns(), when),
 		      (long)getpid(), names[LOG_PRI(priority)],
-		      text); /* a full disk: nobody to tell */
+		      text); /* a full disk: no way to report it */
 }
 
 void logger_log(void *context, int priority, const char *text)

@@ -151,9 +151,9 @@ static void on_ready(void *context)
 
 /* --- serving --- */
 
-/* Each thread's arena would keep what compaction once needed.  Up to 1 MiB a value comes from
- * the heap, whose pages are there; beyond that from fs/tree/spare.c.  The thresholds
- * would move by themselves, so they are set. */
+/* Each thread's arena would keep what compaction once needed.  Values up to 1 MiB come from the
+ * heap, where pages are present already; larger ones from fs/tree/spare.c.  The thresholds would
+ * move by themselves, so they are set. */
 enum { ARENAS = 2, MMAP_THRESHOLD = SPARE_MIN };
 
 static void set_limits(void)
@@ -272,7 +272,8 @@ static int release_mount(struct settings *settings, struct mount *mount)
 	uint64_t keys = mount->generations ? count_keys(mount) : 0;
 
 	control_free(mount->control);
-	/* before the lock: whoever waits for that may unmount the disk of this directory */
+	/* before the lock: a process that waits for the lock may then unmount the disk of this
+	 * directory */
 	settings_close_export(settings);
 	int rc = generations_free(mount->generations);
 	metrics_free(mount->metrics);
@@ -333,7 +334,7 @@ static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *
 	set_limits();
 	(void)sem_init(&mount.ended, 0, 0); /* fails only for bad arguments */
 	int rc = run(opts, settings, &mount);
-	(void)sem_destroy(&mount.ended); /* nobody waits any more */
+	(void)sem_destroy(&mount.ended); /* no thread waits any more */
 	fuse_session_destroy(mount.session);
 	return rc;
 }

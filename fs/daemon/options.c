@@ -71,12 +71,12 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("noiversion", KEY_IGNORED),
 	FUSE_OPT_KEY("discard", KEY_IGNORED),
 	FUSE_OPT_KEY("nodiscard", KEY_IGNORED),
-	/* what is so anyway */
+	/* defaults, accepted and ignored */
 	FUSE_OPT_KEY("symfollow", KEY_IGNORED),
 	FUSE_OPT_KEY("nomand", KEY_IGNORED),
 	FUSE_OPT_KEY("silent", KEY_IGNORED),
 	FUSE_OPT_KEY("loud", KEY_IGNORED),
-	/* what mount(8) and systemd pass on from fstab for themselves */
+	/* options of fstab that mount(8) and systemd use themselves, and pass on */
 	FUSE_OPT_KEY("nofail", KEY_IGNORED),
 	FUSE_OPT_KEY("_netdev", KEY_IGNORED),
 	FUSE_OPT_KEY("auto", KEY_IGNORED),
@@ -200,7 +200,7 @@ static const char help[] =
 	"goes.\n"
 	"umount and fusermount3 -u unmount as well, and do not wait for the disk.";
 
-/* What contradicts itself, or makes no sense.  0 or 2. */
+/* Reject options that contradict each other or make no sense.  0 or 2. */
 static int check(struct settings *settings, const struct fuse_cmdline_opts *opts)
 {
 	int rc = 0;

@@ -8,7 +8,7 @@
 #include "fs/daemon/settings.h"
 #include "fs/fuse/mount.h"
 
-/* Read it; what is libfuse's ends up in `args` and `opts`.
+/* Parse the command line; libfuse's options end up in `args` and `opts`.
  * 0, or the exit status after saying what is wrong (2), or that all is done (0 with
  * *done_ret). */
 int options_parse(struct fuse_args *args, struct settings *settings, struct fuse_cmdline_opts *opts,

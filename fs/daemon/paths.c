@@ -56,8 +56,8 @@ static bool is_below(const char *path, const char *directory)
 	return !strncmp(path, directory, size) && (path[size] == '/' || !path[size]);
 }
 
-/* The directory is opened now, with the rights and in the world of the operator; what a path
- * means to somebody else later does not count. */
+/* Open the directory now, with the rights and the mount namespace of the operator: the path may
+ * lead elsewhere for another user, or later. */
 static int resolve_export(struct settings *settings)
 {
 	const char *given = settings->export_dir;

@@ -2,8 +2,8 @@
  *
  * remount.c - see remount.h.
  *
- * The daemon keeps what it was told when it started.  What the kernel minds by itself can
- * change: whether the mount is read only, and flags that take something away.
+ * The daemon keeps the options that it was started with.  Only options that the kernel enforces by
+ * itself can change: read-only, and flags that take something away.
  */
 #include "fs/daemon/remount.h"
 
@@ -27,7 +27,7 @@ static int change(const struct settings *settings, const char *path)
 
 	if (statvfs(path, &st) < 0)
 		return fail("mount point '%s': %s", path, strerror(errno));
-	/* what a store's owner could gain by is decided when it is mounted */
+	/* options that give the store's owner more rights are fixed when it is mounted */
 	if ((settings->allow_suid && st.f_flag & MS_NOSUID) ||
 	    (settings->allow_dev && st.f_flag & MS_NODEV))
 		return fail("allow_suid and allow_dev cannot come by -o remount; unmount '%s', and "

@@ -49,7 +49,7 @@ void settings_release(struct settings *settings);
 /* Let the directory of exports go; settings_release() does so as well. */
 void settings_close_export(struct settings *settings);
 
-/* What was given, else `fallback`. */
+/* The option's value if it was given, else `fallback`. */
 uint64_t number_or(const struct settings *settings, enum number which, uint64_t fallback);
 
 #endif

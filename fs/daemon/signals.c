@@ -66,7 +66,7 @@ void signals_block_ends(void)
 
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
 		struct sigaction action;
-		/* what nohup(1) or a shell has the daemon ignore stays ignored */
+		/* a signal that nohup(1) or a shell set to be ignored stays ignored */
 		if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			(void)sigaddset(&waited_for, ends[i]);
 	}
@@ -144,7 +144,7 @@ static void *wait_for_signals(void *arg)
 		if (n < 0 && errno != EINTR)
 			break;
 		if (n > 0 && fds[1].revents)
-			break; /* nobody answers any more: not a word to the kernel */
+			break; /* no thread answers any more: a call to the kernel would hang */
 		if (n > 0 && fds[0].revents & POLLIN && !take_signal(signals))
 			break;
 		if (n > 0 && fds[2].revents & POLLIN)

@@ -23,7 +23,7 @@ enum { LOCK_WAIT_MS = 10000 };
 /* Damage that is found now will be repaired, not refused.  Set before there are threads. */
 static bool recovering;
 
-/* `context`: whose finding it is, NULL: the store's. */
+/* `context`: name of the store that the finding is about; NULL: the store of values. */
 static void log_finding(void *context, const struct dw_finding *finding)
 {
 	const char *place = context;
@@ -193,7 +193,8 @@ static int repair(const char *path, const char *place, const struct dw_options *
 	return rc;
 }
 
-/* The attributes are a store of their own.  What cannot be mended is told when they are opened. */
+/* The attributes are a store of their own.  Damage that cannot be repaired is reported when it is
+ * opened. */
 static void repair_attrs(const struct settings *settings, struct dw_store *store)
 {
 	static char place[] = DW_ATTR_DIRECTORY;

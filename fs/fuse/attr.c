@@ -70,7 +70,7 @@ static void op_setattr(fuse_req_t handle, fuse_ino_t ino, struct stat *attr, int
 
 /* --- extended attributes --- */
 
-/* What the kernel wants of these is told as it is: -ENODATA is no damage here. */
+/* Return the result of these to the kernel unchanged: -ENODATA is no damage here. */
 static void reply_xattr_err(const struct request *request, int rc)
 {
 	if (rc == -ENODATA || rc == -E2BIG)

@@ -3,7 +3,8 @@
  * file.c - see file.h.
  *
  * The daemon is the only writer, so the kernel may keep pages for as long as it likes, as far as
- * the volume lets it (volume_paging).  What control files say changes by itself and is not kept.
+ * the volume lets it (volume_paging).  Control files change by themselves, so their pages are not
+ * kept.
  */
 #include "fs/fuse/file.h"
 
@@ -43,8 +44,8 @@ static void store_pages(void *context, const void *data, size_t size)
 }
 
 /* Push a small file to the page cache before the answer to opening it: that spares a READ.
- * The kernel fills in pages under their locks, and holds those also while it waits for our
- * answer about the same file; nobody who could make it do so has the file open. */
+ * The kernel fills in pages under their locks, and holds those also while it waits for our answer
+ * about the same file.  It cannot do that here: no other process has the file open. */
 static void push_pages(const struct request *request, fuse_ino_t ino, struct node *node)
 {
 	struct known_file file = {request->mount->session, ino};
@@ -80,7 +81,7 @@ static void op_flush(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info *f
 	int rc = control_owns(ino) ? 0 : volume_flush(request.volume, node);
 
 	(void)fi;
-	/* the release that follows may change them; whoever asks before is told twice */
+	/* the release that follows may change them; a process that asks before that asks twice */
 	if (rc < 0)
 		request_forget_attributes(request.mount->session, node);
 	reply_err(&request, rc);

@@ -9,7 +9,7 @@
 
 void file_add_ops(struct fuse_lowlevel_ops *ops);
 
-/* What the kernel is told of its pages in the answer to opening `node`. */
+/* The flags about pages in the answer to opening `node`. */
 void file_set_open_flags(const struct request *request, struct node *node,
 			 struct fuse_file_info *fi);
 

@@ -38,8 +38,8 @@ static void forget_known(void *mount, struct node *parent, const char *name)
 
 void forget_left(struct mount *mount)
 {
-	/* A name that is taken back goes with what nobody uses below it.  What is in use stays
-	 * known, with its own name, which would keep it after its last use. */
+	/* Forget a name together with the unused nodes below it.  A node in use stays known, with
+	 * its own name, and that name would keep it after its last use. */
 	generations_for_left(mount->generations, forget_known, mount);
 }
 

@@ -10,14 +10,14 @@
 
 #include "fs/fuse/mount.h"
 
-/* What it knows of the root of `old`, whose place another volume took
+/* Have the kernel forget the root of `old`, which another volume replaced
  * (generations_config.changed).  `mount` is a struct mount. */
 void forget_volume(void *mount, struct volume *old);
 
-/* What has been known longest, where so much is known that it takes memory. */
+/* Forget the names known for longest, if the kernel knows so many that they take much memory. */
 void forget_surplus(struct mount *mount);
 
-/* What nobody uses of older generations and removed snapshots. */
+/* Forget the unused nodes of older generations and removed snapshots. */
 void forget_left(struct mount *mount);
 
 #endif

@@ -13,7 +13,7 @@
 #include "fs/fuse/dirbuf.h"
 #include "fs/fuse/snapshot.h"
 
-/* What `fh` of the requests on an open directory is. */
+/* An open directory; `fh` of the requests on it points here. */
 struct open_dir {
 	struct generation *generation; /* in which the listing goes on; NULL: that of the node */
 	struct listing *listing;       /* of a directory of the volume; owned */
@@ -58,7 +58,7 @@ static void op_opendir(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info 
 	}
 	fi->fh = (uintptr_t)dir;
 	if (fuse_reply_open(handle, fi) == -ENOENT)
-		open_dir_free(generations, dir); /* nobody got it */
+		open_dir_free(generations, dir); /* the answer did not arrive */
 }
 
 static void op_releasedir(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * names.c - see names.h.  No policy here: what a file system does is the volume's.
+ * names.c - see names.h.  No policy here: the volume decides.
  *
  * The daemon is the only writer, so the kernel may keep names and attributes for as long as it
  * likes.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * ops.c - see ops.h.  The first request, what the daemon tells of itself, and the table.
+ * ops.c - see ops.h.  The first request, the capabilities of the daemon, and the table of
+ * operations.
  *
- * What it leaves out the kernel does without asking.
+ * An operation that the table leaves out is done by the kernel itself.
  */
 #include "fs/fuse/ops.h"
 

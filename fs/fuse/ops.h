@@ -7,7 +7,7 @@
 
 #include "fs/fuse/mount.h"
 
-/* The table for libfuse's session, whose user data is a struct mount. */
+/* The table for libfuse's session; its user data is a struct mount. */
 const struct fuse_lowlevel_ops *ops_table(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * request.h - one request of the kernel: what it is about, who asks, how long it takes.
+ * request.h - one request of the kernel: its nodes, its process, its duration.
  *
  * Each operation begins one, which ends with the function:
  *
@@ -29,14 +29,14 @@ struct request {
 /* A request of the function that declares it. */
 #define REQUEST __attribute__((cleanup(request_end))) struct request
 
-/* `ino`: the first node that it is about, whose volume it needs. */
+/* `ino`: the first node of the request; its volume is held until the end. */
 struct request request_begin(fuse_req_t handle, enum metric_op op, fuse_ino_t ino);
 /* The same in a generation that the caller holds longer; NULL: as request_begin(). */
 struct request request_begin_in(fuse_req_t handle, enum metric_op op, fuse_ino_t ino,
 				struct generation *held);
 void request_end(struct request *request);
 
-/* Answer with an error, or 0.  What no file system says becomes EIO. */
+/* Answer with an error, or 0.  An errno that the kernel does not expect becomes EIO. */
 void reply_err(const struct request *request, int rc);
 /* The same where only libfuse's handle is left. */
 void reply_handle_err(fuse_req_t handle, int rc);
@@ -70,7 +70,7 @@ static inline double attr_seconds(const struct stat *st)
 	return S_ISREG(st->st_mode) && st->st_mode & (S_ISUID | S_ISGID) ? 0 : KEEP_SECONDS;
 }
 
-/* What the kernel is told of a node that it may keep. */
+/* An answer about a node that the kernel may cache. */
 struct fuse_entry_param request_entry(const struct request *request, struct node *node,
 				      const struct stat *st);
 

@@ -4,10 +4,9 @@
  *
  * The lead and the beat.  `led` says whether some thread leads.  `beat` is odd while
  * the leader answers a request: it makes it so, and even again behind the answer,
- * by compare and exchange.  Who wants to take the lead from a leader that is long at
- * work does the same first; so exactly one of the two succeeds, and a leader that finds
- * the beat changed leads no more.  What only the leader uses goes with the lead: whoever
- * takes it has held `lock` since.
+ * by compare and exchange.  A helper that takes the lead from a leader that works for long does the
+ * same first; so exactly one of the two succeeds, and a leader that finds the beat changed leads no
+ * more.  The leader's own data goes with the lead: the new leader has held `lock` since.
  *
  * Helpers come and go beside the lead.  One that has not found the lead free leaves after
  * its last request and finds it then, so requests never wait for somebody to come back.
@@ -88,7 +87,7 @@ static void rouse_locked(struct server *server)
 		(void)start_worker_locked(server);
 }
 
-/* Nobody leads any more: let somebody. */
+/* There is no leader now: wake a thread that becomes it. */
 static void give_lead_locked(struct server *server)
 {
 	server->led = false;
@@ -115,7 +114,7 @@ static struct fuse_in_header header_of(const struct fuse_buf *buf)
 	return header;
 }
 
-/* What waits for the disk as a matter of course. */
+/* Requests that usually wait for the disk. */
 static bool is_long(const struct fuse_buf *buf)
 {
 	const uint32_t opcode = header_of(buf).opcode;
@@ -248,7 +247,7 @@ static void help(struct server *server, struct fuse_buf *buf)
 		;
 }
 
-/* What there is to do, `lock` taken and held again behind it. */
+/* Do the pending work; `lock` is held before and after, but not meanwhile. */
 static void take_turn_locked(struct server *server, struct fuse_buf *buf)
 {
 	if (!server->led) {
@@ -355,7 +354,7 @@ static int run(struct server *server)
 	(void)pthread_mutex_lock(&server->lock);
 	rc = start_worker_locked(server);
 	(void)pthread_mutex_unlock(&server->lock);
-	/* whoever ends the session ends this wait: by the semaphore, or being a signal's handler */
+	/* the end of the session ends this wait: by the semaphore, or by a signal's handler */
 	while (!rc && !fuse_session_exited(server->session))
 		(void)sem_wait(server->ended_sem);
 	stop(server, watcher);
@@ -388,7 +387,7 @@ int serve_session(struct fuse_session *session, const struct serve_options *opti
 	adapt_init(&server.adapt);
 	int rc = run(&server);
 	source_release(&server.source);
-	(void)sem_destroy(&own); /* nobody waits any more */
+	(void)sem_destroy(&own); /* no thread waits any more */
 	fuse_session_reset(session);
 	return rc == -ENODEV ? 0 : rc; /* unmounted: the usual end */
 }

@@ -9,7 +9,7 @@
 enum {
 	CREDIT_TRIAL = 4, /* with which polling begins again */
 	CREDIT_MAX = 16,
-	CREDIT_SLEPT = 2, /* what a sleep costs */
+	CREDIT_SLEPT = 2, /* the cost of a sleep */
 
 	CROWD_MORE = 2, /* a look that shows a crowd; another takes 1 off */
 	CROWD_ENOUGH = 4,

@@ -46,7 +46,7 @@ enum arrival {
 	ARRIVAL_SLEPT,  /* it woke the leader */
 };
 
-/* What a look at the system shows. */
+/* One sample of the system's load. */
 struct sight {
 	unsigned processors; /* those that the leader may run on */
 	unsigned runnable;   /* threads that run or want to, the leader too; 0: unknown */
@@ -67,7 +67,7 @@ struct adapt {
 	int crowd; /* high: others want the processors */
 	bool crowded;
 	int credit;           /* of polling; none: it pauses */
-	unsigned pause, left; /* requests: the length of this pause, what is left of it */
+	unsigned pause, left; /* requests: the length of this pause, the rest of it */
 	unsigned saturated;   /* looks in a row */
 	unsigned patience;
 };

@@ -70,8 +70,8 @@ static void allow_end(void)
 {
 	int state;
 
-	/* What AddressSanitizer wrote beside variables on this stack would stay there when the
-	 * thread is cancelled, and end it as a fault. */
+	/* AddressSanitizer's marks beside variables on this stack would stay when the thread is
+	 * cancelled, and be reported as a fault later. */
 	__asan_handle_no_return();
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 }

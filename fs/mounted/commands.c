@@ -2,8 +2,7 @@
  *
  * commands.c - see commands.h.
  *
- * A command is a function of a job.  What it tells of its progress is seen in
- * `status` meanwhile.
+ * A command is a function of a job.  Its progress shows in `status` meanwhile.
  */
 #include "fs/mounted/commands.h"
 

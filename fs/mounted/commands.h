@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * commands.h - the commands of the control file: reading, running and cancelling them, and
- * what became of them.
+ * commands.h - the commands of the control file: reading, running and cancelling them, and their
+ * results.
  *
  * Any thread may make any call.
  */
@@ -46,7 +46,7 @@ struct commands {
 
 /* The fields above the lock are the caller's to set, the rest is 0.  0 or -errno. */
 int commands_init(struct commands *commands);
-/* Cancel what runs (-ECANCELED) and wait for it; what is begun later is -ECANCELED as well. */
+/* Cancel the running command (-ECANCELED) and wait for it; a later one is -ECANCELED as well. */
 void commands_end(struct commands *commands);
 /* After commands_end(). */
 void commands_release(struct commands *commands);

@@ -30,7 +30,7 @@ struct control_file {
 	struct control_file *prev, *next; /* of control.open */
 	uint64_t id;
 	struct volume_cred opener;
-	char *text; /* owned; what reading gives */
+	char *text; /* owned; the contents for read(2) */
 	size_t text_size;
 	struct dw_export *export;
 	struct generation *generation; /* held for `export`; NULL */
@@ -124,7 +124,7 @@ const char *control_name(const struct control *control)
 static const struct entry {
 	const char *name;
 	uint64_t id;
-	char *(*text)(const struct status *status); /* what reading gives; NULL: something else */
+	char *(*text)(const struct status *status); /* contents for read(2); NULL: no text */
 } entries[] = {
 	{"control", CONTROL_COMMANDS, status_last_command}, {"export.jsonl", CONTROL_EXPORT, NULL},
 	{"metrics", CONTROL_METRICS, status_metrics},       {"snapshots", CONTROL_SNAPSHOTS, NULL},
@@ -155,7 +155,7 @@ int control_getattr(struct control *control, uint64_t id, struct stat *ret)
 	mode_t mode = S_IFREG | 0400;
 
 	if (id == CONTROL_DIR)
-		mode = S_IFDIR | 0511; /* who may read a snapshot gets there by its name */
+		mode = S_IFDIR | 0511; /* users who may read a snapshot reach it by its name */
 	else if (id == CONTROL_SNAPSHOTS)
 		mode = S_IFDIR | 0755;
 	else if (id == CONTROL_COMMANDS)
@@ -184,7 +184,7 @@ int control_admits(const struct control *control, uid_t uid)
 static int prepare_export(struct control *control, struct control_file *file)
 {
 	file->generation = generations_hold(control->status.generations, NULL);
-	/* what readers of the mount see is what the export holds */
+	/* the export must hold the values that readers of the mount see */
 	int rc = volume_commit_all(file->generation->volume);
 	return rc ? rc : dw_export_open(volume_store(file->generation->volume), &file->export);
 }

@@ -20,7 +20,7 @@ enum control_id {
 	CONTROL_COMMANDS,
 	CONTROL_EXPORT,
 	CONTROL_METRICS,
-	CONTROL_SNAPSHOTS, /* a directory; what is in it is that of fs/mounted/snapshots.h */
+	CONTROL_SNAPSHOTS, /* a directory; its entries come from fs/mounted/snapshots.h */
 	CONTROL_STATS,
 	CONTROL_STATUS,
 	CONTROL_IDS_END,

@@ -151,7 +151,7 @@ size_t generations_collect(struct generations *generations)
 			at = &generation->next;
 			continue;
 		}
-		/* nobody who holds nothing of it can ask for something of it */
+		/* a request can only refer to a generation that the kernel holds nodes of */
 		if (generation->holds || volume_is_known(generation->volume)) {
 			left++;
 			at = &generation->next;

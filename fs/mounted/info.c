@@ -22,7 +22,7 @@ int info_ask(const char *path, struct mount_info *ret, dev_t *dev_ret)
 		(void)close(root); /* was only asked */
 	if (rc < 0)
 		return rc;
-	info.store[sizeof info.store - 1] = '\0'; /* whoever answered */
+	info.store[sizeof info.store - 1] = '\0'; /* the answer may be another program's */
 	*ret = info;
 	if (dev_ret)
 		*dev_ret = st.st_dev;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * job.h - a command that runs: what it works on, how far it is, what came of it.
+ * job.h - a command that runs: its stores, its progress, its result.
  */
 #ifndef FS_MOUNTED_JOB_H
 #define FS_MOUNTED_JOB_H
@@ -19,8 +19,8 @@ struct job {
 	const char *name;
 	char *argument;
 	int64_t started_ns;
-	atomic_bool cancelled; /* it is to stop; what the stores do is told to them */
-	/* Progress: what was worked through, and of how much (0: nobody knows). */
+	atomic_bool cancelled; /* it is to stop; calls of the store are cancelled separately */
+	/* Progress: units done, and the total (0: not known). */
 	atomic_uint_fast64_t done_bytes, total_bytes;
 	char detail[JOB_TEXT_SIZE]; /* more about the result; "": nothing */
 };

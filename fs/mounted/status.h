@@ -8,7 +8,7 @@
 #include "fs/mounted/commands.h"
 #include "fs/mounted/metrics.h"
 
-/* What they say it of; all of it outlives this. */
+/* The sources of the texts; all of them outlive this. */
 struct status {
 	struct generations *generations;
 	struct commands *commands;

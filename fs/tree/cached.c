@@ -83,7 +83,7 @@ static int grow(struct cached *cached, size_t used, size_t size)
 		if (used)
 			memcpy(data, cached->data, used);
 		free(cached->data);
-		room_count(cached->room, before, 0); /* what was the spare one counts already */
+		room_count(cached->room, before, 0); /* the spare block is counted already */
 	} else {
 		data = realloc(cached->data, capacity);
 		if (!data)

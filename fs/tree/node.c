@@ -42,8 +42,8 @@ size_t node_key_struct_size(size_t name_size, const struct dw_bytes *component)
 	return sizeof(struct node_key) + name_size + (component ? component->size : 0);
 }
 
-/* Nodes so far.  From a number at random on, so that a handle of a file of the last mount, whose
- * ids were addresses as well, opens none of this one. */
+/* Nodes so far.  Starts at a random number, so that a file handle of the last mount, where ids were
+ * addresses as well, opens no file of this one. */
 static atomic_uint nodes_made;
 
 struct node *node_new(const char *name, size_t name_size, const struct dw_bytes *component,

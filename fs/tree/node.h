@@ -35,7 +35,7 @@ enum node_flag {
 	NODE_LINKABLE = 1 << 3, /* file: made without a name, may be given one */
 };
 
-/* What the table of nodes compares: the parent's address and the name. */
+/* The key of the table of nodes: the parent's address and the name. */
 struct node_key {
 	struct node *parent; /* counted; NULL: the root, or without a name */
 	char name[];         /* no NUL after it; with NODE_STORED the component follows */
@@ -109,7 +109,7 @@ int node_set_name(struct node *node, const char *name, size_t name_size,
 
 /* --- for fs/tree/tree.c: names --- */
 
-/* What of a component needs a place of its own, beside a name: NULL if it reads the same. */
+/* The component, if it must be stored beside the name; NULL if both read the same. */
 const struct dw_bytes *node_stored_component(const struct dw_bytes *component, const char *name,
 					     size_t size);
 size_t node_key_struct_size(size_t name_size, const struct dw_bytes *component);

@@ -75,7 +75,7 @@ static void remove_child(struct node *parent, struct node *node)
 	parent->subdirs -= node_is_dir(node);
 }
 
-/* Out of the table and of the parent's children; what it counts on the parent stays. */
+/* Out of the table and of the parent's children; its reference to the parent stays. */
 static void take_out(struct tree *tree, struct node *node)
 {
 	assert(node_is_linked(node) && node != tree->root);

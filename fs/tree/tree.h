@@ -32,11 +32,11 @@ struct tree {
  * case. */
 int tree_init(struct tree *tree, const struct name_rules *rules,
 	      const uint8_t secret[INO_SECRET_SIZE]);
-/* Free all nodes, whoever counts on them.  No cached value is left. */
+/* Free all nodes, also those still referenced.  No cached value is left. */
 void tree_release(struct tree *tree);
 
-/* Count no more.  True: nobody does.  Then it has left the table, and the caller frees it, and
- * counts no more on `*parent_ret` (may be NULL) in its place. */
+/* Drop `count` references.  True: none is left.  Then the node has left the table; the caller frees
+ * it, and drops its reference to `*parent_ret` (may be NULL). */
 bool tree_unref(struct tree *tree, struct node *node, uint64_t count, struct node **parent_ret);
 /* The node of a name, counted; NULL: there is none. */
 struct node *tree_find(struct tree *tree, struct node *parent, const char *name, size_t size);
@@ -45,7 +45,7 @@ struct node *tree_find(struct tree *tree, struct node *parent, const char *name,
  * if `parent` is.  0 or -ENOMEM. */
 int tree_link(struct tree *tree, struct node *parent, struct node *node);
 
-/* Take the name away; what it counted on its parent is the caller's from now on. */
+/* Take the name away; its reference to the parent is the caller's from now on. */
 struct node *tree_unlink(struct tree *tree, struct node *node);
 
 /* Give a node another place and name, which no node has.  -ENOMEM: unchanged.  Else the caller

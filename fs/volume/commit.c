@@ -17,7 +17,7 @@
 
 enum { EARLY_TRIES = 8 };
 
-/* What a commit came to, whichever of its steps did not work. */
+/* The result of a commit, whichever step failed. */
 static void note_result(struct volume *volume, struct node *node, int rc)
 {
 	char quoted[QUOTED_SIZE];
@@ -241,7 +241,7 @@ int volume_commit_all(struct volume *volume)
 	struct node *node;
 	int rc = 0;
 
-	/* each once: what fails goes behind all others */
+	/* each once: a file that fails moves to the end of the list */
 	for (size_t left = dirty_count(volume); left; left--) {
 		node = volume_take_due(volume, INT64_MAX);
 		if (!node)
@@ -257,7 +257,7 @@ int volume_commit_early(struct volume *volume)
 {
 	int rc = 0;
 
-	/* what fails goes behind all others; a smaller one may find space on the disk */
+	/* a file that fails moves to the end; a smaller one may still find space on the disk */
 	for (int i = 0; i < EARLY_TRIES; i++) {
 		struct node *node = volume_take_due(volume, INT64_MAX);
 		if (!node)

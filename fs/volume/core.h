@@ -44,7 +44,7 @@ struct volume {
 	struct room room; /* for cached values; the committer gives its spare block back */
 	pthread_mutex_t dirty_lock; /* covers the rest */
 	struct cached *dirty;       /* oldest first */
-	struct cached *idle;        /* whose values may leave memory, longest unused first */
+	struct cached *idle;        /* values that may leave memory, longest unused first */
 	struct cached *all_cached;  /* all there are */
 	pthread_cond_t wake;
 	int64_t wakes_ms; /* when the committer looks by itself; INT64_MAX: when it is woken */

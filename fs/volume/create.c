@@ -23,7 +23,7 @@
 #include "fs/volume/opens.h"
 #include "fs/volume/stat.h"
 
-/* What is to be made. */
+/* The file to create. */
 struct new_file {
 	const struct volume_cred *cred;
 	struct node *parent;

@@ -12,7 +12,7 @@ int volume_preserve(struct volume *volume, struct node *node)
 	struct cached *cached;
 	struct key key;
 
-	/* the caller counts on it; whoever else does may open it yet */
+	/* the caller has one reference; another holder may still open it */
 	if (atomic_load(&node->refs) <= 1)
 		return 0;
 	(void)volume_need_xattrs(volume, node); /* removing goes on without them */
@@ -32,7 +32,7 @@ void volume_detach(struct volume *volume, struct node *node)
 {
 	volume_keep_nameless_xattrs(volume, node);
 	volume_take_name(volume, node);
-	/* its key may be another file's soon: whoever compares numbers must see two */
+	/* its key may soon belong to another file: their inode numbers must differ */
 	tree_forget_ino(&volume->tree, node);
 	atomic_store(&node->logged, false);
 	if (node->cached) {

@@ -9,8 +9,8 @@
 
 /* Keep the value of a file that is about to leave the tree for those who know it. */
 int volume_preserve(struct volume *volume, struct node *node);
-/* Take a file out of the tree; the caller counts on it.  Bytes not yet committed are
- * nobody's but its openers'.  `names` is held for writing. */
+/* Take a file out of the tree; the caller holds a reference.  From now on only processes that have
+ * it open see its uncommitted bytes.  `names` is held for writing. */
 void volume_detach(struct volume *volume, struct node *node);
 
 #endif

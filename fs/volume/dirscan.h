@@ -14,7 +14,7 @@ struct dirscan {
 	struct volume *volume;
 	struct dw_cursor *cursor; /* owned */
 	struct key dir;           /* of the directory */
-	bool skips;               /* what was found last is a directory, to be passed over */
+	bool skips;               /* the last result is a directory: skip all keys below it */
 	/* found last; valid until the next call */
 	struct dw_bytes component;
 	bool is_dir;

@@ -41,11 +41,11 @@ struct entry_found {
 	struct dw_bytes component; /* valid until the next change */
 	bool is_dir;
 };
-/* What one is now.  False: it is gone. */
+/* The current state of one entry.  False: it is gone. */
 bool entries_get(const struct entries *entries, size_t number, struct entry_found *ret);
 
-/* What has the component `from` has another one; what had that goes.  A name that is there
- * throughout keeps its number.  Without memory the renamed one is gone. */
+/* Rename the entry with the component `from`; an entry that has the new name goes.  A name that is
+ * there throughout keeps its number.  Without memory the renamed entry is gone. */
 void entries_rename(struct entries *entries, bool is_dir, struct dw_bytes from,
 		    const struct name *to, struct dw_bytes to_component);
 

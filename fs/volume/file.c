@@ -176,7 +176,7 @@ ssize_t volume_write(struct volume *volume, struct node *node, const void *data,
 		volume_drop_cached(volume, node);
 		file_unlock_for(volume, node, taken);
 	}
-	if (rc < 0) /* what came from a mapping stays in the kernel's pages */
+	if (rc < 0) /* bytes written through a mapping stay in the kernel's pages */
 		volume_suspect_pages(volume, node);
 	return rc < 0 ? rc : (ssize_t)size;
 }

@@ -85,8 +85,8 @@ static bool may_come_back(struct volume *volume, const struct attr_record *recor
 	return record->since && record->since >= atomic_load(&volume->durable_txid);
 }
 
-/* What is kept under a key by now, in memory of the caller's; -ENOENT also for a record that cannot
- * be read.  Another -errno: whether there is one cannot be told. */
+/* The record now stored under a key, in memory of the caller; -ENOENT also for a record that cannot
+ * be read.  Another -errno: it is not known whether there is one. */
 static int read_journal(struct volume *volume, struct dw_bytes key, struct attr_record *ret,
 			struct dw_value *value_ret)
 {

@@ -11,7 +11,8 @@
 
 #include "fs/volume/core.h"
 
-/* Keep what a node has now; what its value must come first for is left to that. */
+/* Write the attributes of a node; those that need its value on disk first are written with the
+ * value. */
 int journal_node(struct volume *volume, struct node *node);
 /* Around each Put of a file's value. */
 int journal_before_put(struct volume *volume, struct node *node, struct dw_bytes key);

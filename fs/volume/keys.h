@@ -18,7 +18,7 @@ int keys_stat_file(struct volume *volume, struct node *dir, struct dw_bytes comp
 /* A directory of `dir`: -ENOENT if no key is below it, its marker included. */
 int keys_stat_dir(struct volume *volume, struct node *dir, struct dw_bytes component,
 		  struct dw_below_info *ret);
-/* What is below a directory, its marker included. */
+/* The keys below a directory, its marker included. */
 int keys_below(struct volume *volume, const struct node *dir, struct dw_below_info *ret);
 /* Whether a directory has a marker.  1, 0 or -errno; the root needs none. */
 int keys_has_marker(struct volume *volume, const struct node *dir);

@@ -55,8 +55,8 @@ static int name_beside(struct listing *l, size_t number)
 	return rc ? rc : entries_set_name(&l->entries, number, &name);
 }
 
-/* Files whose component is a prefix of what comes now: a directory of the same one comes soon, with
- * what sorts between a name and the name with a slash in between. */
+/* Files with a component that is a prefix of the current key: a directory of the same component may
+ * follow soon; in between come the keys that sort between a name and the name with a slash. */
 struct beginnings {
 	size_t *numbers; /* owned; each a prefix of the next */
 	size_t count, capacity;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * listing.h - open directories, whose entries may be renamed meanwhile.
+ * listing.h - open directories; entries may be renamed while they are listed.
  */
 #ifndef FS_VOLUME_LISTING_H
 #define FS_VOLUME_LISTING_H

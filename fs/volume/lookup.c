@@ -3,8 +3,8 @@
  * lookup.c - see lookup.h.
  *
  * While a node is made, the lock of its directory's node is held: else one thread could ask the
- * store, another one make the node, change the file and let it go, and the first one then show
- * what the file was.
+ * store, another one make the node, change the file and let it go, and the first one then show the
+ * file's old state.
  */
 #include "fs/volume/lookup.h"
 
@@ -62,7 +62,7 @@ static int fill_file(struct volume *volume, struct node *parent, struct dw_bytes
 	if (!rc)
 		rc = read_attrs(volume, node, key_bytes(&key));
 	key_release(&key);
-	/* what is no target of a link is an ordinary file */
+	/* a value that cannot be a link's target is an ordinary file */
 	if (!rc && node->attrs && (!stat.size || stat.size >= PATH_MAX))
 		node->attrs->set &= ~(unsigned)ATTR_SYMLINK;
 	return rc;
@@ -154,7 +154,7 @@ int volume_find_known(struct volume *volume, struct node *parent, const struct l
 
 /* --- names --- */
 
-/* What in the keys an abbreviated name certainly begins with. */
+/* The part of an abbreviated name that its key certainly begins with. */
 static size_t plain_size(const char *name)
 {
 	enum { KEPT_MIN = 200 };

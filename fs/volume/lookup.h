@@ -2,7 +2,7 @@
  *
  * lookup.h - nodes on demand: from a name to its node, which is made of what the store has.
  *
- * `names` is held.  Nodes that are handed out are counted for the caller, who gives them back by
+ * `names` is held.  Nodes that are handed out carry a reference for the caller, to be dropped with
  * volume_unref().
  */
 #ifndef FS_VOLUME_LOOKUP_H
@@ -13,7 +13,7 @@
 /* 0, -ENOENT or another -errno. */
 int volume_find(struct volume *volume, struct node *parent, const char *name, struct node **ret);
 
-/* What a name stands for, where that is known. */
+/* The meaning of a name, if it is known. */
 struct lookup {
 	const struct name *name;
 	struct dw_bytes component;

@@ -7,7 +7,7 @@
 
 #include "fs/volume/core.h"
 
-/* A close whose commit failed.  If it is the last one, what was not committed is forgotten:
+/* A close whose commit failed.  If it is the last close, uncommitted bytes are dropped:
  * the file is again what the log says, or gone if the log never had it.  Whether it was.  No lock
  * is held. */
 bool volume_close_failed(struct volume *volume, struct node *node, int rc);

@@ -9,9 +9,9 @@
 
 #include "fs/volume/core.h"
 
-/* What was set on a key; *ret NULL: nothing.  The caller frees.  A record that is for a value which
- * a crash took is written anew, where that can be done.
- * 0; -EBADMSG: the record cannot be read; or another -errno. */
+/* Read the attributes set on a key; *ret NULL: none.  The caller frees.  A record for a value that
+ * a crash took is written anew, where that is possible. 0; -EBADMSG: the record cannot be read; or
+ * another -errno. */
 int mend_read(struct volume *volume, bool is_dir, struct dw_bytes key, struct attrs **ret);
 
 #endif

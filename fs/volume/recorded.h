@@ -10,10 +10,10 @@
 #include "fs/attr/attrrecord.h"
 #include "fs/volume/core.h"
 
-/* What counts for the value that `key` has in the log; *ret NULL: nothing was set.  The caller
- * frees.  `stale`: a crash took the value that the record was written for, so the record must be
- * written anew before the key gets another value (fs/volume/mend.h).
- * 0; -EBADMSG: the record cannot be read; or another -errno. */
+/* The attributes valid for the value that `key` has in the log; *ret NULL: nothing was set.  The
+ * caller frees.  `stale`: a crash took the value that the record was written for, so the record
+ * must be written anew before the key gets another value (fs/volume/mend.h). 0; -EBADMSG: the
+ * record cannot be read; or another -errno. */
 int recorded_read(struct volume *volume, bool is_dir, struct dw_bytes key, struct attrs **ret,
 		  bool *stale_ret);
 

@@ -78,7 +78,7 @@ static int rmdir_locked(struct volume *volume, struct node *parent, struct node 
 	if (empty <= 0)
 		return empty ? empty : -ENOTEMPTY;
 	int rc = key_of_node(node, &key);
-	if (atomic_load(&node->refs) > 1)               /* whoever knows it may ask for them */
+	if (atomic_load(&node->refs) > 1)               /* a holder of the node may ask for them */
 		(void)volume_need_xattrs(volume, node); /* removing goes on without them */
 	if (!rc)
 		rc = append_removal(volume, node);

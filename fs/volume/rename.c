@@ -26,11 +26,11 @@
 #include "fs/volume/stat.h"
 #include "fs/volume/xattrmem.h"
 
-/* What a rename is about.  `names` is held for writing throughout. */
+/* One rename.  `names` is held for writing throughout. */
 struct renaming {
 	struct volume *volume;
-	struct node *node, *parent; /* what moves, and from where */
-	struct node *target;        /* what has the name already; NULL: nothing */
+	struct node *node, *parent; /* the node that moves, and its old parent */
+	struct node *target;        /* the node that has the name already; NULL: none */
 	struct node *new_parent;
 	struct name new_name;
 	struct name component; /* unless there is a target */
@@ -70,7 +70,7 @@ static int new_key(struct renaming *r, struct key *ret)
 	return key_of_child(r->new_parent, new_component(r), node_is_dir(r->node), ret);
 }
 
-/* Whoever lists the directory and renames what is found finds each file once. */
+/* A process that lists the directory and renames each file it finds sees each file once. */
 static void tell_listings(const struct renaming *r)
 {
 	const struct listing_rename rename = {
@@ -102,7 +102,7 @@ static int move_in_tree(struct renaming *r)
 		return rc;
 	volume_touch_dir(r->volume, r->parent);
 	volume_touch_dir(r->volume, r->new_parent);
-	volume_unref(r->volume, r->parent, 1); /* what the node counted */
+	volume_unref(r->volume, r->parent, 1); /* the node's reference */
 	return 0;
 }
 

@@ -195,7 +195,7 @@ static int copy_directory(struct moving *m, struct dw_bytes key, const struct dw
 	return rc;
 }
 
-/* What is left there of directories that went. */
+/* Remove the leftovers of directories that went. */
 static int clear_directory(struct moving *m, struct dw_bytes key, const struct dw_stat *stat)
 {
 	(void)stat;
@@ -233,7 +233,8 @@ static int check_key(struct moving *m, struct dw_bytes key, const struct dw_stat
 	return key.size - m->old.size + m->new.size > DW_KEY_SIZE_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Nodes whose state is ahead of the log: what they have must fit, and times be known to count. */
+/* Check the nodes that have a state newer than the log: their new keys must fit, and their times be
+ * known as valid. */
 static int prepare_nodes(struct moving *m)
 {
 	struct node **nodes = NULL;

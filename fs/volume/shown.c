@@ -5,7 +5,7 @@
  * Let e be how a component is encoded, and X the encoded components in conflict.  It is shown as e
  * and as many %= as there are shorter names in X that e reads like, and one more for a file in X.
  * So with e(j) = BASE(%=)j, and q(j) of e(0) to e(j-1) in X, the directory e(j) is BASE(%=)(j +
- * q(j)): that grows by one or, after one in X, by two, whose place in between is the file's.  Hence
+ * q(j)): that grows by one or, after one in X, by two; the number in between is the file's.  Hence
  * each name stands for exactly one component.
  */
 #include "fs/volume/shown.h"

@@ -18,7 +18,7 @@
 
 #include "fs/volume/core.h"
 
-/* What a component of `dir` is shown as.  0 or -errno. */
+/* The name that shows a component of `dir`.  0 or -errno. */
 int shown_name(struct volume *volume, struct node *dir, struct dw_bytes component, bool is_dir,
 	       struct name *ret);
 /* The same for one that is known to be in conflict, or not to be. */

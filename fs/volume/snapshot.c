@@ -26,7 +26,7 @@ static int commit_rest(struct volume *volume)
 	int rc = 0;
 
 	while (!rc && volume->dirty) {
-		/* nobody who is kept out by `names` could change the list */
+		/* no other thread can change the list while `names` is held */
 		struct node *node = node_ref(volume->dirty->node);
 		node_lock(volume, node);
 		rc = volume_commit_locked(volume, node);
@@ -37,7 +37,8 @@ static int commit_rest(struct volume *volume)
 	return rc;
 }
 
-/* What the root shows before the names are read, and afterwards. */
+/* Copy the times and attributes of the root: they show before the names are read, and afterwards.
+ */
 static int copy_root(const struct node *from, struct node *to)
 {
 	atomic_store(&to->mtime_ns, atomic_load(&from->mtime_ns));

@@ -76,8 +76,8 @@ static int commit_named(struct volume *volume, struct node *node)
 	struct attrs *attrs = node->attrs;
 	struct key key;
 
-	/* what counted is about to be in the log; its room is kept until it is there, for somebody
-	 * may wait for it */
+	/* the counted attributes are about to be written to the log; keep their room until then,
+	 * because another thread may wait for room */
 	size_t held = attrs && attrs->counted ? attrs->xattrs->size : 0;
 	if (attrs) {
 		attrs->counted = false;

@@ -115,8 +115,8 @@ static void stop_committer(struct volume *volume)
 	volume->running = false;
 }
 
-/* Files may still be open, also some that are in no tree: what they pin in the log
- * must be let go before the store is. */
+/* Files may still be open, also some that are in no tree: drop their pins in the log before the
+ * store is closed. */
 static void release_cached(struct volume *volume)
 {
 	struct cached *cached = NULL, *next = NULL;

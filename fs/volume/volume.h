@@ -158,9 +158,9 @@ void volume_visit_below(struct volume *volume, struct node *parent, const char *
 typedef int volume_dirent_fn(void *context, const char *name, struct node *node,
 			     const struct stat *st, uint64_t next);
 
-/* An open directory: what is in it when it is first read, or read from the start again, is what it
- * lists.  An entry that is there throughout is listed once, whatever changes, also one that is
- * renamed within its directory; what comes later is not listed. */
+/* An open directory lists the entries of the moment when it is first read, or read from the start
+ * again.  An entry that is there throughout is listed once, whatever changes, also one that is
+ * renamed within its directory; entries made later are not listed. */
 struct listing;
 int volume_opendir(struct volume *volume, struct node *dir, struct listing **ret);
 void volume_closedir(struct listing *listing);

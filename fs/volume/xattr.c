@@ -26,7 +26,8 @@ static int check_name(const char *name)
 	return strncmp(name, "user.", 5) ? -EOPNOTSUPP : 0;
 }
 
-/* What has no value in the log yet has no record either: many such files would hold much. */
+/* A file without a value in the log has no record either; many such files would hold much memory.
+ */
 static int save(struct volume *volume, struct node *node)
 {
 	int rc = journal_node(volume, node);

@@ -78,7 +78,7 @@ void volume_keep_nameless_xattrs(struct volume *volume, struct node *node)
 
 	if (!attrs || attrs->counted)
 		return;
-	attrs->outside = false; /* nobody asked for them to be kept */
+	attrs->outside = false; /* no caller asked to keep them */
 	if (!volume_xattrs_are_large(attrs->xattrs))
 		return;
 	if (room_take(room, attrs->xattrs->size, NULL)) {

@@ -115,7 +115,7 @@ test_build_pkg_config()
 {
 	command -v pkg-config > /dev/null || skip "no pkg-config"
 	copy_tree
-	as_user make -s -C copy install DESTDIR="$W/root" prefix=/opt/dw 2> /dev/null
+	as_user make -s -C copy install DESTDIR="$W/staged" prefix=/opt/dw 2> /dev/null
 	cat > program.c <<-END
 		#include <datawal.h>
 		int main(int argc, char **argv)
@@ -129,17 +129,17 @@ test_build_pkg_config()
 			return dw_close(store) ? 3 : 0;
 		}
 	END
-	export PKG_CONFIG_PATH=$W/root/opt/dw/lib/pkgconfig
-	local lib=$W/root/opt/dw/lib flags
+	export PKG_CONFIG_PATH=$W/staged/opt/dw/lib/pkgconfig
+	local lib=$W/staged/opt/dw/lib flags
 	[ "$(pkg-config --modversion libdatawal)" = "$("$BUILD/datawal" --version | sed 's/^datawal //')" ]
 	# moved to where it was really put
-	flags=$(pkg-config --define-variable=prefix="$W/root/opt/dw" --cflags --libs libdatawal)
+	flags=$(pkg-config --define-variable=prefix="$W/staged/opt/dw" --cflags --libs libdatawal)
 	# shellcheck disable=SC2086 # words
 	gcc program.c $flags -o shared
 	LD_LIBRARY_PATH=$lib ./shared "$W/s1"
 	[ "$("$BUILD/datawal" get "$W/s1" --key key)" = value ]
 	rm "$lib"/libdatawal.so*
-	flags=$(pkg-config --define-variable=prefix="$W/root/opt/dw" --static --cflags --libs libdatawal)
+	flags=$(pkg-config --define-variable=prefix="$W/staged/opt/dw" --static --cflags --libs libdatawal)
 	# shellcheck disable=SC2086
 	gcc program.c $flags -o static
 	./static "$W/s2"

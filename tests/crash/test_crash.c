@@ -297,7 +297,7 @@ static int allocate(struct io *io, int fd, off_t offset, off_t size)
 	return full ? -ENOSPC : 0;
 }
 
-/* A rotation that finds no room leaves nothing, durably: what is appended next may end torn. */
+/* A rotation that finds no room leaves nothing, durably: the next append may end torn. */
 static void test_rotation_full(void)
 {
 	struct history *h = history_new();
@@ -332,7 +332,7 @@ static void copy_segment(struct crashio *crash, const char *from, int dirfd, con
 	buf_release(&bytes);
 }
 
-/* A hint is sealed only when segment and name are on disk, whoever wrote them. */
+/* A hint is sealed only when segment and name are on disk, also those of an earlier writer. */
 static void test_copied(void)
 {
 	const char *from = stores_dir(), *dir = stores_dir(), *after = stores_dir();

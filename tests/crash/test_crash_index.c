@@ -20,7 +20,7 @@
 
 enum { STEPS = 14, CHANGES = 60 };
 
-/* What was done by which event. */
+/* The operations, and the event at which each was done. */
 struct done {
 	size_t event;
 	struct truth truth;
@@ -64,7 +64,7 @@ static int open_copy(const struct indexworld *w, const struct files *files,
 	return world_is_saved(w, dir, truth);
 }
 
-/* What the directory holds at `point` is the last checkpoint that was done, or the next one. */
+/* At `point` the directory holds the last checkpoint that was done, or the next one. */
 static void expect_state(const struct indexworld *w, const struct crashio *crash,
 			 const struct history *history, size_t point, enum crash_policy policy,
 			 struct rng *rng)
@@ -124,7 +124,7 @@ static bool is_one_of(struct indexworld *w, const char *dir, const struct truth 
 	return world_is_saved(w, copies[0], a) == 1 || world_is_saved(w, copies[1], b) == 1;
 }
 
-/* Whatever call fails: what is in memory stays right, and on disk is the checkpoint before or the
+/* Whatever call fails: the index in memory stays right, and on disk is the checkpoint before or the
  * one that failed.  Then things go on. */
 static bool fail_once(struct faultio *fault, struct indexworld *w, const char *dir,
 		      enum faultio_kind kind, int error, uint64_t at, struct rng *rng)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * fuzz_indexfile.c - the file `index`: whatever its bytes, what is read from it goes together, and
- * is written as it was.
+ * fuzz_indexfile.c - the file `index`: whatever its bytes, a file that decodes is consistent, and
+ * encodes to the same bytes.
  *
  * The first byte of an input says whether its checksum is made right, so that more than that is
  * looked at.

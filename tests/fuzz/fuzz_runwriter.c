@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * fuzz_runwriter.c - a set of keys: a run of them says of each key, and of each directory, what
- * was written, and nothing of others.
+ * fuzz_runwriter.c - a set of keys: a run of them returns each key and each directory as it was
+ * written, and no others.
  *
  * The input: keys of a chunk, then keys.  A key is made of the one before it: how many of its bytes
  * stay, how often which byte follows, then some bytes; and its place.

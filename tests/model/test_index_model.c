@@ -14,8 +14,8 @@
 
 enum { ROUNDS = 30000 };
 
-/* A cursor of the index as it becomes: what is there throughout is given once, in order, and as it
- * is by then. */
+/* A cursor of the index while it changes: keys that are there throughout are returned once, in
+ * order, and with their place at that time. */
 static void walk_while_changing(struct indexworld *w, struct rng *rng)
 {
 	struct index_cursor *cursor;

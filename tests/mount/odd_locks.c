@@ -6,7 +6,7 @@
 
 #include "tests/mount/odd.h"
 
-/* What a second process is told of the file. */
+/* The answer that a second process gets about the file. */
 static void in_child(void (*look)(int fd))
 {
 	if (!odd_fork()) {
@@ -60,7 +60,7 @@ static void test_locks(void)
 	MUST(!flock(fd, LOCK_UN));
 	MUST(!lock_range(fd, F_SETLK, F_WRLCK, 100, 100));
 	in_child(look_range_taken);
-	/* who waits gets it as soon as it is free, and not before */
+	/* a waiting process gets it as soon as it is free, and not before */
 	MUST(!pipe(ends));
 	if (!odd_fork()) {
 		int own = odd_open("locked", O_RDWR);

@@ -289,7 +289,7 @@ static void reopen_segments(struct indexworld *w)
 		struct dw_segment *segment;
 		uint64_t size;
 		CHECK_EQ(segment_open(&w->pool, old.items[i]->id, false, &size, &segment), 0);
-		segment->hinted = size; /* nobody else uses it here */
+		segment->hinted = size; /* no other code uses it here */
 		segset_add(&w->segments, segment);
 	}
 	segset_release(&old);
@@ -312,7 +312,7 @@ bool world_reopen(struct indexworld *w)
 	w->now = believed ? w->saved : (struct truth){.count = 0};
 	w->ops = NULL;
 	w->op_count = 0;
-	for (size_t i = 0; i < w->segments.count; i++) /* what is behind the position: replayed */
+	for (size_t i = 0; i < w->segments.count; i++) /* replay the log after the position */
 		w->segments.items[i]->size = w->segments.items[i]->hinted;
 	if (!believed) {
 		ops = reallocarray(ops, WORLD_KEYS, sizeof *ops);

@@ -21,7 +21,7 @@ struct truth_place {
 	int64_t mtime_ns;
 };
 
-/* What is so at one moment. */
+/* The expected state at one moment. */
 struct truth {
 	struct truth_place places[WORLD_KEYS];
 	uint64_t count;
@@ -74,11 +74,11 @@ void world_rotate(struct indexworld *w);
 struct index_position world_position(struct indexworld *w);
 /* 0 or the error of the checkpoint. */
 int world_checkpoint(struct indexworld *w);
-/* What lives in the oldest segment moves, and it goes. */
+/* Compact the oldest segment: its live keys move, and it goes. */
 void world_compact(struct indexworld *w);
 
-/* The index is opened anew, from its files; what they do not cover is replayed.  Returns whether
- * they were believed. */
+/* Open the index anew, from its files; replay the log that they do not cover.  Returns whether the
+ * files were used. */
 bool world_reopen(struct indexworld *w);
 /* Open what lies in `dir`, beside the segments as they are on disk now, and compare it with
  * `truth`. 1; 0: something is different; -1: it is not believed; -EBADMSG: it is damaged. */

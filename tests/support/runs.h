@@ -14,7 +14,7 @@
 
 enum { RUNS_SEED = 4711 };
 
-/* What keys look like. */
+/* The shapes of keys. */
 enum runs_flavor {
 	RUNS_FLAT,  /* 16 hexadecimal digits */
 	RUNS_TREE,  /* paths, a few directories deep */

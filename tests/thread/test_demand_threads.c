@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_demand_threads.c - nodes are made and go in several threads at once: whoever looks a file up
- * sees what was committed before, and when all is given back nothing is left.
+ * test_demand_threads.c - nodes are made and freed in several threads at once: a lookup shows
+ * values committed before it, and when all references are dropped no node is left.
  */
 #include <errno.h>
 #include <pthread.h>

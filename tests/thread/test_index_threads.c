@@ -267,7 +267,7 @@ static void *seek_last(void *context)
 	return NULL;
 }
 
-/* What is put right before the key that is sought is never found in its place. */
+/* A seek never returns a key that is put right before the key it looks for. */
 static void test_seek_beside_puts(void)
 {
 	struct keydir_lock *locks = keydir_locks_new();

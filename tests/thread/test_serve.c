@@ -42,7 +42,7 @@ struct request {
 
 static struct fuse_session session;
 
-/* What a look shows, and what it has shown. */
+/* The sample that the next look returns, and those returned so far. */
 static atomic_uint sight_processors, sight_runnable;
 static atomic_ulong looks, looks_with_help, looks_without;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * commands.c - the table of commands: what each takes, and its help.
+ * commands.c - the table of commands: arguments and help of each.
  */
 #include "tools/cli/tool.h"
 

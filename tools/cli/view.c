@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * view.c - get, ls, check: what the store holds now.
+ * view.c - get, ls, check: the present keys and values of the store.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -16,7 +16,7 @@ struct slot;
 
 struct record {
 	struct dw_bytes key, payload; /* owned by the stream */
-	struct slot *slot;            /* what is expected of the key; the oracle's */
+	struct slot *slot;            /* expected state of the key; the oracle's */
 };
 
 struct stream {

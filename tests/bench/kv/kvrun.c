@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * kvrun - one run of the index: what it costs to write, and what an answer of it costs.
+ * kvrun - one run of the index: the cost of writing it, and of a lookup.
  *
  *   kvrun -d DIR [-n KEYS] [-k flat|tree] [-r REP] [-m]
  *
@@ -85,7 +85,7 @@ static void write_run(int dirfd)
 	char key[KEY_ROOM];
 	double empty = -cpu();
 
-	for (size_t i = 0; i < count; i++) { /* what making keys costs */
+	for (size_t i = 0; i < count; i++) { /* the cost of making keys */
 		struct dw_bytes k = make_key(i, key);
 		struct run_place place = make_place(i);
 		__asm__ volatile("" : : "r"(&k), "r"(&place) : "memory");

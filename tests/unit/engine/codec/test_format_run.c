@@ -25,8 +25,8 @@ enum {
 	COLUMN_CHANGE
 };
 
-/* A table whose rows follow each other from offset 0 to `size`, but for `open` rows at the end
- * whose sizes are letters. */
+/* The rows of a table follow each other from offset 0 to `size`, except for `open` rows at the end
+ * with a letter as their size. */
 static void check_table(const char *heading, long long size, size_t open)
 {
 	struct page_table table = page_find(heading);

@@ -325,8 +325,8 @@ static void test_reader_in_parallel(void)
 	(void)dw_close(store); /* the child's log went on: only memory is let go */
 }
 
-/* An index that says that a key is where it was before: what it does not know of is not dropped,
- * and the next opening builds it anew. */
+/* An index with an outdated place for a key: the record that it does not know is not dropped, and
+ * the next opening builds the index anew. */
 static void test_lying_index(void)
 {
 	char dir[128];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_index_root.c - when the files of an index are believed, and when not: what others did to
- * the store meanwhile, and damage.
+ * test_index_root.c - when the files of an index are used, and when not: changes by other programs
+ * in between, and damage.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static int opened(struct scene *s)
 	(void)snprintf(copy, sizeof copy, "%s", stores_dir());
 	files_copy(s->dir, copy);
 	int rc = world_is_saved(&s->w, copy, &s->w.saved);
-	/* what is not believed is gone, so that it never will be */
+	/* rejected files are removed, so that no later opening uses them */
 	if (rc == -1) {
 		CHECK_EQ(files_count_suffixed(copy, ".run"), 0);
 		CHECK_EQ(files_count_suffixed(copy, SEGNAME_INDEX), 0);
@@ -133,7 +133,7 @@ static void test_untouched(void)
 	scene_free(s);
 }
 
-/* What happens to segments; number `i`, the last one being 2 of 3 and the position's. */
+/* Changes to a segment, number `i`; the last one, 2 of 3, is that of the position. */
 enum deed { TOUCH, REPLACE, FLIP, GROW, CUT, REMOVE, ADD_BELOW, ADD_ABOVE, ADD_FIRST };
 
 static void do_to(const struct scene *s, enum deed deed, size_t i)
@@ -160,7 +160,7 @@ static void test_foreign(void)
 {
 	static const struct {
 		enum deed deed;
-		int sealed, last; /* what opened() says if it is done to a sealed one, the last */
+		int sealed, last; /* opened() after the change of a sealed one, of the last */
 	} deeds[] = {
 		{TOUCH, -1, 1},      {REPLACE, -1, -1},  {FLIP, -1, -1},
 		{GROW, -1, 1},       {CUT, -1, -1},      {REMOVE, -1, -1},
@@ -371,8 +371,8 @@ static void set_key(struct indexworld *w, size_t key, bool there)
 	segment->size += 100;
 }
 
-/* While a log is replayed there are runs, and no file that names them: it would say less, and
- * nobody would notice. */
+/* While a log is replayed there are runs, and no file that names them: it would lack keys,
+ * unnoticed. */
 static void test_runs_only(void)
 {
 	struct scene *s = scene_new();

@@ -91,7 +91,7 @@ static void test_figures(void)
 	(void)close(dirfd);
 }
 
-/* What may not be added ends the writer, and nothing is left. */
+/* A key that may not be added ends the writer, and nothing is left. */
 static void refuse(struct dw_bytes key, const struct run_place *place)
 {
 	const char *dir = check_dir();

@@ -187,7 +187,7 @@ static void test_cut(void)
 	release_world(&w);
 }
 
-/* What was copied before the file was cut is right to the end. */
+/* A block copied before the file was cut is right to the end. */
 static void test_cut_resident(void)
 {
 	struct world w = make_world(RUNS_TREE, 3000, 700);

@@ -349,7 +349,7 @@ static void test_damaged(void)
 	expect_damaged(true);
 }
 
-/* What a compaction removes is in no index that would be believed. */
+/* No valid index names a segment that a compaction removed. */
 static void test_compacted(void)
 {
 	const char *dir = stores_dir();

@@ -549,7 +549,7 @@ static const char *second_alone(void)
 	return dir;
 }
 
-/* What the first try has locked is no other writer. */
+/* A lock taken by the first try does not count as another writer. */
 static void test_segments_that_change(void)
 {
 	struct dw_options options = noting;

@@ -188,7 +188,7 @@ static void test_below(void)
 	stores_close(store);
 }
 
-/* What was written in one life is there in the next, for a writer and for a reader. */
+/* Keys written before a restart are there after it, for a writer and for a reader. */
 static void test_reopened(void)
 {
 	char dir[128];

@@ -26,7 +26,7 @@ struct plan {
 	size_t taken;
 };
 
-/* What an item needs is its number. */
+/* The input of an item is its number. */
 static int take(void *context, struct workers_block *block)
 {
 	struct plan *plan = context;
@@ -356,7 +356,7 @@ static void test_export_error_stays(void)
 	CHECK_EQ(dw_stat(store, stores_bytes("02222"), &stat), 0);
 	(void)snprintf(segment, sizeof segment, "/proc/self/fd/%d/%08u.dwal",
 		       dw_directory_fd(store), stat.segment);
-	/* what is behind the cut is mapped, and gone: in a thread of the worker pool as well */
+	/* the bytes after the cut are mapped, and gone: in a thread of the worker pool as well */
 	CHECK_EQ(truncate(segment, (off_t)stat.offset / 4096 * 4096), 0);
 	CHECK_EQ(dw_export_open(store, &export), 0);
 	do

@@ -6,7 +6,7 @@
 #include "fs/fuse/serve_adapt.h"
 #include "tests/support/check.h"
 
-/* Two processors, nobody but the leader. */
+/* Two processors, no thread but the leader. */
 static const struct sight QUIET = {.processors = 2, .runnable = 1};
 static const struct sight BUSY = {.processors = 2, .runnable = 2};
 static const struct sight EIGHT = {.processors = 8, .runnable = 3};

@@ -12,7 +12,7 @@
 
 struct world {
 	const char *dir;
-	int rc; /* what opening gives */
+	int rc; /* the result of opening */
 	struct volume *changed;
 	size_t changes;
 };
@@ -199,7 +199,7 @@ static struct generations *new_writer(const char *dir)
 	return generations;
 }
 
-/* What is known of one keeps it, not its name; and a node tells which it is of. */
+/* A known node keeps its generation, a name does not; and a node tells its generation. */
 static void test_snapshots(void)
 {
 	struct generations *generations = new_writer(stores_dir());

@@ -74,7 +74,7 @@ static void test_counts(void)
 	expect_key(e, "d/e/");
 	unref(&tree, d);
 	unref(&tree, e);
-	CHECK_EQ(tree_count(&tree), 3); /* what is below counts on them */
+	CHECK_EQ(tree_count(&tree), 3); /* the nodes below hold references */
 	CHECK(is_found(&tree, d, "e", e) && is_found(&tree, e, "f", f));
 	unref(&tree, f);
 	CHECK_EQ(tree_count(&tree), 0);
@@ -115,7 +115,7 @@ static void test_move(void)
 	struct node *d = add(&tree, tree.root, "d", true), *e = add(&tree, tree.root, "e", true);
 	struct node *f = add(&tree, d, "f", true), *below = add(&tree, f, "below", false);
 	CHECK_EQ(tree_move(&tree, f, e, &shown, &component), 0);
-	unref(&tree, d); /* what f counted */
+	unref(&tree, d); /* f's reference */
 	tree_update_inos(&tree, f);
 	expect_key(below, "e/raw/below");
 	CHECK(is_found(&tree, d, "f", NULL) && is_found(&tree, e, "shown", f));
@@ -173,7 +173,7 @@ static void test_walks(void)
 	tree_release(&tree);
 }
 
-/* Whoever chooses names knows no hash: each is seeded at random. */
+/* A user who chooses names cannot know their hashes: each table is seeded at random. */
 static void test_seeded(void)
 {
 	struct tree tree;

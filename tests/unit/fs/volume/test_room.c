@@ -348,8 +348,8 @@ static void make_directory(const char *top, const char *path)
 	free(full);
 }
 
-/* Who found no value that could leave looks again if somebody gave room back meanwhile: behind that
- * there may be one. */
+/* A thread that found no value to evict looks again if another gave room back meanwhile: then there
+ * may be one. */
 static void test_given_meanwhile(void)
 {
 	struct room room;

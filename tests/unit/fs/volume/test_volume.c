@@ -598,8 +598,8 @@ static void test_close_after_syncs(void)
 	volumes_unmount(v);
 }
 
-/* The name of a file that is open is in the log when its directory was synced; what others do
- * waits. */
+/* The name of a file that is open is in the log when its directory was synced; other changes wait.
+ */
 static void test_fsync_dir(void)
 {
 	struct volume_options options = volumes_defaults;

@@ -250,7 +250,7 @@ static void test_dir_mtime_remount(void)
 	CHECK_EQ(mtime_of(v, "a/b/c"), mtime_of(v, "a/b/c/new"));
 	CHECK_EQ(mtime_of(v, "a/b"), mtime_of(v, "a/b/c/new")); /* however deep */
 	CHECK_EQ(mtime_of(v, "a"), mtime_of(v, "a/b/c/new"));
-	/* what is dated in the future counts as of now */
+	/* a time in the future counts as now */
 	CHECK(attr_ns(volumes_stat(v, "").st_mtim) >= mtime_of(v, "z/y/x"));
 	CHECK(attr_ns(volumes_stat(v, "").st_mtim) <= clock_realtime_ns());
 	volumes_unmount(v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_volume_demand.c - nodes exist for what somebody counts on, and for nothing else; names stay
- * what they are while they may be known; records of attributes that belong to nothing go.
+ * test_volume_demand.c - nodes exist while they are referenced, and no longer; names stay the same
+ * while they may be known; records of attributes that belong to nothing go.
  */
 #include <errno.h>
 #include <glob.h>
@@ -47,7 +47,7 @@ static void test_nodes(void)
 	CHECK_EQ(known(v), 3); /* "8"; what is listed without being counted is gone */
 	volumes_forget(v);
 	CHECK_EQ(known(v), 0);
-	/* what is open, or dirty, stays */
+	/* open and dirty nodes stay */
 	struct node *f = volumes_open(v, "9/9", O_RDWR, NULL);
 	volumes_write_at(v, f, "V", 1, 0);
 	volumes_forget(v);
@@ -60,7 +60,7 @@ static void test_nodes(void)
 	volumes_unmount(v);
 }
 
-/* Two lookups are one node; what is made anew shows the same. */
+/* Two lookups give one node; a node made anew shows the same. */
 static void test_same(void)
 {
 	const struct stat st = {.st_mode = 0640, .st_mtim = {1234567890, 5}};
@@ -127,8 +127,8 @@ static void test_crowd(void)
 
 /* --- names --- */
 
-/* What was shown with %= beside a directory keeps that when the directory goes; and the directory's
- * name is no file's. */
+/* A file shown with %= beside a directory keeps that name when the directory goes; no file gets the
+ * directory's name. */
 static void test_conflict_ends(void)
 {
 	const char *dir = stores_dir();
@@ -168,7 +168,7 @@ static void test_conflict_ends(void)
 	volumes_unmount(v);
 }
 
-/* What no component is called is in no conflict, whatever keys there are. */
+/* A name that is no component is in no conflict, whatever keys there are. */
 static void test_no_conflict(void)
 {
 	static const char *const names[] = {"%=", ".%=", "..%=%="};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_volume_listing.c - open directories: what is there throughout is listed once, whatever
- * changes meanwhile, and a place in a listing stays a place.
+ * test_volume_listing.c - open directories: entries that are there throughout are listed once,
+ * whatever changes meanwhile, and offsets in a listing stay valid.
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -100,7 +100,7 @@ static void churn(struct volume *v, unsigned i, unsigned count)
 	name_of((i * 35 + 3) % count, "stays", other);
 	if (i % 2)
 		CHECK_EQ(volumes_unlink(v, name), 0);
-	else /* what has a name in the listing takes that of another one in it */
+	else /* an entry of the listing takes the name of another one in it */
 		CHECK_EQ(volumes_rename(v, name, other, 0), 0);
 	name_of(i, "new", name);
 	CHECK_EQ(volumes_create(v, name), 0);
@@ -170,7 +170,7 @@ static void test_renamed(void)
 	volumes_unmount(v);
 }
 
-/* seekdir(3): what stood at a place stands there, as long as it is there. */
+/* seekdir(3): an entry keeps its offset as long as it exists. */
 static void test_places(void)
 {
 	const char *dir = stores_dir();
@@ -200,7 +200,7 @@ static void test_places(void)
 		unsigned want = i % 3 ? i : i + 1;
 		CHECK(!strcmp(r.last, names[want]));
 	}
-	/* from the start again: what is there by now */
+	/* from the start again: the present entries */
 	memset(r.seen, 0, MANY);
 	r.offset = 0;
 	r.taken = 0;
@@ -275,7 +275,7 @@ static void test_unlogged(void)
 	volumes_unmount(v);
 }
 
-/* What lies below a directory costs a listing above it nothing. */
+/* Keys below a directory do not slow down a listing above it. */
 static void test_skips(void)
 {
 	const char *dir = stores_dir();

@@ -116,8 +116,8 @@ static ssize_t read_or_fail(struct io *io, int fd, const struct iovec *iov, int 
 	return unreadable ? -EIO : io_posix.preadv(io, fd, iov, count, offset);
 }
 
-/* A commit that fails before its first write is one that failed: what it must keep with the value
- * cannot be read. */
+/* A commit that fails before its first write is one that failed: the attributes that go with the
+ * value cannot be read. */
 static void test_attributes_unreadable(void)
 {
 	static const char large[1000];
