@@ -97,22 +97,6 @@ static uint64_t shuffled(uint64_t i)
 	return ordered ? i : (i * 2654435761u) % count;
 }
 
-static void *store_open(unsigned batch)
-{
-	struct beopt options = {.n = count, .batch = batch};
-	void *h = b->open(dir, &options);
-
-	if (!h)
-		errx(1, "%s: open failed", b->name);
-	return h;
-}
-
-static void store_close(void *h)
-{
-	if (b->close(h))
-		errx(1, "%s: close failed", b->name);
-}
-
 static void put_some(void *h, uint64_t from, uint64_t n)
 {
 	char key[TREE_KEY_SIZE + 1];
@@ -129,14 +113,14 @@ static void put_some(void *h, uint64_t from, uint64_t n)
 static void load(void *arg)
 {
 	double t = cpu();
-	void *h = store_open(BATCH);
+	void *h = backend_open(b, dir, count, BATCH);
 
 	(void)arg;
 	put_some(h, 0, count);
 	out("grow", "ns", (cpu() - t) * 1e9 / (double)count);
 	out("anon_grown", "MiB", anon());
 	t = cpu();
-	store_close(h);
+	backend_close(b, h);
 	out("close", "ms", (cpu() - t) * 1e3);
 	out("written", "B/key", figure("io", "write_bytes", 1) / (double)count);
 	out("disk", "B/key", file_bytes(NULL) / (double)count);
@@ -205,7 +189,7 @@ static void measure(void *arg)
 {
 	double t = cpu(), w = now();
 	uint64_t sum = 0;
-	void *h = store_open(1);
+	void *h = backend_open(b, dir, count, 1);
 
 	(void)arg;
 	out("open", "ms", (cpu() - t) * 1e3);
@@ -227,13 +211,13 @@ static void measure(void *arg)
 	}
 	out("anon_end", "MiB", anon());
 	t = cpu();
-	store_close(h);
+	backend_close(b, h);
 	out("close_after", "ms", (cpu() - t) * 1e3);
 }
 
 static void put_more(void *arg)
 {
-	void *h = store_open(BATCH);
+	void *h = backend_open(b, dir, count, BATCH);
 
 	(void)arg;
 	put_some(h, count, more());
@@ -243,7 +227,7 @@ static void put_more(void *arg)
 static void reopen(void *arg)
 {
 	double t = cpu(), w = now();
-	void *h = store_open(1);
+	void *h = backend_open(b, dir, count, 1);
 	char metric[64];
 
 	snprintf(metric, sizeof metric, "%s_open", (const char *)arg);
@@ -257,7 +241,7 @@ static void reopen(void *arg)
 	snprintf(metric, sizeof metric, "%s_rss_max", (const char *)arg);
 	out(metric, "MiB", (double)usage.ru_maxrss / 1024);
 	look_up(h, arg, count, more(), 1);
-	store_close(h);
+	backend_close(b, h);
 }
 
 static void remove_index(void)

@@ -25,26 +25,10 @@ static char loaded[4096], copy[4096]; /* the store as loading left it; the one t
 static size_t count = 1000000;
 static int rep;
 
-static void *store_open(const char *dir, unsigned batch)
-{
-	struct beopt options = {.n = count, .batch = batch};
-	void *h = b->open(dir, &options);
-
-	if (!h)
-		errx(1, "%s: open failed", b->name);
-	return h;
-}
-
-static void store_close(void *h)
-{
-	if (b->close(h))
-		errx(1, "%s: close failed", b->name);
-}
-
 static void load(void *arg)
 {
 	char key[KEY_SIZE];
-	void *h = store_open(loaded, BATCH);
+	void *h = backend_open(b, loaded, count, BATCH);
 
 	(void)arg;
 	for (size_t i = 0; i < count; i++) {
@@ -54,7 +38,7 @@ static void load(void *arg)
 		if ((i % BATCH == BATCH - 1 || i == count - 1) && b->commit(h))
 			errx(1, "%s: commit failed at %zu", b->name, i);
 	}
-	store_close(h);
+	backend_close(b, h);
 }
 
 static void check_get(void *h, size_t id)
@@ -70,13 +54,13 @@ static void measure(void *arg)
 {
 	const char *metric = arg;
 	double t = now();
-	void *h = store_open(copy, 1);
+	void *h = backend_open(b, copy, count, 1);
 
 	check_get(h, count / 2);
 	emit(rep, b->name, scenario, metric, "s", now() - t);
 	for (size_t i = 0; i < SAMPLES; i++)
 		check_get(h, mix(i) % count);
-	store_close(h);
+	backend_close(b, h);
 }
 
 /* Call `visit` for each regular file; the number of those for which it returned 1. */

@@ -41,6 +41,22 @@ static inline const struct be *load_backend(const char *so)
 	return b;
 }
 
+static inline void *backend_open(const struct be *b, const char *dir, size_t n, unsigned batch)
+{
+	struct beopt options = {.n = n, .batch = batch};
+	void *h = b->open(dir, &options);
+
+	if (!h)
+		errx(1, "%s: open failed", b->name);
+	return h;
+}
+
+static inline void backend_close(const struct be *b, void *h)
+{
+	if (b->close(h))
+		errx(1, "%s: close failed", b->name);
+}
+
 /* Run fn(arg) in a child; the program ends if it fails. */
 static inline void in_child(void (*fn)(void *), void *arg, const char *what)
 {
