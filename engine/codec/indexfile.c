@@ -28,6 +28,11 @@ enum {
 	RESERVED_AT = 56,
 };
 
+bool indexfile_begins(const uint8_t start[8])
+{
+	return !memcmp(start, magic, sizeof magic);
+}
+
 void indexfile_release(struct indexfile *file)
 {
 	free(file->runs);

@@ -58,6 +58,9 @@ struct indexfile {
 	size_t segment_count;
 };
 
+/* Whether a file that begins with these bytes is an index's, sound or not. */
+bool indexfile_begins(const uint8_t start[8]);
+
 /* `{0}` is fine. */
 void indexfile_release(struct indexfile *file);
 

@@ -84,6 +84,11 @@ bool run_page_check(uint64_t stamp, uint32_t number, const uint8_t *page)
 	       bytes_get32(page + AT_CRC) == page_crc(stamp, number, page);
 }
 
+bool run_begins(const uint8_t start[8])
+{
+	return !memcmp(start, magic, sizeof magic);
+}
+
 void run_header_encode(const struct run_header *header, uint8_t *page)
 {
 	memset(page, 0, RUN_PAGE_SIZE);

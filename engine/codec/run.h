@@ -95,6 +95,9 @@ struct run_header {
 	uint64_t seed;  /* for run_hash() */
 };
 
+/* Whether a file that begins with these bytes is a run, sound or not. */
+bool run_begins(const uint8_t start[8]);
+
 void run_header_encode(const struct run_header *header, uint8_t *page);
 /* False: damaged, or another layout, or another id's. */
 bool run_header_decode(const uint8_t *page, uint32_t id, struct run_header *ret);

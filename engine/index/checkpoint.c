@@ -96,6 +96,10 @@ static int take_figures(struct index_checkpoint *checkpoint, const struct segset
 static int begin(struct index *index, struct index_checkpoint *checkpoint,
 		 const struct segset *segments, const struct index_position *position)
 {
+	static const struct index_position nowhere;
+
+	if (index_is_nameless(index))
+		position = &nowhere;
 	(void)pthread_mutex_lock(&index->change);
 	int rc = index_seal_locked(index, segments);
 	if (!rc)

@@ -44,6 +44,7 @@ int index_init(struct index *index, struct io *io, int dirfd)
 	index->delta_max = DELTA_MAX;
 	index->resident_max = RESIDENT_MAX;
 	index->next_run = 1;
+	index->run_end = SEGMENT_ID_MAX;
 	int rc = pthread_mutex_init(&index->change, NULL);
 	rc |= pthread_mutex_init(&index->disk, NULL);
 	assert(!rc); /* glibc's takes nothing that could be missing */

@@ -51,10 +51,14 @@ struct index {
 	atomic_bool damaged;
 	atomic_bool listed; /* so is the active delta, from now on */
 	bool writes;        /* runs may be written; set by index_open() */
+	/* The name `index` is another program's file, so nothing names the runs.  Set by
+	 * index_open(), or when the file is to be written. */
+	atomic_bool nameless;
 
 	pthread_mutex_t disk;  /* one change of the files at once; covers the next two */
 	struct indexfile root; /* as it is on disk; position.segment 0: none is */
 	uint32_t next_run;     /* id */
+	uint32_t run_end;      /* from this id on there are files already */
 	/* Set by index_open(): the position up to which the file `index` proves the log was on
 	 * disk, even if the index is not used; offset 0: none, because the segment is another file
 	 * or is missing. */
@@ -216,8 +220,10 @@ int index_open(struct index *index, const struct segset *segments, bool writes,
 	       struct index_position *position_ret);
 
 /* Of a writer, once the log was replayed: remove the files that index_open() rejected, and runs
- * that no file names.  A store that is refused keeps them.  0 or -errno. */
-int index_clean(struct index *index);
+ * that no file names.  A store that is refused keeps them.  Files of other programs stay:
+ * `*stray_ret` is the number in the name of one that is called like a run and is none; 0: there is
+ * none.  0 or -errno. */
+int index_clean(struct index *index, uint32_t *stray_ret);
 
 /* Whether a checkpoint is due: the active delta is as large as it should get, or there are many
  * sealed ones.  log.lock. */
@@ -226,8 +232,14 @@ bool index_is_full(struct index *index);
 bool index_is_overfull(struct index *index);
 /* Keys and tombstones that are in no run.  log.lock, or no writer is there. */
 uint64_t index_pending(struct index *index);
-/* Whether there is a file `index`.  Any thread. */
+/* Whether there is a file `index` that is the index's.  Any thread. */
 bool index_is_on_disk(struct index *index);
+/* Whether the file `index` is another program's: runs bound memory, and the next writer that opens
+ * the store removes them.  Any thread. */
+static inline bool index_is_nameless(struct index *index)
+{
+	return atomic_load(&index->nameless);
+}
 
 /* A checkpoint writes the index up to `position`, the end of the log, to disk.  In three steps:
  * index_checkpoint_begin() with log.lock; the caller has the log on disk up to there, names of

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/limits.h"
 #include "codec/segname.h"
 #include "index/keyhash.h"
 #include "index/root.h"
@@ -171,51 +172,79 @@ static int try_to_believe(struct index *index, const struct segset *set)
 
 /* --- leftovers --- */
 
-struct leftovers {
-	struct index *index;
-	uint32_t *ids; /* of runs that nobody names; owned */
+/* Ids of the runs that are there, as their names say. */
+struct names {
+	uint32_t *ids; /* owned */
 	size_t count, capacity;
 };
 
-static bool root_names(const struct indexfile *root, uint32_t id)
-{
-	for (size_t i = 0; i < root->run_count; i++)
-		if (root->runs[i].id == id)
-			return true;
-	return false;
-}
-
 static int on_name(void *context, const char *name)
 {
-	struct leftovers *left = context;
+	struct names *names = context;
 	uint32_t id;
 
 	if (!segname_parse_run(name, &id))
 		return 0;
-	if (id >= left->index->next_run)
-		left->index->next_run = id + 1;
-	if (root_names(&left->index->root, id))
-		return 0;
-	if (left->count == left->capacity) {
-		size_t capacity = left->capacity ? 2 * left->capacity : 8;
-		uint32_t *ids = realloc(left->ids, capacity * sizeof *ids);
+	if (names->count == names->capacity) {
+		size_t capacity = names->capacity ? 2 * names->capacity : 8;
+		uint32_t *ids = reallocarray(names->ids, capacity, sizeof *ids);
 		if (!ids)
 			return -ENOMEM;
-		left->ids = ids;
-		left->capacity = capacity;
+		names->ids = ids;
+		names->capacity = capacity;
 	}
-	left->ids[left->count++] = id;
+	names->ids[names->count++] = id;
 	return 0;
 }
 
-/* Runs that are there: none that is made from now on gets the name of one of them. */
-static int list_runs(struct index *index, struct leftovers *ret)
+static int compare_ids(const void *a, const void *b)
 {
-	*ret = (struct leftovers){.index = index};
-	return index->io->list(index->io, index->dirfd, on_name, ret);
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
-/* Whether it is in use, though `index` does not name it yet. */
+/* None that is made from now on gets the name of one that is there: the widest gap is for them,
+ * which is behind all of them unless somebody made up a name. */
+static void choose_ids(struct index *index, const struct names *names)
+{
+	uint32_t next = 1, widest = 0;
+
+	for (size_t i = 0; i <= names->count; i++) {
+		uint32_t end = i < names->count ? names->ids[i] : SEGMENT_ID_MAX + 1;
+		if (end > next && end - next > widest) {
+			widest = end - next;
+			index->next_run = next;
+			index->run_end = end;
+		}
+		next = end + 1;
+	}
+	assert(index->next_run && index->next_run <= index->run_end);
+}
+
+static int list_runs(struct index *index, struct names *ret)
+{
+	int rc = index->io->list(index->io, index->dirfd, on_name, ret);
+
+	if (!rc && ret->count)
+		qsort(ret->ids, ret->count, sizeof *ret->ids, compare_ids);
+	return rc;
+}
+
+static int begin_writing(struct index *index)
+{
+	struct names names = {.ids = NULL};
+	int rc = list_runs(index, &names);
+
+	if (!rc)
+		choose_ids(index, &names);
+	free(names.ids);
+	if (!rc && !index->root.position.segment)
+		atomic_store(&index->nameless, root_look(index) == -EEXIST);
+	return rc;
+}
+
+/* Whether it is in use, though `index` may not name it yet. */
 static bool is_held(struct index *index, uint32_t id)
 {
 	bool held = false;
@@ -228,19 +257,27 @@ static bool is_held(struct index *index, uint32_t id)
 	return held;
 }
 
-int index_clean(struct index *index)
+int index_clean(struct index *index, uint32_t *stray_ret)
 {
-	struct leftovers left = {.index = index};
+	struct names names = {.ids = NULL};
+	uint32_t stray = 0;
 	/* Durably first: else it might once be believed, with other runs of those names. */
 	int rc = index->root.position.segment ? 0 : root_remove(index);
 
 	assert(index->writes);
 	if (!rc)
-		rc = list_runs(index, &left);
-	for (size_t i = 0; !rc && i < left.count; i++)
-		if (!is_held(index, left.ids[i]))
-			stack_remove_run(index, left.ids[i]);
-	free(left.ids);
+		rc = list_runs(index, &names);
+	for (size_t i = 0; !rc && i < names.count; i++) {
+		uint32_t id = names.ids[i];
+		int whose = is_held(index, id) ? 0 : root_look_at_run(index, id);
+		if (whose == 1)
+			stack_remove_run(index, id);
+		else if (whose == -EEXIST)
+			stray = id;
+	}
+	free(names.ids);
+	if (!rc)
+		*stray_ret = stray;
 	return rc;
 }
 
@@ -261,13 +298,11 @@ int index_open(struct index *index, const struct segset *segments, bool writes,
 {
 	assert(index->version && !index->writes);
 	index->writes = writes;
-	struct leftovers left = {.index = index};
 	int rc = try_to_believe(index, segments);
 	if (!rc)
 		rc = adopt(index, segments, new_seed(), NULL, 0);
 	if (rc >= 0)
-		rc = writes ? list_runs(index, &left) : 0;
-	free(left.ids);
+		rc = writes ? begin_writing(index) : 0;
 	if (rc < 0)
 		return rc;
 	*position_ret = index->root.position;

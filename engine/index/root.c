@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "codec/run.h"
 #include "codec/segname.h"
 #include "disk/atomicfile.h"
 
@@ -141,14 +142,72 @@ int root_fits(const struct indexfile *root, const struct segset *set)
 	return fits;
 }
 
+/* --- whose a file is --- */
+
+enum { START_SIZE = 8 };
+
+/* -EEXIST: it is not as long, or no file. */
+static int read_start(struct index *index, const char *name, uint8_t ret[START_SIZE])
+{
+	struct io *io = index->io;
+	struct stat st;
+	int fd = io->open(io, index->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+	if (fd < 0)
+		return fd == -ELOOP || fd == -ENXIO || fd == -EACCES ? -EEXIST : fd;
+	int rc = io->fstat(io, fd, &st);
+	if (!rc)
+		rc = S_ISREG(st.st_mode) ? io_read_full(io, fd, ret, START_SIZE, 0) : -EEXIST;
+	(void)io->close(io, fd); /* nothing was written through it */
+	return rc == -ENODATA ? -EEXIST : rc;
+}
+
+static int look_at_start(struct index *index, const char *name,
+			 bool (*begins)(const uint8_t start[START_SIZE]))
+{
+	uint8_t start[START_SIZE];
+	int rc = read_start(index, name, start);
+
+	assert(index->io && begins);
+	if (!rc && !begins(start))
+		rc = -EEXIST;
+	return rc == -ENOENT ? 0 : rc ? rc : 1;
+}
+
+int root_look(struct index *index)
+{
+	return look_at_start(index, SEGNAME_INDEX, indexfile_begins);
+}
+
+int root_look_at_run(struct index *index, uint32_t id)
+{
+	char name[SEGNAME_SIZE];
+
+	segname_format_run(id, name);
+	return look_at_start(index, name, run_begins);
+}
+
 /* --- the file --- */
+
+/* Nothing that is there is another program's, as far as its name goes. */
+static int claim_name(struct index *index)
+{
+	/* what was written or believed is the index's own */
+	int rc = index->root.position.segment ? 1 : root_look(index);
+
+	if (rc == -EEXIST)
+		atomic_store(&index->nameless, true);
+	return rc;
+}
 
 int root_write(struct index *index, const struct indexfile *root)
 {
 	struct atomicfile file = {.fd = -1};
 	struct buf bytes = {0};
-	int rc = indexfile_encode(root, &bytes);
+	int rc = claim_name(index);
 
+	if (rc >= 0)
+		rc = indexfile_encode(root, &bytes);
 	if (!rc)
 		rc = atomicfile_init(&file, index->io, index->dirfd, SEGNAME_INDEX,
 				     SEGNAME_INDEX_NEW, OWNER_MODE_NEW);
@@ -202,8 +261,11 @@ int root_read(struct index *index, struct indexfile *ret)
 
 int root_remove(struct index *index)
 {
-	int rc = index->io->unlink(index->io, index->dirfd, SEGNAME_INDEX);
+	int rc = claim_name(index);
 
+	if (rc <= 0)
+		return rc == -EEXIST ? 0 : rc;
+	rc = index->io->unlink(index->io, index->dirfd, SEGNAME_INDEX);
 	if (rc == -ENOENT)
 		return 0;
 	return rc ? rc : index->io->fsync(index->io, index->dirfd);

@@ -21,13 +21,19 @@ int root_prove(struct indexfile *root, const struct segments *segments);
  * at. */
 int root_fits(const struct indexfile *root, const struct segset *set);
 
-/* Write it.  0; -EINPROGRESS: it has its name, but a power cut may take that, so neither this one
- * nor the one before may lose what it names; another -errno: nothing has changed. */
+/* Write it.  0; -EEXIST: its name is taken, as root_look() says; -EINPROGRESS: it has its name, but
+ * a power cut may take that, so neither this one nor the one before may lose what it names; another
+ * -errno: nothing has changed. */
 int root_write(struct index *index, const struct indexfile *root);
 /* 0; -ENOENT; -EBADMSG; or another -errno. */
 int root_read(struct index *index, struct indexfile *ret);
-/* Remove it, durably.  0, also if there was none, or -errno. */
+/* Remove it, durably.  0, also if there was none, or it is another program's; or -errno. */
 int root_remove(struct index *index);
+
+/* Whose a file of that name is, by its first bytes.  1: an index's; 0: there is none; -EEXIST:
+ * another program's, or it is no file; or another -errno. */
+int root_look(struct index *index);
+int root_look_at_run(struct index *index, uint32_t id);
 
 /* Whether a segment, that of the position, is the file that `root` tells of. */
 bool root_is_file(const struct indexfile *root, struct dw_segment *segment);

@@ -94,12 +94,13 @@ int stack_make_run(struct index *index, const struct parts *parts, struct thrott
 	assert(!parts->active && (!parts->sealed_count || !parts->run_count));
 	(void)pthread_mutex_lock(&index->disk);
 	maker.id = index->next_run;
-	index->next_run += maker.id < SEGMENT_ID_MAX;
+	bool has_id = maker.id < index->run_end;
+	index->next_run += has_id;
 	(void)pthread_mutex_unlock(&index->disk);
-	int rc = maker.id < SEGMENT_ID_MAX ? merge_init(&merge, parts) : -EOVERFLOW;
+	int rc = has_id ? merge_init(&merge, parts) : -EOVERFLOW;
 	if (!rc)
 		rc = write_all(&maker, &merge);
-	if (maker.id < SEGMENT_ID_MAX)
+	if (has_id)
 		merge_release(&merge);
 	struct run *run = NULL;
 	if (!rc && maker.writer)
@@ -107,9 +108,9 @@ int stack_make_run(struct index *index, const struct parts *parts, struct thrott
 	if (!rc && maker.writer)
 		rc = run_open(index->io, index->dirfd, maker.id, &run);
 	runwriter_free(maker.writer);
-	if (rc < 0)
+	if (rc < 0 && has_id)
 		stack_remove_run(index, maker.id);
-	else
+	else if (!rc)
 		*ret = run;
 	return rc;
 }

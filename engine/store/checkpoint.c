@@ -130,6 +130,7 @@ void checkpoint_at_close(struct core *core)
 	assert(!core->read_only);
 	if (index_is_damaged(&core->index))
 		(void)index_disown(&core->index); /* else it is met again */
-	else if (index_pending(&core->index) >= core->checkpoint_keys_min)
+	else if (!index_is_nameless(&core->index) &&
+		 index_pending(&core->index) >= core->checkpoint_keys_min)
 		(void)checkpoint_write(core, NULL); /* the log has everything */
 }

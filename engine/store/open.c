@@ -7,6 +7,8 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,14 +179,31 @@ static int replay_all(struct core *core, const uint64_t *sizes, struct replayed 
 	return rc ? rc : replay_once(core, sizes, &claim, ret);
 }
 
+/* Remove the files of an index that was rejected; files of other programs under its names stay. */
+static void clean_index(struct core *core)
+{
+	char what[100];
+	uint32_t stray = 0;
+
+	(void)index_clean(&core->index, &stray); /* files that stay are rejected next time, too */
+	if (index_is_nameless(&core->index))
+		core_report_io(core, -EEXIST, 0,
+			       "using the name 'index', which is another program's (without it "
+			       "the store is slow to open)");
+	if (!stray)
+		return;
+	(void)snprintf(what, sizeof what,
+		       "using the name '%08" PRIu32 ".run', which is another program's", stray);
+	core_report_io(core, -EEXIST, 0, what);
+}
+
 /* Make a replayed store writable: a sound tail, an active segment. */
 static int start_writing(struct core *core, const uint64_t *sizes, const struct replayed *replayed)
 {
 	struct dw_segment *last = segset_last(&core->segments);
 	int rc = recover_leftovers(core, false);
 
-	(void)index_clean(
-		&core->index); /* files that stay are rejected at the next opening as well */
+	clean_index(core);
 	recover_blocks(core);
 	if (!rc && last && sizes[core->segments.count - 1] > last->size)
 		rc = recover_tail(core, last, sizes[core->segments.count - 1],

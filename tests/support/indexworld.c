@@ -75,9 +75,11 @@ struct index_position world_position(struct indexworld *w)
 static void index_begin(struct index *index, struct io *io, int dirfd,
 			const struct segset *segments, struct index_position *position_ret)
 {
+	uint32_t stray;
+
 	CHECK_EQ(index_init(index, io, dirfd), 0);
 	CHECK_EQ(index_open(index, segments, true, position_ret), 0);
-	CHECK_EQ(index_clean(index), 0);
+	CHECK_EQ(index_clean(index, &stray), 0);
 }
 
 void world_init(struct indexworld *w, struct io *io, int dirfd)
@@ -102,6 +104,22 @@ static void close_moments(struct indexworld *w)
 		index_moment_close(w->moments[i]);
 		w->moments[i] = NULL;
 	}
+}
+
+void world_set(struct indexworld *w, size_t key, bool there)
+{
+	struct dw_segment *segment = segset_last(&w->segments);
+	const struct keydir_place place = {.segment = segment, .offset = segment->size};
+	struct index_prepared prepared;
+	struct keydir_place old;
+	char name[32];
+
+	CHECK_EQ(index_prepare(&w->index, world_key(name, key), &prepared), 0);
+	if (there)
+		index_set(&w->index, &prepared, &place, &old);
+	else
+		index_remove(&w->index, &prepared, 1, &old);
+	segment->size += 100;
 }
 
 void world_release(struct indexworld *w)

@@ -62,6 +62,8 @@ uint64_t world_record_size(size_t i, uint32_t value_size);
 void world_init(struct indexworld *w, struct io *io, int dirfd);
 void world_release(struct indexworld *w);
 
+/* A key is put at the end of the log, or removed; the array of what is so is not told. */
+void world_set(struct indexworld *w, size_t key, bool there);
 /* A batch of a few keys put and removed, at times the same one twice, at times given up. */
 void world_change(struct indexworld *w, struct rng *rng);
 /* A key moves, or does not because it is elsewhere. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/checkpoint.h"
@@ -18,7 +19,7 @@
 enum { KEYS = 60, SEGMENT = 2000 };
 
 struct told {
-	int io, damage;
+	int io, damage, taken; /* taken: names that are another program's */
 };
 
 static void note(void *context, const struct dw_finding *finding)
@@ -26,6 +27,7 @@ static void note(void *context, const struct dw_finding *finding)
 	struct told *told = context;
 
 	told->io += finding->kind == DW_FINDING_IO;
+	told->taken += finding->kind == DW_FINDING_IO && finding->error == EEXIST;
 	told->damage += finding->kind == DW_FINDING_DAMAGE;
 }
 
@@ -398,11 +400,55 @@ static void test_compacted_at_once(void)
 	stores_close(store);
 }
 
+/* A file or a directory of another program has a name that the index would take: it stays as it
+ * is, which is told, and the store works. */
+static void test_taken(void)
+{
+	static const char *const names[] = {"index", "00000003.run", "99999999.run"};
+
+	for (int i = 0; i < 6; i++) {
+		const char *dir = stores_dir(), *name = names[i / 2];
+		char path[300];
+		(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+		stores_close(open_small(dir, NULL, NULL));
+		if (i % 2)
+			CHECK_EQ(mkdir(path, 0700), 0);
+		else
+			files_write(AT_FDCWD, path, "my own words", 12);
+		for (int round = 1; round < 4; round++) {
+			struct told told = {0};
+			struct dw_store *store = open_small(dir, NULL, &told);
+			CHECK_EQ(told.taken, 1);
+			if (round > 1)
+				expect_all(store, round - 1);
+			put_all(store, round);
+			if (round == 2)
+				CHECK_EQ(dw_compact(store, NULL), 0);
+			expect_all(store, round);
+			CHECK(index_pending(&store->core->index) <= 16);
+			CHECK_EQ(told.io, 1);
+			stores_close(store);
+		}
+		CHECK_EQ(there(dir, "index"), true);
+		struct dw_store *reader = stores_open_reader(dir);
+		expect_all(reader, 3);
+		stores_close(reader);
+		if (i % 2) {
+			CHECK_EQ(rmdir(path), 0);
+			continue;
+		}
+		struct buf bytes = files_read(AT_FDCWD, path);
+		CHECK(bytes.size == 12 && !memcmp(bytes.data, "my own words", 12));
+		buf_release(&bytes);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		{"checkpoint_believed", test_believed},
 		{"checkpoint_few", test_few},
+		{"checkpoint_taken", test_taken},
 		{"checkpoint_foreign", test_foreign},
 		{"checkpoint_damaged_segment", test_damaged_segment},
 		{"checkpoint_short_segment", test_short_segment},
