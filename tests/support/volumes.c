@@ -344,3 +344,11 @@ void volumes_expect_list(struct volume *volume, const char *path, const char *na
 	CHECK(!strcmp(got, names));
 	free(got);
 }
+
+uint64_t volumes_puts(struct volume *volume)
+{
+	struct dw_stats stats;
+
+	dw_get_stats(volume_store(volume), &stats);
+	return stats.puts;
+}

@@ -66,6 +66,8 @@ void volumes_write_at(struct volume *volume, struct node *node, const void *data
 void volumes_expect(struct volume *volume, const char *path, const char *text);
 void volumes_expect_node(struct volume *volume, struct node *node, const void *data, size_t size);
 struct stat volumes_stat(struct volume *volume, const char *path);
+/* Puts that the store has had so far. */
+uint64_t volumes_puts(struct volume *volume);
 
 /* What a directory lists, in byte order, each name ended by '|'; the caller frees. */
 char *volumes_list(struct volume *volume, const char *path);

@@ -79,14 +79,6 @@ static struct volume_figures figures_of(struct volume *volume)
 	return figures;
 }
 
-static uint64_t puts_so_far(struct volume *volume)
-{
-	struct dw_stats stats;
-
-	dw_get_stats(volume_store(volume), &stats);
-	return stats.puts;
-}
-
 /* Like `cp BIG path`: the result of close(2).  The kernel knows the file meanwhile, as `*ret`,
  * counted. */
 static int write_big(struct volume *volume, const char *path, struct node **ret)
@@ -176,9 +168,9 @@ static void test_old_value(void)
 	CHECK_EQ(figures_of(v).commits_failed, 1);
 	CHECK_EQ(figures_of(v).values_lost, 1);
 	set_room(&space, INT32_MAX);
-	uint64_t puts = puts_so_far(v);
+	uint64_t puts = volumes_puts(v);
 	CHECK_EQ(volume_commit_all(v), 0);
-	CHECK_EQ(puts_so_far(v), puts);
+	CHECK_EQ(volumes_puts(v), puts);
 	volumes_write(v, "keep", "new");
 	volumes_expect(v, "keep", "new");
 	CHECK_EQ(volumes_close(v), -ENOSPC);
