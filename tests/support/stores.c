@@ -26,6 +26,16 @@ const char *stores_dir(void)
 	return path;
 }
 
+const char *stores_path(const char *dir, const char *name)
+{
+	static char paths[4][1200];
+	static int next;
+	char *path = paths[next++ % 4];
+
+	(void)snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+	return path;
+}
+
 struct dw_store *stores_open(const char *dir, uint64_t segment_size)
 {
 	const struct dw_options options = {.create = true, .segment_size = segment_size};

@@ -17,6 +17,8 @@ struct dw_bytes stores_bytes(const char *text);
 
 /* A fresh directory; unlike check_dir()'s the text stays valid (a few of them). */
 const char *stores_dir(void);
+/* The path of `name` in `dir`; the text stays valid (a few of them). */
+const char *stores_path(const char *dir, const char *name);
 
 /* Open for writing (made if missing) with segments of `segment_size` (0: default). */
 struct dw_store *stores_open(const char *dir, uint64_t segment_size);

@@ -17,16 +17,6 @@
 
 enum { SEGMENT_SIZE = 400, USER = 4242, GROUP = 4343 };
 
-static const char *in(const char *dir, const char *name)
-{
-	static char paths[2][1200];
-	static int next;
-	char *path = paths[next++ % 2];
-
-	(void)snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-	return path;
-}
-
 static mode_t mode_of(const char *path)
 {
 	struct stat st;
@@ -44,10 +34,10 @@ static void each_file(const char *dir, file_fn *call)
 	struct dirent *entry;
 
 	CHECK(d != NULL);
-	(void)snprintf(path, sizeof path, "%s", dir); /* in() uses its memory again */
+	(void)snprintf(path, sizeof path, "%s", dir); /* stores_path() uses its memory again */
 	while ((entry = readdir(d)))
 		if (entry->d_type == DT_REG)
-			call(in(path, entry->d_name), entry->d_name);
+			call(stores_path(path, entry->d_name), entry->d_name);
 	(void)closedir(d);
 }
 
@@ -122,7 +112,7 @@ static const char *last_of(const char *dir)
 			(void)snprintf(last, sizeof last, "%s", entry->d_name);
 	(void)closedir(d);
 	CHECK(*last);
-	return in(dir, last);
+	return stores_path(dir, last);
 }
 
 /* Lost hints, which opening writes anew, a torn tail, and damage in front of sound records. */
@@ -163,9 +153,9 @@ static void test_new_store(void)
 		use(dir);
 		spoil(dir);
 		CHECK_EQ(mode_of(dir), 0700);
-		CHECK_EQ(mode_of(in(dir, DW_ATTR_DIRECTORY)), 0700);
+		CHECK_EQ(mode_of(stores_path(dir, DW_ATTR_DIRECTORY)), 0700);
 		expect_modes(dir, 0600, 0600);
-		expect_modes(in(dir, DW_ATTR_DIRECTORY), 0600, 0600);
+		expect_modes(stores_path(dir, DW_ATTR_DIRECTORY), 0600, 0600);
 	}
 }
 
@@ -193,8 +183,9 @@ static void test_owners_choice(void)
 		spoil(dir);
 		(void)umask(022);
 		expect_modes(dir, cases[i].mode, cases[i].lock);
-		CHECK_EQ(mode_of(in(dir, DW_ATTR_DIRECTORY)), cases[i].directory & ~cases[i].mask);
-		expect_modes(in(dir, DW_ATTR_DIRECTORY), cases[i].mode, cases[i].lock);
+		CHECK_EQ(mode_of(stores_path(dir, DW_ATTR_DIRECTORY)),
+			 cases[i].directory & ~cases[i].mask);
+		expect_modes(stores_path(dir, DW_ATTR_DIRECTORY), cases[i].mode, cases[i].lock);
 	}
 }
 
@@ -212,7 +203,7 @@ static void test_others_can_read(void)
 		const char *dir = stores_dir();
 		stores_close(stores_open(dir, 0));
 		CHECK_EQ(chmod(dir, cases[i].directory), 0);
-		CHECK_EQ(chmod(in(dir, "00000001.dwal"), cases[i].file), 0);
+		CHECK_EQ(chmod(stores_path(dir, "00000001.dwal"), cases[i].file), 0);
 		struct dw_store *store = stores_open(dir, 0);
 		CHECK_EQ(dw_others_can_read(store), cases[i].want);
 		stores_close(store);
@@ -233,7 +224,7 @@ static void test_links(void)
 	CHECK(victim_fd >= 0);
 	files_write(victim_fd, "00000007.dwal.compact", "precious", 8);
 	(void)close(victim_fd);
-	CHECK_EQ(symlink(victim, in(dir, DW_ATTR_DIRECTORY)), 0);
+	CHECK_EQ(symlink(victim, stores_path(dir, DW_ATTR_DIRECTORY)), 0);
 	struct files before = files_snapshot(victim);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		CHECK_EQ(dw_open_in(store, DW_ATTR_DIRECTORY, &cases[i], NULL, &inner), -ENOTDIR);
@@ -261,8 +252,8 @@ static void test_moved(void)
 	CHECK_EQ(mkdir(dir, 0700), 0);
 	CHECK_EQ(dw_open_in(store, ".inner", &making, NULL, &inner), 0);
 	stores_close(inner);
-	CHECK(access(in(dir, ".inner"), F_OK) < 0);
-	CHECK_EQ(access(in(moved, ".inner/00000001.dwal"), F_OK), 0);
+	CHECK(access(stores_path(dir, ".inner"), F_OK) < 0);
+	CHECK_EQ(access(stores_path(moved, ".inner/00000001.dwal"), F_OK), 0);
 	stores_close(store);
 }
 

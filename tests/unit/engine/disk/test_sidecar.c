@@ -67,14 +67,6 @@ static int open_telling(const char *dir, bool read_only, struct told *told, stru
 	return dw_open(dir, &options, NULL, ret);
 }
 
-static const char *in(const char *dir, const char *name)
-{
-	static char path[200];
-
-	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
-	return path;
-}
-
 static void put_at(struct dw_store *store, const char *key, const char *value, int64_t second)
 {
 	const struct dw_op op = {.type = DW_PUT,
@@ -114,9 +106,9 @@ static void make_store(const char *dir, char letter)
 /* In place, as cp(1) does. */
 static void copy_over(const char *from, const char *to, const char *name)
 {
-	struct buf bytes = files_read(AT_FDCWD, in(from, name));
+	struct buf bytes = files_read(AT_FDCWD, stores_path(from, name));
 
-	files_write(AT_FDCWD, in(to, name), bytes.data, bytes.size);
+	files_write(AT_FDCWD, stores_path(to, name), bytes.data, bytes.size);
 	buf_release(&bytes);
 }
 
@@ -217,7 +209,7 @@ static void test_emptied(void)
 	const char *dir = stores_dir();
 
 	make_store(dir, 'a');
-	CHECK_EQ(truncate(in(dir, "00000002.dwal"), 0), 0);
+	CHECK_EQ(truncate(stores_path(dir, "00000002.dwal"), 0), 0);
 	check_loss(dir, DW_DAMAGE_SHORTENED, "a2:0 end:0 ", "a2:1 ");
 	struct dw_store *store = stores_open(dir, 0);
 	stores_expect(store, "a1", "value");
@@ -233,7 +225,7 @@ static void test_cut(void)
 	const char *dir = stores_dir();
 
 	make_store(dir, 'a');
-	CHECK_EQ(truncate(in(dir, "00000001.dwal"), 28 + 2 + 5), 0);
+	CHECK_EQ(truncate(stores_path(dir, "00000001.dwal"), 28 + 2 + 5), 0);
 	check_loss(dir, DW_DAMAGE_SHORTENED, "end:0 ", "");
 	struct dw_store *store = stores_open(dir, 0);
 	CHECK_EQ(dw_count(store), 4);
@@ -248,7 +240,7 @@ static void test_removed(void)
 		char name[32], keys[40], lost[40];
 		make_store(dir, 'a');
 		(void)snprintf(name, sizeof name, "0000000%d.dwal", i);
-		CHECK_EQ(unlink(in(dir, name)), 0);
+		CHECK_EQ(unlink(stores_path(dir, name)), 0);
 		(void)snprintf(keys, sizeof keys, "a%d:0 end:0 ", i);
 		(void)snprintf(lost, sizeof lost, i == 3 ? "a%d:1 end:3 " : "a%d:1 ", i);
 		check_loss(dir, DW_DAMAGE_MISSING, keys, lost);
@@ -261,11 +253,11 @@ static void test_last_cut(void)
 	const char *dir = stores_dir();
 
 	make_store(dir, 'a');
-	CHECK_EQ(truncate(in(dir, "00000003.dwal"), 28 + 2 + 5), 0);
+	CHECK_EQ(truncate(stores_path(dir, "00000003.dwal"), 28 + 2 + 5), 0);
 	check_loss(dir, DW_DAMAGE_SHORTENED, "end:0 ", "end:3 ");
 	dir = stores_dir();
 	make_store(dir, 'a');
-	CHECK_EQ(truncate(in(dir, "00000003.dwal"), 28 + 2 + 5 + 3), 0);
+	CHECK_EQ(truncate(stores_path(dir, "00000003.dwal"), 28 + 2 + 5 + 3), 0);
 	struct told told;
 	struct dw_store *store;
 	for (int read_only = 0; read_only < 2; read_only++) {
@@ -276,9 +268,9 @@ static void test_last_cut(void)
 	/* bytes behind what was closed are a torn tail as ever */
 	dir = stores_dir();
 	make_store(dir, 'a');
-	struct buf bytes = files_read(AT_FDCWD, in(dir, "00000003.dwal"));
+	struct buf bytes = files_read(AT_FDCWD, stores_path(dir, "00000003.dwal"));
 	CHECK_EQ(buf_add(&bytes, "DWAL\1\0\1", 7), 0);
-	files_write(AT_FDCWD, in(dir, "00000003.dwal"), bytes.data, bytes.size);
+	files_write(AT_FDCWD, stores_path(dir, "00000003.dwal"), bytes.data, bytes.size);
 	buf_release(&bytes);
 	expect_three(dir, 'a', true);
 	expect_three(dir, 'a', false);
@@ -297,7 +289,7 @@ static void test_unsynced(void)
 		put_at(store, key, "", i);
 	}
 	stores_kill(store);
-	CHECK_EQ(truncate(in(dir, "00000001.dwal"), 28 + 30), 0);
+	CHECK_EQ(truncate(stores_path(dir, "00000001.dwal"), 28 + 30), 0);
 	struct told told;
 	for (int read_only = 1; read_only >= 0; read_only--) {
 		CHECK_EQ(open_telling(dir, read_only, &told, &store), 0);
@@ -314,7 +306,7 @@ static void test_unsynced(void)
 		put_at(store, key, "", i);
 	}
 	stores_kill(store);
-	CHECK_EQ(unlink(in(dir, "00000001.dwal")), 0);
+	CHECK_EQ(unlink(stores_path(dir, "00000001.dwal")), 0);
 	CHECK_EQ(open_telling(dir, false, &told, &store), 0);
 	CHECK_EQ(told.damage, 0);
 	stores_close(store);
@@ -438,7 +430,7 @@ static void test_undeleted(void)
 	CHECK_EQ(dw_append_raw(store, stores_bytes("raw"), stores_bytes("x")), 0);
 	CHECK_EQ(dw_rotate(store), 0);
 	stores_close(store);
-	CHECK_EQ(unlink(in(dir, "00000002.dwal")), 0);
+	CHECK_EQ(unlink(stores_path(dir, "00000002.dwal")), 0);
 	check_loss(dir, DW_DAMAGE_MISSING, "empty:0 gone:0 never there:0 ", "empty:2 gone:4 ");
 }
 
@@ -451,9 +443,10 @@ static void test_key_of_damage(void)
 			struct told told;
 			struct dw_store *store;
 			make_store(dir, 'a');
-			struct buf bytes = files_read(AT_FDCWD, in(dir, "00000002.dwal"));
+			struct buf bytes = files_read(AT_FDCWD, stores_path(dir, "00000002.dwal"));
 			bytes.data[part ? 0 : 28] ^= 0xff; /* the magic, or the value */
-			files_write(AT_FDCWD, in(dir, "00000002.dwal"), bytes.data, bytes.size);
+			files_write(AT_FDCWD, stores_path(dir, "00000002.dwal"), bytes.data,
+				    bytes.size);
 			buf_release(&bytes);
 			if (!hinted)
 				files_remove_suffixed(dir, ".hint");
@@ -486,10 +479,10 @@ static void test_lies(void)
 		struct stat st;
 		make_store(dir, 'a');
 		make_store(other, 'b');
-		CHECK_EQ(stat(in(dir, "00000001.dwal"), &st), 0);
+		CHECK_EQ(stat(stores_path(dir, "00000001.dwal"), &st), 0);
 		copy_over(other, dir, "00000001.dwal");
 		times[1] = st.st_mtim;
-		CHECK_EQ(utimensat(AT_FDCWD, in(dir, "00000001.dwal"), times, 0), 0);
+		CHECK_EQ(utimensat(AT_FDCWD, stores_path(dir, "00000001.dwal"), times, 0), 0);
 		CHECK_EQ(open_telling(dir, false, &told, &store), 0);
 		CHECK(store->core->segments.items[0]->hinted > 0);
 		struct dw_verify_report report;
@@ -536,10 +529,11 @@ static void test_layout_1(void)
 
 	for (int round = 0; round < 4; round++) {
 		if (round % 2 == 0) {
-			files_write(AT_FDCWD, in(dir, "00000001.dwal"), segment.data, segment.size);
-			files_write(AT_FDCWD, in(dir, "00000001.hint"), hint, sizeof hint);
+			files_write(AT_FDCWD, stores_path(dir, "00000001.dwal"), segment.data,
+				    segment.size);
+			files_write(AT_FDCWD, stores_path(dir, "00000001.hint"), hint, sizeof hint);
 			if (round == 2) /* not the last one */
-				files_write(AT_FDCWD, in(dir, "00000002.dwal"), "", 0);
+				files_write(AT_FDCWD, stores_path(dir, "00000002.dwal"), "", 0);
 		}
 		CHECK_EQ(open_telling(dir, false, &told, &store), 0);
 		CHECK_EQ(told.damage + told.sidecars, 0);
@@ -549,16 +543,16 @@ static void test_layout_1(void)
 		stores_close(store);
 	}
 	/* nothing is lost by its word */
-	files_write(AT_FDCWD, in(dir, "00000001.dwal"), segment.data, 38);
-	files_write(AT_FDCWD, in(dir, "00000001.hint"), hint, sizeof hint);
+	files_write(AT_FDCWD, stores_path(dir, "00000001.dwal"), segment.data, 38);
+	files_write(AT_FDCWD, stores_path(dir, "00000001.hint"), hint, sizeof hint);
 	CHECK_EQ(open_telling(dir, false, &told, &store), 0);
 	CHECK_EQ(dw_count(store), 1);
 	stores_close(store);
-	CHECK_EQ(unlink(in(dir, "00000001.dwal")), 0);
-	files_write(AT_FDCWD, in(dir, "00000001.hint"), hint, sizeof hint);
+	CHECK_EQ(unlink(stores_path(dir, "00000001.dwal")), 0);
+	files_write(AT_FDCWD, stores_path(dir, "00000001.hint"), hint, sizeof hint);
 	CHECK_EQ(open_telling(dir, false, &told, &store), 0);
 	CHECK_EQ(told.damage, 0);
-	CHECK(access(in(dir, "00000001.hint"), F_OK) < 0);
+	CHECK(access(stores_path(dir, "00000001.hint"), F_OK) < 0);
 	stores_close(store);
 	buf_release(&segment);
 }
@@ -734,7 +728,7 @@ static void test_exchanged_failed(void)
 	stores_close(store);
 	files_remove_suffixed(dir, ".dwal");
 	copy_over(fresh, dir, "00000001.dwal");
-	files_write(AT_FDCWD, in(dir, "00000004.dwal"), "", 0);
+	files_write(AT_FDCWD, stores_path(dir, "00000004.dwal"), "", 0);
 	o.refuses_lost = true;
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ(store_open(&o.io, dir, &writing, NULL, &store), -EIO);

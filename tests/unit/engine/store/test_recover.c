@@ -15,17 +15,6 @@
 
 #include "tests/support/stores.h"
 
-/* The path of something in `dir`, good until the next call but one. */
-static const char *in(const char *dir, const char *name)
-{
-	static char paths[2][512];
-	static int next;
-	char *path = paths[next++ % 2];
-
-	(void)snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-	return path;
-}
-
 static struct stat stat_of(const char *path)
 {
 	struct stat st;
@@ -80,27 +69,28 @@ static void test_blocks(void)
 	CHECK_EQ(dw_rotate(store), 0);
 	stores_put(store, "b", "2");
 	stores_close(store);
-	const off_t size = stat_of(in(dir, "00000001.dwal")).st_size;
-	leave_blocks(in(dir, "00000001.dwal"));
-	leave_blocks(in(dir, "00000002.dwal"));
-	CHECK_EQ(truncate(in(dir, "00000002.dwal"), size + 5), 0); /* a torn tail, too */
+	const off_t size = stat_of(stores_path(dir, "00000001.dwal")).st_size;
+	leave_blocks(stores_path(dir, "00000001.dwal"));
+	leave_blocks(stores_path(dir, "00000002.dwal"));
+	CHECK_EQ(truncate(stores_path(dir, "00000002.dwal"), size + 5), 0); /* a torn tail, too */
 	stores_close(stores_open_reader(dir));
-	CHECK(stat_of(in(dir, "00000001.dwal")).st_blocks * 512 >=
+	CHECK(stat_of(stores_path(dir, "00000001.dwal")).st_blocks * 512 >=
 	      LEFT); /* a reader changes nothing */
 	store = stores_open(dir, 0);
-	expect_trimmed(in(dir, "00000001.dwal"), size);
-	CHECK_EQ(stat_of(in(dir, "00000001.dwal")).st_mtime, 1000); /* it may be a value's */
+	expect_trimmed(stores_path(dir, "00000001.dwal"), size);
+	CHECK_EQ(stat_of(stores_path(dir, "00000001.dwal")).st_mtime,
+		 1000); /* it may be a value's */
 	stores_expect(store, "a", "1");
 	stores_expect(store, "b", "2");
 	stores_close(store);
-	expect_trimmed(in(dir, "00000002.dwal"), size);
-	leave_blocks(in(dir, "00000001.dwal"));
-	leave_blocks(in(dir, "00000002.dwal"));
+	expect_trimmed(stores_path(dir, "00000002.dwal"), size);
+	leave_blocks(stores_path(dir, "00000001.dwal"));
+	leave_blocks(stores_path(dir, "00000002.dwal"));
 	CHECK_EQ(dw_repair(dir, false, NULL, NULL, NULL, &repaired), 0);
-	CHECK(stat_of(in(dir, "00000002.dwal")).st_blocks * 512 >= LEFT);
+	CHECK(stat_of(stores_path(dir, "00000002.dwal")).st_blocks * 512 >= LEFT);
 	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &repaired), 0);
-	expect_trimmed(in(dir, "00000001.dwal"), size);
-	expect_trimmed(in(dir, "00000002.dwal"), size);
+	expect_trimmed(stores_path(dir, "00000001.dwal"), size);
+	expect_trimmed(stores_path(dir, "00000002.dwal"), size);
 }
 
 /* --- names --- */
@@ -114,14 +104,14 @@ static void test_directories_in_the_way(void)
 
 	stores_close(stores_open(dir, 0));
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		CHECK_EQ(mkdir(in(dir, names[i]), 0755), 0);
+		CHECK_EQ(mkdir(stores_path(dir, names[i]), 0755), 0);
 	/* what can be removed is, whatever else there is */
-	CHECK_EQ(close(open(in(dir, "00009998.hint"), O_CREAT | O_WRONLY, 0644)), 0);
+	CHECK_EQ(close(open(stores_path(dir, "00009998.hint"), O_CREAT | O_WRONLY, 0644)), 0);
 	CHECK_EQ(open_writer(dir), 0);
 	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &repaired), 0);
-	CHECK(access(in(dir, "00009998.hint"), F_OK) < 0);
+	CHECK(access(stores_path(dir, "00009998.hint"), F_OK) < 0);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		CHECK_EQ(access(in(dir, names[i]), F_OK), 0);
+		CHECK_EQ(access(stores_path(dir, names[i]), F_OK), 0);
 }
 
 static void test_odd_lock(void)
@@ -130,16 +120,16 @@ static void test_odd_lock(void)
 	struct dw_repair_report repaired;
 
 	stores_close(stores_open(dir, 0));
-	CHECK_EQ(unlink(in(dir, ".lock")), 0);
-	CHECK_EQ(mkfifo(in(dir, ".lock"), 0644), 0);
+	CHECK_EQ(unlink(stores_path(dir, ".lock")), 0);
+	CHECK_EQ(mkfifo(stores_path(dir, ".lock"), 0644), 0);
 	CHECK_EQ(open_writer(dir), -EEXIST);
 	CHECK_EQ(dw_repair(dir, false, NULL, NULL, NULL, &repaired), -EEXIST); /* and no hang */
 	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &repaired), -EEXIST);
-	CHECK_EQ(unlink(in(dir, ".lock")), 0);
-	CHECK_EQ(symlink("elsewhere", in(dir, ".lock")), 0);
+	CHECK_EQ(unlink(stores_path(dir, ".lock")), 0);
+	CHECK_EQ(symlink("elsewhere", stores_path(dir, ".lock")), 0);
 	CHECK_EQ(open_writer(dir), -EEXIST);
-	CHECK(access(in(dir, "elsewhere"), F_OK) < 0);
-	CHECK_EQ(unlink(in(dir, ".lock")), 0);
+	CHECK(access(stores_path(dir, "elsewhere"), F_OK) < 0);
+	CHECK_EQ(unlink(stores_path(dir, ".lock")), 0);
 	CHECK_EQ(open_writer(dir), 0);
 }
 
@@ -161,7 +151,7 @@ static void test_segment_became_shorter(void)
 	/* between records, in one, and all of it */
 	for (off_t left = (off_t)before.bytes / 9 * 2; left >= 0;
 	     left -= (off_t)before.bytes / 9 - 1) {
-		CHECK_EQ(truncate(in(dir, "00000001.dwal"), left), 0);
+		CHECK_EQ(truncate(stores_path(dir, "00000001.dwal"), left), 0);
 		CHECK_EQ(dw_compact(store, NULL), -EBADMSG);
 	}
 	stores_put(store, "y", "");
@@ -209,25 +199,27 @@ static void test_export_targets(void)
 	const struct dw_options create = {.create = true};
 
 	stores_put(store, "k", "v");
-	CHECK_EQ(dw_export_file(store, in(dir, ".attr")), -EINVAL); /* also while there is none */
+	CHECK_EQ(dw_export_file(store, stores_path(dir, ".attr")),
+		 -EINVAL); /* also while there is none */
 	CHECK_EQ(dw_open_in(store, ".attr", &create, NULL, &attrs), 0);
 	stores_close(attrs);
-	CHECK_EQ(dw_export_file(store, in(dir, ".attr")), -EINVAL);
-	CHECK_EQ(dw_export_file(store, in(dir, ".attr/00000001.dwal")), -EINVAL);
-	CHECK_EQ(dw_export_file(store, in(dir, ".attr/00000007.hint")), -EINVAL);
-	CHECK_EQ(dw_export_file(store, in(dir, ".attr/.lock")), -EINVAL);
-	CHECK_EQ(stat_of(in(dir, ".attr/00000001.dwal")).st_size, 0);
-	CHECK_EQ(mkfifo(in(dir, "fifo"), 0644), 0);
-	CHECK_EQ(symlink("fifo", in(dir, "to_fifo")), 0);
-	CHECK_EQ(dw_export_file(store, in(dir, "fifo")), -EINVAL);
-	CHECK_EQ(dw_export_file(store, in(dir, "to_fifo")), -EINVAL);
-	CHECK(S_ISFIFO(stat_of(in(dir, "to_fifo")).st_mode));
-	CHECK_EQ(symlink("nowhere", in(dir, "dangling")), 0);
-	CHECK_EQ(dw_export_file(store, in(dir, "dangling")), 0);
-	CHECK_EQ(dw_export_file(store, in(dir, "out.jsonl")), 0);
-	CHECK_EQ(stat_of(in(dir, "out.jsonl")).st_size, stat_of(in(dir, "dangling")).st_size);
-	CHECK_EQ(mkdir(in(dir, "sub"), 0755), 0);
-	CHECK_EQ(dw_export_file(store, in(dir, "sub")), -EISDIR);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, ".attr")), -EINVAL);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, ".attr/00000001.dwal")), -EINVAL);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, ".attr/00000007.hint")), -EINVAL);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, ".attr/.lock")), -EINVAL);
+	CHECK_EQ(stat_of(stores_path(dir, ".attr/00000001.dwal")).st_size, 0);
+	CHECK_EQ(mkfifo(stores_path(dir, "fifo"), 0644), 0);
+	CHECK_EQ(symlink("fifo", stores_path(dir, "to_fifo")), 0);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, "fifo")), -EINVAL);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, "to_fifo")), -EINVAL);
+	CHECK(S_ISFIFO(stat_of(stores_path(dir, "to_fifo")).st_mode));
+	CHECK_EQ(symlink("nowhere", stores_path(dir, "dangling")), 0);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, "dangling")), 0);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, "out.jsonl")), 0);
+	CHECK_EQ(stat_of(stores_path(dir, "out.jsonl")).st_size,
+		 stat_of(stores_path(dir, "dangling")).st_size);
+	CHECK_EQ(mkdir(stores_path(dir, "sub"), 0755), 0);
+	CHECK_EQ(dw_export_file(store, stores_path(dir, "sub")), -EISDIR);
 	stores_close(store);
 }
 
