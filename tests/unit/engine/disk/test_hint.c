@@ -1,215 +1,73 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_hint.c - hints: what is written is read, and whatever else lies there is
- * believed only if it is bound to its segment; what is compared with records tells what
- * agrees, what is missing, and what is of another log.
+ * test_hint.c - hints: an intact one is read as it was written, and any other bytes are used only
+ * if they are bound to their segment.
  */
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
 #include "disk/sidecar.h"
 #include "tests/support/check.h"
 #include "tests/support/crashio.h"
 #include "tests/support/files.h"
+#include "tests/support/hints.h"
 #include "tests/support/page.h"
-
-enum { RECORDS = 3000, KEY_MAX = 40 };
-
-struct sample {
-	struct hint_entry entries[RECORDS];
-	uint64_t offsets[RECORDS];
-	char keys[RECORDS][KEY_MAX];
-	struct buf segment;
-	char dir[128];
-	int dirfd, segment_fd;
-};
-
-static struct hint_entry random_entry(struct rng *rng, char *key, uint64_t txid)
-{
-	struct hint_entry entry = {
-		.header = {.type = (enum dw_type)rng_below(rng, 3),
-			   .txid = rng_below(rng, 10) ? txid : rng_next(rng),
-			   .key_size = (uint32_t)rng_below(rng, KEY_MAX)},
-		.mtime_ns = (int64_t)rng_next(rng) >> rng_below(rng, 64),
-	};
-
-	if (entry.header.type != DW_DELETE)
-		entry.header.payload_size = (uint32_t)rng_below(rng, 100);
-	for (uint32_t i = 0; i < entry.header.key_size; i++)
-		key[i] = (char)rng_next(rng);
-	entry.key = (struct dw_bytes){key, entry.header.key_size};
-	return entry;
-}
-
-static struct hint_binding binding_of(const struct sample *s)
-{
-	struct stat st;
-
-	CHECK_EQ(fstat(s->segment_fd, &st), 0);
-	return (struct hint_binding){(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
-				     st.st_ino};
-}
-
-static void seal(const struct sample *s, struct hintwriter *writer)
-{
-	const struct hint_binding binding = binding_of(s);
-
-	hintwriter_seal(writer, &binding);
-}
-
-/* A segment of random records and the hint that a writer of it leaves. */
-static struct sample *make_sample(bool sealed)
-{
-	static const uint8_t payload[100] = {1, 2, 3};
-	struct sample *s = calloc(1, sizeof *s);
-	struct rng rng = check_rng();
-	struct hintwriter writer;
-
-	CHECK(s != NULL);
-	(void)snprintf(s->dir, sizeof s->dir, "%s", check_dir());
-	s->dirfd = open(s->dir, O_RDONLY | O_DIRECTORY);
-	hintwriter_init(&writer, &io_posix, s->dirfd, 7, NULL);
-	for (int i = 0; i < RECORDS; i++) {
-		struct hint_entry *entry = &s->entries[i];
-		*entry = random_entry(&rng, s->keys[i], (uint64_t)i + 1);
-		s->offsets[i] = s->segment.size;
-		size_t size = (size_t)record_size(&entry->header);
-		CHECK_EQ(buf_reserve(&s->segment, size), 0);
-		record_encode(&entry->header, entry->key.data, payload,
-			      s->segment.data + s->segment.size);
-		s->segment.size += size;
-		entry->crc = bytes_get32(s->segment.data + s->segment.size - 4);
-		hintwriter_add(&writer, entry);
-	}
-	files_write(s->dirfd, "00000007.dwal", s->segment.data, s->segment.size);
-	s->segment_fd = openat(s->dirfd, "00000007.dwal", O_RDONLY);
-	CHECK(s->segment_fd >= 0);
-	if (sealed)
-		seal(s, &writer);
-	hintwriter_release(&writer);
-	return s;
-}
-
-static void free_sample(struct sample *s)
-{
-	buf_release(&s->segment);
-	(void)close(s->dirfd);
-	(void)close(s->segment_fd);
-	free(s);
-}
-
-/* Read the hint to its end: how many entries it has, each as it should be. */
-static int read_all(struct sample *s)
-{
-	struct hintreader reader;
-	struct hint_entry entry;
-	uint64_t offset;
-	int count = 0, rc;
-
-	hintreader_init(&reader, &io_posix, s->dirfd, 7);
-	while ((rc = hintreader_next(&reader, &entry, &offset)) == 1) {
-		CHECK(count < RECORDS);
-		const struct hint_entry *want = &s->entries[count];
-		CHECK_EQ(offset, s->offsets[count]);
-		CHECK_EQ(entry.header.type, want->header.type);
-		CHECK(entry.header.txid == want->header.txid);
-		CHECK_EQ(entry.header.payload_size, want->header.payload_size);
-		CHECK_EQ(entry.crc, want->crc);
-		CHECK_EQ(entry.mtime_ns, want->mtime_ns);
-		CHECK_EQ(entry.key.size, want->key.size);
-		CHECK(!memcmp(entry.key.data, want->key.data, want->key.size));
-		count++;
-	}
-	CHECK_EQ(rc, 0);
-	hintreader_release(&reader);
-	return count;
-}
-
-static struct hint_claims survey(struct sample *s)
-{
-	struct hintreader reader;
-	struct hint_claims claims;
-
-	hintreader_init(&reader, &io_posix, s->dirfd, 7);
-	CHECK_EQ(hintreader_survey(&reader, s->segment_fd, &claims), 0);
-	hintreader_release(&reader);
-	return claims;
-}
-
-/* Whether the hint may be believed for the segment as it is open now. */
-static bool is_bound(struct sample *s)
-{
-	const struct hint_binding binding = binding_of(s);
-	struct sidecar sidecar;
-	struct stat st;
-
-	CHECK_EQ(fstat(s->segment_fd, &st), 0);
-	CHECK_EQ(sidecar_init(&sidecar, &io_posix, s->dirfd, 7, s->segment_fd, (uint64_t)st.st_size,
-			      &binding),
-		 0);
-	bool bound = sidecar.bound;
-	sidecar_release(&sidecar);
-	return bound;
-}
 
 static void test_round_trip(void)
 {
-	struct sample *s = make_sample(true);
-	struct hint_claims claims = survey(s);
+	struct hints_sample *s = hints_make(true);
+	struct hint_claims claims = hints_survey(s);
 
-	CHECK_EQ(read_all(s), RECORDS);
+	CHECK_EQ(hints_read_all(s), HINTS_RECORDS);
 	CHECK_EQ(claims.told, s->segment.size);
 	CHECK_EQ(claims.synced, s->segment.size);
-	CHECK(claims.sealed && claims.sampled && is_bound(s));
-	free_sample(s);
+	CHECK(claims.sealed && claims.sampled && hints_is_bound(s));
+	hints_free(s);
 }
 
 /* Without a clean end what is told is a prefix, and proves nothing. */
 static void test_unsealed(void)
 {
-	struct sample *s = make_sample(false);
-	struct hint_claims claims = survey(s);
-	int count = read_all(s);
+	struct hints_sample *s = hints_make(false);
+	struct hint_claims claims = hints_survey(s);
+	int count = hints_read_all(s);
 
-	CHECK(count > 0 && count < RECORDS);
+	CHECK(count > 0 && count < HINTS_RECORDS);
 	CHECK_EQ(claims.told, s->offsets[count]);
-	CHECK(!claims.sealed && !claims.synced && !is_bound(s));
-	free_sample(s);
+	CHECK(!claims.sealed && !claims.synced && !hints_is_bound(s));
+	hints_free(s);
 }
 
 static void test_continued(void)
 {
-	struct sample *s = make_sample(false);
-	struct hint_claims claims = survey(s);
+	struct hints_sample *s = hints_make(false);
+	struct hint_claims claims = hints_survey(s);
 	struct hintwriter writer;
 
 	for (int round = 0; round < 3; round++) {
 		hintwriter_init(&writer, &io_posix, s->dirfd, 7, &claims.end);
-		for (int i = read_all(s); i < RECORDS; i++)
+		for (int i = hints_read_all(s); i < HINTS_RECORDS; i++)
 			hintwriter_add(&writer, &s->entries[i]);
-		seal(s, &writer);
+		hints_seal(s, &writer);
 		hintwriter_release(&writer);
-		claims = survey(s);
-		CHECK_EQ(read_all(s), RECORDS);
-		CHECK(claims.sealed && claims.told == s->segment.size && is_bound(s));
+		claims = hints_survey(s);
+		CHECK_EQ(hints_read_all(s), HINTS_RECORDS);
+		CHECK(claims.sealed && claims.told == s->segment.size && hints_is_bound(s));
 	}
-	/* a seal with nothing new takes the place of the one before */
+	/* a hints_seal with nothing new takes the place of the one before */
 	struct buf hint = files_read(s->dirfd, "00000007.hint");
 	CHECK_EQ(claims.end.size + HINT_BLOCK_HEADER_SIZE, hint.size);
 	buf_release(&hint);
-	free_sample(s);
+	hints_free(s);
 }
 
 /* A flipped bit anywhere, or a missing end: a prefix is told, never something else. */
 static void test_damaged(void)
 {
-	struct sample *s = make_sample(true);
+	struct hints_sample *s = hints_make(true);
 	struct rng rng = check_rng();
 	struct buf hint = files_read(s->dirfd, "00000007.hint");
 
@@ -218,16 +76,16 @@ static void test_damaged(void)
 		uint8_t bit = (uint8_t)(1 << rng_below(&rng, 8));
 		hint.data[at] ^= bit;
 		files_write(s->dirfd, "00000007.hint", hint.data, hint.size);
-		CHECK(!is_bound(s) && survey(s).told < s->segment.size);
-		(void)read_all(s);
+		CHECK(!hints_is_bound(s) && hints_survey(s).told < s->segment.size);
+		(void)hints_read_all(s);
 		hint.data[at] ^= bit;
 		files_write(s->dirfd, "00000007.hint", hint.data,
 			    (size_t)rng_below(&rng, hint.size));
-		CHECK(!is_bound(s) && !survey(s).synced);
-		(void)read_all(s);
+		CHECK(!hints_is_bound(s) && !hints_survey(s).synced);
+		(void)hints_read_all(s);
 	}
 	buf_release(&hint);
-	free_sample(s);
+	hints_free(s);
 }
 
 /* A hint of two blocks of ten records that differ, with `seed`, in nothing but their CRC fields;
@@ -301,7 +159,7 @@ static void spoil(struct hint_block *block, enum wrong wrong)
 static void test_block_fields(void)
 {
 	enum { EACH = 10 };
-	struct sample *s = make_sample(true);
+	struct hints_sample *s = hints_make(true);
 
 	for (enum wrong wrong = NOTHING; wrong < WRONGS; wrong++) {
 		uint8_t header[HINT_HEADER_SIZE], block_header[HINT_BLOCK_HEADER_SIZE];
@@ -327,20 +185,20 @@ static void test_block_fields(void)
 			buf_release(&entries);
 		}
 		files_write(s->dirfd, "00000007.hint", hint.data, hint.size);
-		CHECK_EQ(survey(s).told, s->offsets[wrong ? EACH : 2 * EACH]);
-		CHECK_EQ(read_all(s), wrong ? EACH : 2 * EACH);
+		CHECK_EQ(hints_survey(s).told, s->offsets[wrong ? EACH : 2 * EACH]);
+		CHECK_EQ(hints_read_all(s), wrong ? EACH : 2 * EACH);
 		buf_release(&hint);
 	}
-	free_sample(s);
+	hints_free(s);
 }
 
-/* A binding without a seal says nothing; nor does a seal of so many bytes of a segment that has
- * more or less of them, though its time is the same. */
+/* A binding without a hints_seal says nothing; nor does a hints_seal of so many bytes of a segment
+ * that has more or less of them, though its time is the same. */
 static void test_unsealed_binding(void)
 {
-	struct sample *s = make_sample(true);
+	struct hints_sample *s = hints_make(true);
 	struct buf hint = files_read(s->dirfd, "00000007.hint");
-	const struct hint_binding binding = binding_of(s);
+	const struct hint_binding binding = hints_binding(s);
 	struct hint_block block = {0};
 	struct sidecar sidecar;
 	size_t at = HINT_HEADER_SIZE, last = at;
@@ -358,14 +216,14 @@ static void test_unsealed_binding(void)
 		last = at;
 		at += HINT_BLOCK_HEADER_SIZE + block.size;
 	}
-	CHECK(block.sealed && is_bound(s));
+	CHECK(block.sealed && hints_is_bound(s));
 	block.sealed = false;
 	hint_block_encode(&block, hint.data + last + HINT_BLOCK_HEADER_SIZE, hint.data + last);
 	files_write(s->dirfd, "00000007.hint", hint.data, hint.size);
-	CHECK_EQ(survey(s).told, s->segment.size);
-	CHECK(!is_bound(s) && !survey(s).synced);
+	CHECK_EQ(hints_survey(s).told, s->segment.size);
+	CHECK(!hints_is_bound(s) && !hints_survey(s).synced);
 	buf_release(&hint);
-	free_sample(s);
+	hints_free(s);
 }
 
 /* A hint that takes the place of another one is on disk before: a power cut must not leave an
@@ -402,40 +260,40 @@ static void test_placed(void)
 /* Each part of the binding counts. */
 static void test_binding(void)
 {
-	struct sample *s = make_sample(true);
+	struct hints_sample *s = hints_make(true);
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
 	struct stat st;
 
-	CHECK(is_bound(s));
+	CHECK(hints_is_bound(s));
 	CHECK_EQ(fstat(s->segment_fd, &st), 0);
 	/* time */
 	times[1] = (struct timespec){st.st_mtim.tv_sec, st.st_mtim.tv_nsec ^ 1};
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
-	CHECK(!is_bound(s));
+	CHECK(!hints_is_bound(s));
 	times[1] = st.st_mtim;
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
-	CHECK(is_bound(s));
+	CHECK(hints_is_bound(s));
 	/* size */
 	s->segment.size--;
 	files_write(s->dirfd, "00000007.dwal", s->segment.data, s->segment.size);
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
-	CHECK(!is_bound(s));
+	CHECK(!hints_is_bound(s));
 	s->segment.size++;
 	files_write(s->dirfd, "00000007.dwal", s->segment.data, s->segment.size);
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
-	CHECK(is_bound(s));
+	CHECK(hints_is_bound(s));
 	/* the CRC field of the last record, and of the first block's last */
 	s->segment.data[s->segment.size - 1] ^= 1;
 	files_write(s->dirfd, "00000007.dwal", s->segment.data, s->segment.size);
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
-	CHECK(!is_bound(s));
+	CHECK(!hints_is_bound(s));
 	s->segment.data[s->segment.size - 1] ^= 1;
 	struct buf hint = files_read(s->dirfd, "00000007.hint");
 	uint64_t first_end = bytes_get64(hint.data + HINT_HEADER_SIZE + 16);
 	s->segment.data[first_end - 1] ^= 1;
 	files_write(s->dirfd, "00000007.dwal", s->segment.data, s->segment.size);
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
-	CHECK(!is_bound(s));
+	CHECK(!hints_is_bound(s));
 	s->segment.data[first_end - 1] ^= 1;
 	/* the inode number */
 	files_write(s->dirfd, "copy", s->segment.data, s->segment.size);
@@ -443,182 +301,28 @@ static void test_binding(void)
 	CHECK_EQ(utimensat(s->dirfd, "00000007.dwal", times, 0), 0);
 	(void)close(s->segment_fd);
 	s->segment_fd = openat(s->dirfd, "00000007.dwal", O_RDONLY);
-	CHECK(!is_bound(s));
+	CHECK(!hints_is_bound(s));
 	buf_release(&hint);
-	free_sample(s);
+	hints_free(s);
 }
 
 /* The hint of another segment. */
 static void test_renamed(void)
 {
-	struct sample *s = make_sample(true);
+	struct hints_sample *s = hints_make(true);
 
 	CHECK_EQ(renameat(s->dirfd, "00000007.hint", s->dirfd, "00000008.hint"), 0);
 	struct hintreader reader;
 	hintreader_init(&reader, &io_posix, s->dirfd, 8);
 	CHECK(reader.fd < 0);
 	hintreader_release(&reader);
-	free_sample(s);
-}
-
-/* --- beside the records --- */
-
-struct missed {
-	int count, damaged;
-	uint64_t first;
-};
-
-static int see_missed(void *context, const struct hint_entry *entry, uint64_t offset, bool damaged)
-{
-	struct missed *missed = context;
-
-	(void)entry;
-	if (!missed->count++)
-		missed->first = offset;
-	missed->damaged += damaged;
-	return 0;
-}
-
-static struct scan_record record_of(const struct sample *s, int i)
-{
-	const struct hint_entry *entry = &s->entries[i];
-
-	return (struct scan_record){.header = entry->header,
-				    .offset = s->offsets[i],
-				    .key = entry->key,
-				    .crc = entry->crc};
-}
-
-static struct sidecar begin(struct sample *s, struct missed *missed)
-{
-	const struct hint_binding other = {0};
-	struct sidecar sidecar;
-
-	*missed = (struct missed){0};
-	CHECK_EQ(sidecar_init(&sidecar, &io_posix, s->dirfd, 7, s->segment_fd, s->segment.size,
-			      &other),
-		 0);
-	CHECK(!sidecar.bound);
-	sidecar.missed = see_missed;
-	sidecar.context = missed;
-	return sidecar;
-}
-
-/* Records `from`..`to` agree; the time comes from the hint. */
-static void compare(struct sample *s, struct sidecar *sidecar, int from, int to)
-{
-	for (int i = from; i < to; i++) {
-		struct scan_record record = record_of(s, i);
-		int64_t mtime_ns = s->entries[i].mtime_ns ^ 1;
-		CHECK_EQ(sidecar_compare(sidecar, &record, &mtime_ns), 0);
-		CHECK_EQ(mtime_ns, s->entries[i].mtime_ns);
-	}
-}
-
-static void test_compared(void)
-{
-	struct sample *s = make_sample(true);
-	struct missed missed;
-
-	/* all agree */
-	struct sidecar sidecar = begin(s, &missed);
-	compare(s, &sidecar, 0, RECORDS);
-	CHECK(!sidecar_is_short(&sidecar, s->segment.size));
-	CHECK(!sidecar_is_foreign(&sidecar));
-	CHECK_EQ(sidecar_finish(&sidecar, s->segment.size), 0);
-	CHECK_EQ(missed.count, 0);
-	sidecar_release(&sidecar);
-	/* the end is gone */
-	sidecar = begin(s, &missed);
-	compare(s, &sidecar, 0, 100);
-	CHECK(sidecar_is_short(&sidecar, s->offsets[100]));
-	CHECK_EQ(sidecar_finish(&sidecar, s->segment.size), 0);
-	CHECK_EQ(missed.count, RECORDS - 100);
-	CHECK_EQ(missed.first, s->offsets[100]);
-	sidecar_release(&sidecar);
-	/* everything is gone */
-	sidecar = begin(s, &missed);
-	CHECK(sidecar_is_short(&sidecar, 0));
-	sidecar_release(&sidecar);
-	/* damage in the middle is no loss of what is behind, and its keys are known */
-	sidecar = begin(s, &missed);
-	compare(s, &sidecar, 0, 100);
-	struct dw_bytes key;
-	CHECK(sidecar_key_at(&sidecar, s->offsets[100], &key));
-	CHECK_EQ(key.size, s->entries[100].key.size);
-	CHECK_EQ(sidecar_skip_damage(&sidecar, s->offsets[100], s->offsets[103]), 0);
-	CHECK_EQ(missed.count, 3);
-	CHECK_EQ(missed.damaged, 3);
-	compare(s, &sidecar, 103, RECORDS);
-	CHECK(!sidecar_is_short(&sidecar, s->segment.size) && !sidecar_is_foreign(&sidecar));
-	sidecar_release(&sidecar);
-	free_sample(s);
-}
-
-/* Another record at the place of one that is told: each field counts. */
-static void test_disagrees(void)
-{
-	struct sample *s = make_sample(true);
-	struct missed missed;
-
-	for (int field = 0; field < 5; field++) {
-		struct sidecar sidecar = begin(s, &missed);
-		compare(s, &sidecar, 0, 50);
-		struct scan_record record = record_of(s, 50);
-		char key[KEY_MAX + 1] = "";
-		int64_t mtime_ns = 77;
-		memcpy(key, s->keys[50], record.key.size);
-		key[0] ^= 1;
-		switch (field) {
-		case 0: record.header.txid++; break;
-		case 1: record.crc ^= 1; break;
-		case 2: record.header.type = (enum dw_type)((record.header.type + 1) % 3); break;
-		case 3: record.header.payload_size++; break;
-		default:
-			record.key.data = key;
-			record.key.size += !record.key.size;
-			record.header.key_size = (uint32_t)record.key.size;
-		}
-		CHECK_EQ(sidecar_compare(&sidecar, &record, &mtime_ns), 0);
-		CHECK_EQ(mtime_ns, 77);
-		CHECK_EQ(missed.count, 1);
-		/* however many agree before it: another log */
-		CHECK(sidecar_is_foreign(&sidecar));
-		CHECK(!sidecar_is_short(&sidecar, s->offsets[51]));
-		sidecar_release(&sidecar);
-	}
-	free_sample(s);
-}
-
-/* Behind what was synced a hint may be ahead of its segment, and wrong, without being of
- * another log; but not if nothing at all agrees. */
-static void test_unsynced_differs(void)
-{
-	struct sample *s = make_sample(false);
-	struct missed missed;
-	struct sidecar sidecar = begin(s, &missed);
-	struct scan_record record = record_of(s, 1);
-	int64_t mtime_ns = 77;
-
-	compare(s, &sidecar, 0, 1);
-	record.crc ^= 1;
-	CHECK_EQ(sidecar_compare(&sidecar, &record, &mtime_ns), 0);
-	CHECK_EQ(mtime_ns, 77);
-	CHECK(!sidecar_is_foreign(&sidecar) && !sidecar_is_short(&sidecar, s->offsets[2]));
-	sidecar_release(&sidecar);
-	sidecar = begin(s, &missed);
-	record = record_of(s, 0);
-	record.crc ^= 1;
-	CHECK_EQ(sidecar_compare(&sidecar, &record, &mtime_ns), 0);
-	CHECK(sidecar_is_foreign(&sidecar));
-	sidecar_release(&sidecar);
-	free_sample(s);
+	hints_free(s);
 }
 
 /* Entries made to hurt, with right checksums. */
 static void test_hostile(void)
 {
-	struct sample *s = make_sample(true);
+	struct hints_sample *s = hints_make(true);
 	struct rng rng = check_rng();
 	uint8_t bytes[HINT_HEADER_SIZE + HINT_BLOCK_HEADER_SIZE + 600];
 
@@ -638,13 +342,13 @@ static void test_hostile(void)
 		hint_block_encode(&block, entries, bytes + HINT_HEADER_SIZE);
 		files_write(s->dirfd, "00000007.hint", bytes,
 			    HINT_HEADER_SIZE + HINT_BLOCK_HEADER_SIZE + block.size);
-		struct hint_claims claims = survey(s);
+		struct hint_claims claims = hints_survey(s);
 		/* sound by itself, as few are: then it is compared with the segment */
-		CHECK(claims.told <= s->segment.size || !is_bound(s));
+		CHECK(claims.told <= s->segment.size || !hints_is_bound(s));
 		if (!claims.told)
 			CHECK_EQ(claims.synced, 0);
 	}
-	free_sample(s);
+	hints_free(s);
 }
 
 /* What is cut off is no entry, and is not stepped over: else bytes that belong to none
@@ -727,9 +431,6 @@ int main(int argc, char **argv)
 		{"hint_placed", test_placed},
 		{"hint_binding", test_binding},
 		{"hint_renamed", test_renamed},
-		{"hint_compared", test_compared},
-		{"hint_disagrees", test_disagrees},
-		{"hint_unsynced_differs", test_unsynced_differs},
 		{"hint_hostile", test_hostile},
 		{"hint_cut_entry", test_cut_entry},
 		{"hint_format_doc", test_format_doc},
