@@ -165,3 +165,19 @@ int files_count_suffixed(const char *dir, const char *part)
 	files_release(&files);
 	return count;
 }
+
+struct files files_clone(const struct files *files)
+{
+	struct files copy = {.items = calloc(files->count + 1, sizeof *copy.items),
+			     .count = files->count};
+
+	CHECK(copy.items != NULL);
+	for (size_t i = 0; i < files->count; i++) {
+		const struct file_image *from = &files->items[i];
+		struct file_image *to = &copy.items[i];
+		memcpy(to->name, from->name, sizeof to->name);
+		if (from->data.size)
+			CHECK_EQ(buf_add(&to->data, from->data.data, from->data.size), 0);
+	}
+	return copy;
+}

@@ -23,6 +23,7 @@ struct files {
 struct buf files_read(int dirfd, const char *path);
 void files_write(int dirfd, const char *path, const void *data, size_t size);
 struct files files_snapshot(const char *dir);
+struct files files_clone(const struct files *files);
 void files_restore(const struct files *files, const char *dir);
 bool files_equal(const struct files *a, const struct files *b);
 /* Leave out the file of that name, if there is one. */
