@@ -45,11 +45,36 @@ size_t dirs_depth(struct dw_bytes key)
 	return depth;
 }
 
-static struct dir name_of(const void *data, size_t size)
-{
-	XXH128_hash_t hash = keyhash128((struct dw_bytes){data, size});
+/* The hash of one prefix after the other of a key.  Short ones are hashed anew, which costs less
+ * than to keep a state; of long ones only what is new, else a deep key would cost its square. */
+struct prefixes {
+	struct dw_bytes key;
+	size_t hashed; /* bytes that `state` has; 0: it is not set */
+	XXH3_state_t state;
+};
 
-	/* never both 0 */
+enum { HASHED_ANEW = 240 };
+
+static XXH128_hash_t hash_prefix(struct prefixes *prefixes, size_t size)
+{
+	const uint8_t *data = prefixes->key.data;
+
+	assert(size <= prefixes->key.size && size >= prefixes->hashed);
+	if (size <= HASHED_ANEW)
+		return keyhash128((struct dw_bytes){data, size});
+	/* neither fails: nothing is NULL, and the secret is long enough */
+	if (!prefixes->hashed)
+		(void)XXH3_128bits_reset_withSecret(&prefixes->state, keyhash_secret,
+						    sizeof keyhash_secret);
+	(void)XXH3_128bits_update(&prefixes->state, data + prefixes->hashed,
+				  size - prefixes->hashed);
+	prefixes->hashed = size;
+	return XXH3_128bits_digest(&prefixes->state);
+}
+
+/* Never both halves 0. */
+static struct dir name_of(XXH128_hash_t hash)
+{
 	return (struct dir){.high = hash.high64, .low = hash.low64 | 1, .newest_ns = INT64_MIN};
 }
 
@@ -100,13 +125,12 @@ void dirs_keep(struct dirs *dirs, size_t depth)
 	dirs->promised -= depth;
 }
 
-static void add_one(struct dirs *dirs, struct dw_bytes name, int64_t change, int64_t newest_ns)
+static void add_one(struct dirs *dirs, const struct dir *name, int64_t change, int64_t newest_ns)
 {
-	const struct dir wanted = name_of(name.data, name.size);
-	struct dir *dir = find(dirs->slots, dirs->mask, &wanted);
+	struct dir *dir = find(dirs->slots, dirs->mask, name);
 
 	if (!dir->low) {
-		*dir = wanted;
+		*dir = *name;
 		dirs->count++;
 		assert(dirs->count <= dirs->mask);
 	}
@@ -117,11 +141,16 @@ static void add_one(struct dirs *dirs, struct dw_bytes name, int64_t change, int
 
 void dirs_add(struct dirs *dirs, struct dw_bytes key, int64_t change, int64_t newest_ns)
 {
+	struct prefixes prefixes;
+
 	if (!key.size)
 		return;
+	prefixes.key = key;
+	prefixes.hashed = 0;
 	(void)pthread_mutex_lock(&dirs->lock);
 	for (size_t at = 0;;) {
-		add_one(dirs, (struct dw_bytes){key.data, at}, change, newest_ns);
+		const struct dir name = name_of(hash_prefix(&prefixes, at));
+		add_one(dirs, &name, change, newest_ns);
 		at = next_end(key, at);
 		if (!at)
 			break;
@@ -131,7 +160,7 @@ void dirs_add(struct dirs *dirs, struct dw_bytes key, int64_t change, int64_t ne
 
 void dirs_get(struct dirs *dirs, struct dw_bytes prefix, int64_t *change, int64_t *newest_ns)
 {
-	const struct dir wanted = name_of(prefix.data, prefix.size);
+	const struct dir wanted = name_of(keyhash128(prefix));
 
 	(void)pthread_mutex_lock(&dirs->lock);
 	const struct dir *dir = dirs->slots ? find(dirs->slots, dirs->mask, &wanted) : NULL;

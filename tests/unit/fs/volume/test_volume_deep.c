@@ -14,10 +14,9 @@
 #include "fs/volume/core.h"
 #include "tests/support/volumes.h"
 
-/* Bytes of keys and of components, with slashes: where a key is put or opened, which
- * costs the engine time for each component; where each component is looked up, which costs time in
- * proportion to its key. */
-enum { KEYS = 20, KEY_SIZE = 65400, MEDIUM = 16, LONG = 200 };
+/* Bytes of keys and of components, with slashes: where a key is put or opened; where each
+ * component is looked up, which costs time in proportion to its key. */
+enum { KEYS = 20, KEY_SIZE = 65400, SHORT = 2, LONG = 200 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { NS_A_BYTE = 20000 };
@@ -85,7 +84,7 @@ static void test_load(void)
 	volumes_write(v, "other", "value");
 	set_mode(v, "other");
 	volumes_unmount(v);
-	put_deep(dir, MEDIUM);
+	put_deep(dir, SHORT);
 	int64_t started_ns = processor_ns();
 	v = volumes_mount(dir);
 	check_linear("reading names", started_ns, (size_t)KEYS * KEY_SIZE);
@@ -127,9 +126,9 @@ static void test_rename(void)
 {
 	const char *dir = stores_dir();
 	struct volume *v;
-	char *key = deep_key(7, MEDIUM);
+	char *key = deep_key(7, SHORT);
 
-	put_deep(dir, MEDIUM);
+	put_deep(dir, SHORT);
 	v = volumes_mount(dir);
 	int64_t started_ns = processor_ns();
 	CHECK_EQ(volumes_rename(v, "07", "77", 0), 0);
