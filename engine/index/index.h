@@ -52,7 +52,7 @@ struct index {
 	atomic_bool listed; /* so is the active delta, from now on */
 	bool writes;        /* runs may be written; set by index_open() */
 	/* The name `index` is another program's file, so nothing names the runs.  Set by
-	 * index_open(), or when the file is to be written. */
+	 * index_clean(), or when the file is to be written. */
 	atomic_bool nameless;
 
 	pthread_mutex_t disk;  /* one change of the files at once; covers the next two */

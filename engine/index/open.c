@@ -239,8 +239,6 @@ static int begin_writing(struct index *index)
 	if (!rc)
 		choose_ids(index, &names);
 	free(names.ids);
-	if (!rc && !index->root.position.segment)
-		atomic_store(&index->nameless, root_look(index) == -EEXIST);
 	return rc;
 }
 
