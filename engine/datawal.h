@@ -16,8 +16,8 @@
  *   - The first store that is read installs a handler for SIGBUS, which a page of a
  *     mapped segment raises when it cannot be read; every other SIGBUS goes to the
  *     handler that was there.  A program with one of its own installs it before.
- *   - The library never prints.  What it finds (damage, a lock held, bytes
- *     quarantined) goes to `dw_options.on_finding`.
+ *   - The library never prints.  Its findings (damage, a lock held, bytes quarantined) go to
+ * `dw_options.on_finding`.
  *
  * Errors that every call may return besides its own: -ENOMEM, -EIO and what
  * else the system calls below return.  -EROFS: the store is open for reading.
@@ -54,7 +54,7 @@ struct dw_bytes {
 /* The type byte of a record. */
 enum dw_type { DW_RAW = 0, DW_PUT = 1, DW_DELETE = 2 };
 
-/* What is wrong with the bytes where a record should stand. */
+/* The fault of the bytes where a record should stand. */
 enum dw_damage {
 	DW_DAMAGE_NONE,
 	DW_DAMAGE_TRUNCATED, /* the record runs past the end of its segment */
@@ -94,9 +94,9 @@ enum dw_finding_kind {
 				   the store was open; if that is 0, the directory was removed */
 };
 
-/* LOST: what the key has now, or will have after a repair. */
+/* LOST: the state of the key now, or after a repair. */
 enum dw_left {
-	DW_LEFT_UNKNOWN,   /* nobody looked */
+	DW_LEFT_UNKNOWN,   /* not checked */
 	DW_LEFT_NOTHING,   /* no value: the key is gone */
 	DW_LEFT_EMPTY,     /* an older value, an empty one */
 	DW_LEFT_OLDER,     /* an older value */
@@ -119,9 +119,9 @@ struct dw_finding {
 	enum dw_left left;     /* LOST */
 	struct dw_bytes key;   /* LOST; DAMAGE, IO: of the record there, if known (data is not
 				  NULL) */
-	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: what failed;
-			     DAMAGE: of the index, the file, which the offset is in, else NULL.
-			     Valid during the call */
+	const char *name; /* QUARANTINED: file name, NULL: zeros alone; IO, POISONED: the operation
+			     that failed; DAMAGE: of the index, the file, which the offset is in,
+			     else NULL. Valid during the call */
 };
 
 /* Called from whichever thread came upon it, at times with the store's locks
@@ -146,7 +146,7 @@ struct dw_options {
 	void *context;             /* handed to on_finding */
 };
 
-/* What opening found. */
+/* The result of opening. */
 struct dw_report {
 	uint32_t segments;
 	uint64_t records; /* valid ones that were read, Raw and Delete included; not those that the
@@ -177,7 +177,7 @@ int dw_open(const char *path, const struct dw_options *options, struct dw_report
  * relative to it, whatever its path means by now.
  * Open for writing it comes first: nothing that is appended to `above` is brought to disk,
  * by dw_sync(), a rotation, a compaction, or dw_close(), before all that was appended here earlier
- * is.  What cannot be brought to disk here makes those fail; `above` then stays in use.
+ * is.  If records cannot be brought to disk here, those calls fail; `above` then stays in use.
  * -EBUSY: there is one already; -ENOTDIR also for a link; -EINVAL: `name` is no name in a
  * directory. */
 int dw_open_in(struct dw_store *above, const char *name, const struct dw_options *options,
@@ -455,11 +455,11 @@ struct dw_verify_report {
 	uint64_t damaged;        /* places where no record could be read */
 };
 
-/* Read everything and check it, as the system gives it: what it has in memory is not read
- * from the disk again.  Each place of damage goes to on_finding, and so does each
- * segment that cannot be read (DW_FINDING_IO with the offset; the others are read
- * nevertheless, and the first such error is returned).  The files of the index are checked, too: if
- * one is damaged, that is reported, and the result is -EIO. -EBADMSG if there was any damage;
+/* Read everything and check it.  Bytes in the page cache are not read from the disk again.  Each
+ * place of damage goes to on_finding, and so does each segment that cannot be read (DW_FINDING_IO
+ * with the offset; the others are read nevertheless, and the first such error is returned).  The
+ * files of the index are checked, too: if one is damaged, that is reported, and the result is -EIO.
+ * -EBADMSG if there was any damage;
  * `*ret` is set then as well.  -ECANCELED. `options` NULL: all zero. */
 int dw_verify_with(struct dw_store *store, const struct dw_verify_options *options,
 		   struct dw_verify_report *ret);
@@ -470,7 +470,7 @@ int dw_verify(struct dw_store *store, struct dw_verify_report *ret);
 /* Have all verifications that run stop soon, those of dw_maintain() aside. */
 void dw_verify_cancel(struct dw_store *store);
 
-/* What goes on in the background. */
+/* Work in the background. */
 struct dw_maintain_options {
 	bool compact;               /* compact when it is worth it */
 	unsigned dead_percent;      /* as in dw_compact_options; 0: 50 */
@@ -488,7 +488,7 @@ struct dw_maintain_options {
  * is nothing to do; dw_close() ends them.  The first scrub comes an interval after this
  * call.  Compaction leaves alone what a snapshot holds, for that would free nothing; after an
  * append that found no room it takes whatever is dead by a tenth or more.
- * What they find and what fails goes to on_finding, as for dw_compact_with() and
+ * Findings and failures go to on_finding, as for dw_compact_with() and
  * dw_verify_with(); after a failure they try again later.
  * Waits until what was going on has stopped.
  * -EROFS: compaction of a store open for reading; -EINVAL: dead_percent is over 100;
@@ -518,7 +518,7 @@ struct dw_stats {
 
 void dw_get_stats(struct dw_store *store, struct dw_stats *ret);
 
-/* What a segment is made of. */
+/* The figures of a segment. */
 struct dw_segment_stat {
 	uint32_t id;
 	uint64_t size;             /* of its records */
@@ -583,7 +583,7 @@ ssize_t dw_log_read(struct dw_log *log, void *ret, size_t size, uint64_t offset)
  */
 int dw_log_check_index(struct dw_log *log, uint64_t *damaged_ret);
 
-/* What was met so far, as dw_open() reports it; `records` are those given out. */
+/* The findings so far, as dw_open() reports them; `records` counts those returned. */
 void dw_log_report(const struct dw_log *log, struct dw_report *ret);
 
 /* Bytes of the log that were read, and all that there are to read. */
@@ -594,8 +594,7 @@ void dw_log_close(struct dw_log *log);
 
 /* --- repair ------------------------------------------------------------- */
 
-/* Bytes in which no sound record stands; or, SHORTENED and MISSING, what a segment held and holds
- * no more. */
+/* Bytes without a sound record; or, SHORTENED and MISSING, the lost part of a segment. */
 struct dw_repair_range {
 	uint32_t segment;
 	uint64_t offset, size;  /* in the damaged segment */
@@ -618,11 +617,11 @@ struct dw_repair_report {
 	uint64_t records_behind;    /* of those, in a segment behind damage: a replay does not
 				       come to them before it is repaired */
 	uint32_t segments_short;    /* that hold less than they held, or are missing */
-	uint64_t keys_lost;         /* whose newest record is gone: each was told (LOST) */
+	uint64_t keys_lost; /* keys that lost their newest record; each was reported (LOST) */
 };
 
 /* Take damaged bytes out of every segment of the store in `path`, and keep all sound
- * records, those behind damage included.  What is taken out goes to a file
+ * records, those behind damage included.  Removed bytes go to a file
  * `NNNNNNNN.dwal.torn-T` beside, a range each; nothing is deleted but zeros (a range
  * of them, or more than 4 KiB at the end of one), and a crash at any instant loses nothing.
  * Where a segment holds less than its hint proves, or is missing, the store goes on without
@@ -632,8 +631,8 @@ struct dw_repair_report {
  * With `do_it` false nothing is changed, only told.  No writer may have the store open
  * either way: -EBUSY (DW_FINDING_LOCKED).  Of `options` lock_wait_ms, on_finding and
  * context count; NULL is fine, so is `found`.  -ENOENT: an empty directory, too.  -ENOSPC: room for
- * a copy of the largest damaged segment and of the damage is needed; -EIO also: what was written
- * does not read back as planned. */
+ * a copy of the largest damaged segment and of the damage is needed; -EIO also: the written bytes
+ * do not read back as planned. */
 int dw_repair(const char *path, bool do_it, const struct dw_options *options, dw_repair_fn *found,
 	      void *context, struct dw_repair_report *ret);
 

@@ -2,10 +2,10 @@
  *
  * arena.h - many small blocks, each named by 32 bits instead of an address.
  *
- * Blocks come from chunks in units of 16 bytes; what is freed waits in a list of its
- * size for the next one of that size, and goes back only at the end.  A
- * block does not move, and reading one needs no lock: only getting and freeing blocks
- * is for one thread at a time.
+ * Blocks come from chunks in units of 16 bytes.  A freed block waits in the free list of its size
+ * for the next allocation of that size; memory goes back to the system only at the end.  A block
+ * does not move, and reading one needs no lock: only getting and freeing blocks is for one thread
+ * at a time.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H

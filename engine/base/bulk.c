@@ -28,7 +28,7 @@ void *bulk_alloc(size_t size)
 	if (data == MAP_FAILED)
 		return NULL;
 	size_t before = (BULK_MIN - (uintptr_t)data % BULK_MIN) % BULK_MIN;
-	/* what cannot be given back is address space, and was never touched */
+	/* if this fails, only address space is lost: these pages were never touched */
 	if (before)
 		(void)munmap(data, before);
 	(void)munmap(data + before + wanted, BULK_MIN - before);

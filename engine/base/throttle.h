@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What wakes those who wait.  The lock is a leaf: nothing is taken under it. */
+/* Wakes waiting threads.  The lock is a leaf: no other lock is taken under it. */
 struct wakeup {
 	pthread_mutex_t lock;
 	pthread_cond_t woken; /* by CLOCK_MONOTONIC */
@@ -27,7 +27,7 @@ void wakeup_release(struct wakeup *wakeup);
  * held.  False: the time has come. */
 bool wakeup_wait(struct wakeup *wakeup, int64_t until_ns);
 
-/* A counter of cancellations: whoever works notes it at first, and stops when it is another.
+/* A counter of cancellations: an operation notes it at its start, and stops when it differs.
  * Written with the lock of the wakeup held. */
 typedef atomic_uint_fast64_t cancel_count;
 

@@ -22,15 +22,15 @@
 #include "codec/record.h"
 
 enum {
-	HINT_LAYOUT = 2, /* what is written */
+	HINT_LAYOUT = 2, /* the layout that is written */
 	HINT_HEADER_SIZE = 16,
 	HINT_BLOCK_HEADER_SIZE = 60,
 	HINT_BLOCK_HEADER_SIZE_1 = 40, /* in layout 1 */
-	/* Entries of one block take at most this: what a reader must be ready to hold. */
+	/* Limit of the entries of one block; a reader must be able to hold as much. */
 	HINT_BLOCK_SIZE_MAX = 1 << 20,
 };
 
-/* What a hint says of one record. */
+/* The entry of one record in a hint. */
 struct hint_entry {
 	struct record_header header;
 	uint32_t crc;     /* the record's CRC field; in layout 1: 0 */

@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-/* What stands around key and value. */
+/* The text around key and value. */
 static const char before_key[] = "{\"key_b64\":\"", before_value[] = "\",\"value_b64\":\"",
 		  behind[] = "\"}\n";
 

@@ -2,8 +2,8 @@
  *
  * record.h - the record of wire version 1, bytes <-> struct (docs/FORMAT.md).
  *
- * Pure: no I/O, no allocation, no casts onto structs.  What is wrong with a
- * header is said by name, in the order in which the reference checks.
+ * Pure: no I/O, no allocation, no casts onto structs.  Each fault of a header has a name; checks
+ * come in the order of the reference.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H

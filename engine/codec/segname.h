@@ -24,7 +24,7 @@ void segname_format_torn(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZE]);
 /* "00000042.dwal.compact": segment `id` while compaction writes it. */
 void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE]);
 
-/* "00000042.hint": what is in segment `id`. */
+/* "00000042.hint": the hint of segment `id`. */
 void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE]);
 /* "00000042.hint.new": the same while it is written beside another one. */
 void segname_format_hint_new(uint32_t id, char ret[SEGNAME_SIZE]);

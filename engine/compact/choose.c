@@ -8,8 +8,8 @@
  * With a threshold it is the longest run of which at least that share is dead, and the
  * last segment of which has that share, too.  Not "up to the last segment
  * that is over the threshold": that could copy a hundred live segments for the sake of
- * one dead one behind them.  So each byte freed has a bounded price, and since copies go
- * behind, what has lived long gathers at the end and segments that die come to the front.
+ * one dead one behind them.  So each byte freed has a bounded price, and since copies go to the
+ * end, long-lived records gather there and dying segments come to the front.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -120,7 +120,7 @@ static int begin_locked(struct compaction *c, const struct compact_limits *limit
 	 * two in a row exceed it together; and there may be a tombstone to keep. */
 	uint64_t most = 2 * (c->run.copied / core->log.segment_size) + 2;
 	rc = segset_copy(&core->segments, c->run.count, &c->inputs);
-	/* Before a record is looked at: what is written from now on is behind the outputs. */
+	/* Before any record is read: later appends go to segments after the outputs. */
 	if (!rc && c->run.writes)
 		rc = reserve_ids_locked(c, most);
 	if (rc < 0)

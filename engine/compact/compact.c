@@ -36,8 +36,8 @@
  *
  * A full disk, or quota.  A run that met -ENOSPC wrote as much as there was room for; then a run
  * is tried whose copies take less, down to one of which nothing stays (f, too, must be elsewhere):
- * that takes no file at all.  What each frees is room for the next.  If none could be had, the
- * space that removals have in reserve is lent.
+ * that takes no file at all.  The space that one run frees is room for the next.  If no run was
+ * possible, the space that removals have in reserve is lent.
  */
 #include "compact/compact.h"
 
@@ -216,7 +216,7 @@ static int take_lock(struct core *core, bool background)
 	return 0;
 }
 
-/* Whose the compaction is, while it is one.  -ECANCELED: the background is to end. */
+/* Claim the one compaction that may run.  -ECANCELED: the background is to end. */
 static int set_background(struct core *core, bool background, struct throttle *throttle,
 			  uint64_t rate)
 {
@@ -225,7 +225,7 @@ static int set_background(struct core *core, bool background, struct throttle *t
 	(void)pthread_mutex_lock(&work->wakeup.lock);
 	bool stop = background && work->ends;
 	work->in_background = background && !stop;
-	/* under the lock: who cancels counts before or behind */
+	/* under the lock: a cancellation counts before or after */
 	throttle_init(throttle, &work->wakeup, &work->compact_cancels, rate);
 	(void)pthread_mutex_unlock(&work->wakeup.lock);
 	return stop ? -ECANCELED : 0;

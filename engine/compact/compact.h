@@ -12,13 +12,13 @@
 /* Copies are written in pieces of this many bytes, but for the last of a file. */
 enum { COMPACT_WRITE_SIZE = 1 << 20 };
 
-/* What may be chosen. */
+/* Limits of the choice. */
 struct compact_limits {
 	unsigned dead_percent; /* 0: the whole store */
 	uint64_t freed_min;    /* bytes; less is not worth it */
 	uint64_t copy_max;     /* bytes that may be written; UINT64_MAX: any number; 0: none,
 				* nor a new file */
-	bool background;       /* what a snapshot holds would not be freed: it counts as alive.
+	bool background;       /* bytes held by a snapshot would not be freed: they count as alive.
 				* The rate is no limit when far behind */
 };
 
@@ -80,7 +80,7 @@ int compact_publish(struct compaction *c);
 /* Step 4: the inputs go. */
 int compact_remove(struct compaction *c);
 
-/* What is not yet part of the store goes. */
+/* Remove the files that are not yet part of the store. */
 void compaction_release(struct compaction *c);
 
 /* For the background: a compaction that gives way to others.  `full`: an append found no room, so

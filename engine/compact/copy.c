@@ -156,7 +156,7 @@ static int look_up(struct reader *r, struct index_probe *probes, size_t count)
 	return rc < 0 ? core_index_failed(core, rc) : 0;
 }
 
-/* The view was taken from a hint: what that did not tell, or told otherwise, must not be
+/* The view was taken from a hint: a record that the hint lacks, or describes otherwise, must not be
  * dropped as dead. */
 static int check_hint(struct reader *r, const struct record_header *header, uint64_t offset,
 		      struct dw_bytes key, uint32_t crc)
@@ -303,7 +303,8 @@ static int damaged_record(struct reader *r)
 	return core_damaged(r->c->core, r->segment, r->offset, r->scan.damage, key);
 }
 
-/* What stands at r->offset and is not all in a full window: a large record, or damage. */
+/* Copy the record at r->offset if the full window does not hold all of it: it is large or damaged.
+ */
 static int copy_large(struct reader *r)
 {
 	struct scan_record record;

@@ -17,7 +17,7 @@ struct atomicfile {
 	int dirfd;       /* the caller's */
 	int fd;          /* -1: not open */
 	uint64_t size;   /* bytes written so far */
-	uint64_t begun;  /* of these, what the disk was told to begin with */
+	uint64_t begun;  /* of these, bytes whose write-back was started */
 	char *temporary; /* owned */
 	char *name;      /* owned */
 };

@@ -41,7 +41,7 @@ int dirlock_wait(struct io *io, int fd, uint32_t wait_ms);
 int dirlock_take(struct io *io, int dirfd, uint32_t wait_ms, struct dirlock_holder *holder_ret);
 
 /* Take the lock without a trace: no file is made, nothing written.  The descriptor,
- * -ENOENT (there is no lock file: nobody writes), -EBUSY as above, or -errno. */
+ * -ENOENT (there is no lock file, so no writer), -EBUSY as above, or -errno. */
 int dirlock_hold(struct io *io, int dirfd, struct dirlock_holder *holder_ret);
 
 /* The holder of the lock of `fd`, which was refused; `dirfd` is the directory with `.lock`. */

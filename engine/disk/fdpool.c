@@ -43,8 +43,7 @@ void fdpool_file_init(struct fdpool_file *file, uint32_t segment_id)
 static void close_locked(struct fdpool *pool, struct fdpool_file *file)
 {
 	assert(!file->pins);
-	(void)pool->io->close(pool->io,
-			      file->fd); /* what was written through it is synced by name */
+	(void)pool->io->close(pool->io, file->fd); /* its writes are synced by name later */
 	file->fd = -1;
 	pool->open_count--;
 }

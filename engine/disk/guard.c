@@ -16,9 +16,8 @@ const uint8_t guard_bytes[GUARD_SIZE] = {
 	0xff, 0xff, 0xff, 0x03,             /* payload size */
 };
 
-/* What of a guard is written before the file is as long as a header, and what stays until
- * it is shorter than one: a reader takes a piece that small for a torn record, whatever
- * the bytes are. */
+/* PART_SIZE bytes of a guard are written before the file has the length of a header, and stay until
+ * it is shorter than one: a reader takes so small a piece for a torn record, whatever its bytes. */
 enum { PART_SIZE = GUARD_SIZE - 1, ZEROS_SIZE = 64 << 10 };
 
 static const uint8_t zeros[ZEROS_SIZE];

@@ -18,7 +18,7 @@
 
 enum {
 	GUARD_SIZE = RECORD_HEADER_SIZE,
-	GUARD_SECTOR_SIZE = 512, /* what a disk writes as a whole, at least */
+	GUARD_SECTOR_SIZE = 512, /* the least that a disk writes as a whole */
 };
 
 /* "DWAL", version 1, a Raw record with txid 0, no key and 0x03FFFFFF bytes of payload. */
@@ -37,7 +37,7 @@ int guard_cut(struct io *io, int fd, uint64_t end, uint64_t size);
 int guard_undo(struct io *io, int fd, uint64_t end, uint64_t size);
 
 /* Put a guard and `size` zeros behind the end of the file, `end`, durably.
- * -errno; what was written may stay, and guard_cut() takes it away.  `*sync_failed_ret`: it was a
+ * -errno; written bytes may stay, and guard_cut() removes them.  `*sync_failed_ret`: it was a
  * sync, so that the log must not go on, whatever the error: -ENOSPC, too, may mean pages of
  * records that the kernel could not write and dropped. */
 int guard_extend(struct io *io, int fd, uint64_t end, uint64_t size, bool *sync_failed_ret);

@@ -28,7 +28,7 @@ struct hintwriter {
 	int fd;    /* -1: given up, or none */
 	uint32_t id;
 	bool beside;          /* the file has its temporary name still */
-	struct hint_end done; /* what is in the file */
+	struct hint_end done; /* the contents of the file so far */
 	uint64_t end;         /* in the segment, of the records in `entries` */
 	uint32_t count, last_crc;
 	struct hint_state state;

@@ -2,7 +2,7 @@
  *
  * hintreader.h - reading a hint, entry by entry, as far as its blocks are sound.
  *
- * What it says is not compared with the segment here; see sidecar.h.
+ * The entries are not compared with the segment here; see sidecar.h.
  */
 #ifndef DISK_HINTREADER_H
 #define DISK_HINTREADER_H
@@ -23,7 +23,7 @@ struct hintreader {
 	struct hint_state state;
 };
 
-/* What a hint says in all. */
+/* The summary of a hint. */
 struct hint_claims {
 	uint64_t told;   /* bytes of the segment whose records it tells */
 	uint64_t synced; /* bytes that a seal says were on disk; 0: none */

@@ -40,8 +40,8 @@ struct io {
 	/* Give a file to that owner and group, as far as the process may, and set its mode.
 	 * NULL: it stays as it was made. */
 	int (*own)(struct io *io, int fd, uid_t uid, gid_t gid, mode_t mode);
-	/* The type of the file system that something lies on, as fstatfs(2) has it.  NULL: nobody
-	 * knows. */
+	/* The type of the file system that something lies on, as fstatfs(2) has it.  NULL: not
+	 * known. */
 	int (*filesystem)(struct io *io, int fd, uint32_t *type_ret);
 	/* A few bytes beside a file, for people to read; as fsetxattr(2) and fgetxattr(2).  NULL:
 	 * there are none. */

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-/* What the thread reads from right now. */
+/* The mapping that the thread reads from right now. */
 struct attempt {
 	sigjmp_buf back;
 	const uint8_t *start, *end;
@@ -45,7 +45,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 		return;
 	}
 	attempt = NULL;
-	/* we leave by a jump: what the handler's mask blocks must not stay so */
+	/* we leave by a jump: unblock the signals that the handler's mask blocked */
 	(void)pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
 	siglongjmp(current->back, 1);
 }

@@ -236,7 +236,7 @@ static int probe(struct scan *scan, uint64_t *budget)
 	uint64_t cost = rc == 1 ? 0 : RECORD_HEADER_SIZE;
 
 	if (rc == -EBADMSG && scan->damage == DW_DAMAGE_CRC && claimed_end(scan, at, &end) == 1)
-		cost = end - at; /* what the CRC covered */
+		cost = end - at; /* the bytes covered by the CRC */
 	*budget -= cost < *budget ? cost : *budget;
 	scan->offset = at;
 	return rc == -EBADMSG ? 0 : rc;

@@ -207,8 +207,8 @@ struct access {
 
 enum { LINE = 64, LINES = 4, PAGE = 4096 };
 
-/* Have the processor fetch the first lines of a record and, what it does not do by itself,
- * those behind the end of the first page. */
+/* Prefetch the first cache lines of a record, and those after the end of the first page, which the
+ * processor does not prefetch by itself. */
 static void prefetch(const uint8_t *at, size_t size)
 {
 	const uint8_t *page = at + (PAGE - (uintptr_t)at % PAGE), *end = at + size;
@@ -220,7 +220,7 @@ static void prefetch(const uint8_t *at, size_t size)
 		__builtin_prefetch(page + i);
 }
 
-enum { COPY_SIZE = 64 << 10 }; /* what is copied is checked while it is in the cache */
+enum { COPY_SIZE = 64 << 10 }; /* each piece is checked while it is in the cache */
 
 static void access_record(void *context)
 {

@@ -68,10 +68,9 @@ static inline void segment_unpin(struct dw_segment *segment)
 	fdpool_unpin(segment->pool, &segment->file);
 }
 
-/* What a record at `offset` holds: checks header, key and CRC and copies `value_size`
- * bytes to `value`.  From the mapping if the segment could be mapped, else with as few
- * calls as it takes.
- * 0, -EBADMSG (`*damage_ret` says why) or another -errno. */
+/* Read the record at `offset`: checks header, key and CRC and copies `value_size` bytes to `value`.
+ * From the mapping if the segment could be mapped, else with as few calls as it takes. 0, -EBADMSG
+ * (`*damage_ret` says why) or another -errno. */
 int segment_read_record(struct dw_segment *segment, uint64_t offset, struct dw_bytes key,
 			uint32_t value_size, void *value, enum dw_damage *damage_ret);
 

@@ -56,15 +56,15 @@ int sidecar_compare(struct sidecar *sidecar, const struct scan_record *record, i
  * valid until the next call.  False: it does not. */
 bool sidecar_key_at(struct sidecar *sidecar, uint64_t offset, struct dw_bytes *ret);
 
-/* Of the bytes `from`..`to` it is known that they are damaged: what the hint says of them is
- * missed, and no disagreement. */
+/* The bytes `from`..`to` are known to be damaged: the hint's entries for them count as missed, and
+ * not as disagreement. */
 int sidecar_skip_damage(struct sidecar *sidecar, uint64_t from, uint64_t to);
 
 /* The records have ended: the entries before `until` that are left are missed. */
 int sidecar_finish(struct sidecar *sidecar, uint64_t until);
 
-/* It is of another log: what it says was synced is not what stands there, or nothing is.  (Behind
- * what was synced it may be ahead of a segment that a power cut shortened.) */
+/* The hint is of another log: a record that it calls synced differs from the segment, or no record
+ * agrees.  (After the synced part it may be ahead of a segment that a power cut shortened.) */
 static inline bool sidecar_is_foreign(const struct sidecar *sidecar)
 {
 	return sidecar->differs < sidecar->claims.synced ||

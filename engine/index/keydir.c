@@ -31,8 +31,8 @@ enum { SLOTS_TOGETHER = 1 << 11 };
 _Static_assert(SLOTS_TOGETHER *KEYDIR_TABLES * sizeof(struct keydir_slot) >= BULK_MIN,
 	       "in large pages");
 
-/* No value is so large.  Whoever remembers the entry's name finds that the key is gone; a
- * free block of the arena keeps it, whose first bytes only are used. */
+/* No value is so large.  A holder of the entry's name sees by it that the key is gone; a free block
+ * of the arena keeps it, because only the first bytes of the block are used. */
 #define VALUE_NONE UINT32_MAX
 
 static uint32_t slots_of(const struct keydir_table *table)
@@ -387,7 +387,7 @@ static const struct keydir_slot *slot_at(const struct keydir_table *table, uint3
 	return &table->slots[at & table->mask];
 }
 
-/* What a probe has found so far. */
+/* The state of a probe. */
 struct lookup {
 	const struct keydir_table *table;
 	uint64_t hash;

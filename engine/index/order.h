@@ -4,8 +4,8 @@
  * list.
  *
  * Nodes lie in the directory's arena and are named as entries are.  A node is never taken out, nor
- * its entry freed, so whoever stands on one needs no lock to go on.  How high a node is its key's
- * hash tells, whose secret nobody knows.
+ * its entry freed, so a cursor that stands on one needs no lock to go on.  The height of a node
+ * follows from its key's hash, which is seeded with a secret.
  *
  * Threads: one inserts at a time; any number walk meanwhile.
  */

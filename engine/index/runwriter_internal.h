@@ -59,8 +59,8 @@ void runwriter_seal(struct runwriter *writer, enum run_page_kind kind, uint8_t *
 /* The first key of block `i` of the chunk. */
 struct dw_bytes runwriter_first_key(const struct runwriter *writer, uint32_t i);
 
-/* Write the hash, the fences and the directories of the chunk, whose blocks are written; sets their
- * numbers in `chunk`, whose prefix_size is set.  0 or -errno. */
+/* Write the hash, the fences and the directories of the chunk; its blocks are written, and
+ * prefix_size is set.  Sets the numbers of their pages in `chunk`.  0 or -errno. */
 int runwriter_write_tables(struct runwriter *writer, struct run_chunk *chunk);
 
 #endif

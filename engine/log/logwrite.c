@@ -16,9 +16,8 @@
 /* Payloads from here on are not copied but written from where they are. */
 enum { GATHER_SIZE = 64 << 10, SCRATCH_MAX = 256 << 10, IOV_COUNT = 64 };
 
-/* What one pwritev(2) is made of: runs of the scratch buffer, and large payloads
- * where they are.  Offsets into the scratch turn into addresses only when it
- * does not grow any more. */
+/* The parts of one pwritev(2): runs of the scratch buffer, and large payloads in place.  Offsets
+ * into the scratch turn into addresses only when it does not grow any more. */
 struct gather {
 	struct log_writer *log;
 	uint64_t offset; /* in the segment, of the first byte gathered */

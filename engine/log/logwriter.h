@@ -114,8 +114,8 @@ int64_t log_size_of_locked(const struct log_writer *log, const struct dw_op *ops
 /* Whether `size` more bytes belong into a new segment. */
 bool log_is_full_locked(const struct log_writer *log, uint64_t size);
 
-/* Every sync of a log begins with this: what the log that comes first has, it has on disk.  No
- * system call if that is so already.  `lock` may be held: a log that comes first never waits
+/* Every sync of a log begins with this: it brings all records of the log that comes first to disk.
+ * No system call if they are there already.  `lock` may be held: a log that comes first never waits
  * for one behind it. */
 int log_sync_first(struct log_writer *log);
 

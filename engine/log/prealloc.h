@@ -30,7 +30,7 @@ struct prealloc {
 	bool no_zeros;  /* it had no room for the zeros: not again in this segment */
 };
 
-/* What is appended at most while `on`: more than that is better off without. */
+/* The largest append while `on`: a larger one is faster without. */
 enum { PREALLOC_APPEND_MAX = 256 << 10 };
 
 /* Sizes for segments of `segment_size` bytes; no file yet. */
@@ -39,8 +39,8 @@ void prealloc_init(struct prealloc *prealloc, struct io *io, uint64_t segment_si
 /* Take over a plain file that ends at `end`. */
 void prealloc_attach(struct prealloc *prealloc, int fd, uint64_t end);
 
-/* Have blocks for the reserve in the file just attached; on a small disk `shrink` takes
- * what can be had.  -ENOSPC, -EDQUOT.  Nothing while the reserve is lent. */
+/* Have blocks for the reserve in the file just attached; on a small disk `shrink` takes as much as
+ * there is.  -ENOSPC, -EDQUOT.  Nothing while the reserve is lent. */
 int prealloc_begin(struct prealloc *prealloc, bool shrink);
 
 /* Have room for `size` bytes at `end`, the end of the records; `removes`: these may use

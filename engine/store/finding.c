@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * finding.c - findings in words: what, where, and what to do next.
+ * finding.c - findings in words: the fault, its place, and the next step for the user.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ const char *dw_damage_name(enum dw_damage damage)
 	return "unknown";
 }
 
-/* A key between quotes, as text: what is not printable, and the quote, as \xNN; cut. */
+/* A key between quotes, as text: unprintable bytes, and the quote, as \xNN; cut. */
 enum { KEY_TEXT_SIZE = 160 };
 
 static const char *key_text(struct dw_bytes key, char ret[KEY_TEXT_SIZE])

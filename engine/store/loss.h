@@ -25,10 +25,10 @@ struct loss_item {
 struct loss {
 	struct loss_item *items; /* owned */
 	size_t count, capacity;
-	size_t limit;     /* of items; 0: none.  What is beyond is only counted */
+	size_t limit;     /* of items; 0: none.  Items beyond it are only counted */
 	uint64_t records; /* all that was added */
 	bool sorted;
-	bool seen; /* all sound records were shown: what is left is known */
+	bool seen; /* all sound records were shown: the remaining values are known */
 };
 
 /* 0 or -ENOMEM. */

@@ -232,7 +232,7 @@ static int open_locked(struct core *core, const struct dw_options *options,
 	uint64_t *sizes = NULL;
 	int rc = core->read_only ? 0 : hold_directory(core, options->lock_wait_ms);
 
-	/* what must be on disk before anything of this store is */
+	/* records of the other store that must be on disk before any of this one */
 	if (!rc && !core->read_only)
 		rc = recover_first(core);
 	if (!rc)
@@ -329,7 +329,7 @@ int dw_open_in(struct dw_store *above, const char *name, const struct dw_options
 	return 0;
 }
 
-/* The store above can ask this one no more; what is lost of it `above` must not outlive. */
+/* The store above can ask this one no more.  If records of this one are lost, poison `above`. */
 static void leave_above(struct dw_store *store, int rc)
 {
 	if (!store->above)

@@ -51,8 +51,8 @@ bool orphan_proves(struct core *core, uint32_t id)
 	hintreader_release(&reader);
 	if (rc < 0 || !claims.synced)
 		return false;
-	/* In this order: a writer without whose lock this is read removes the hint first, and
-	 * what it makes meanwhile was not listed. */
+	/* In this order: this may run beside a writer, which removes the hint first; files that it
+	 * makes meanwhile were not listed. */
 	segname_format(id, segment);
 	segname_format_hint(id, hint);
 	return !has_name(core, segment) && has_name(core, hint);

@@ -178,7 +178,7 @@ int recover_first(struct core *core)
 			  0);
 
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-		return 0; /* whoever wants it will say so */
+		return 0; /* the code that needs it reports the error */
 	int rc = fd < 0 ? fd : sync_last(core, fd);
 	if (fd >= 0)
 		(void)io->close(io, fd); /* a directory: nothing to lose */

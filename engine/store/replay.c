@@ -27,7 +27,7 @@ static void put_on_disk(struct replay *replay)
 		replay->on_disk = true;
 }
 
-/* What loading and scanning tell of a record, in the order of the log. */
+/* Apply a record that was loaded or scanned, in the order of the log. */
 static int apply(struct replay *replay, struct dw_segment *segment,
 		 const struct record_header *header, struct dw_bytes key, uint64_t offset,
 		 int64_t mtime_ns)

@@ -2,9 +2,9 @@
  *
  * replay.h - from segment files to the view: every record, by ascending id and offset.
  *
- * Changes no segment.  With a valid index only the log after its position is replayed.  What each
- * kind of damage means is the table in docs/FORMAT.md: behind the valid prefix of the last segment
- * it is a torn tail, elsewhere an error.
+ * Changes no segment.  With a valid index only the log after its position is replayed.  The table
+ * in docs/FORMAT.md says how each kind of damage is judged: behind the valid prefix of the last
+ * segment it is a torn tail, elsewhere an error.
  */
 #ifndef STORE_REPLAY_H
 #define STORE_REPLAY_H
@@ -43,8 +43,8 @@ void replay_release(struct replay *replay);
 int replay_segment(struct replay *replay, struct dw_segment *segment, uint64_t file_size,
 		   bool last);
 
-/* What it means that the sound records of a segment end at scan->offset, `rc` being what
- * segcheck_next() said.  0: its end, or a torn tail; -EBADMSG: the report, key and loss tell. */
+/* Judge why the sound records of a segment end at scan->offset; `rc` is the result of
+ * segcheck_next().  0: its end, or a torn tail; -EBADMSG: the report, key and loss tell. */
 int replay_judge(struct replay *replay, struct segcheck *check, int rc, bool last);
 
 /* Tell of the torn tail or (`rc` -EBADMSG) the damage that a replay met, if any. */
@@ -53,12 +53,12 @@ void replay_report(struct replay *replay, int rc);
 /* The key of the damaged record there goes to replay->key.  0 or -ENOMEM. */
 int replay_note_key(struct replay *replay, struct segcheck *check);
 
-/* What damage at scan->offset means: nothing, for a guard behind the last record; else sets the
+/* Judge damage at scan->offset: no damage, for a guard behind the last record; else sets the
  * report's damage, and for a torn tail its torn_bytes and records_behind.  0: a torn tail; -EBADMSG
  * or another -errno. */
 int replay_at_damage(struct dw_report *report, struct scan *scan, bool last);
 
-/* What a search behind damage in a segment of `size` bytes may spend (scan_resync()). */
+/* The work that a search after damage in a segment of `size` bytes may take (scan_resync()). */
 static inline uint64_t replay_search_budget(uint64_t size)
 {
 	return 16 * size + (64u << 20);

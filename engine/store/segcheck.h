@@ -38,8 +38,8 @@ void segcheck_ignore_hint(struct segcheck *check);
 int segcheck_next(struct segcheck *check, struct scan_record *ret);
 int segcheck_resync(struct segcheck *check, uint64_t *budget);
 
-/* After damage: the key of the record there, by the hint or by its own word; data NULL: nobody
- * knows.  Valid until the next call. */
+/* After damage: the key of the record there, by the hint or by its own header; data NULL: not
+ * known.  Valid until the next call. */
 struct dw_bytes segcheck_key(struct segcheck *check);
 
 /* The key of the record at scan->offset, damaged as it is, by its own word. */

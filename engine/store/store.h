@@ -20,7 +20,8 @@ struct dw_store {
 	/* the work that runs on it for a caller; its wakeup is the core's */
 	cancel_count verify_cancels, copy_cancels;
 
-	struct dw_store *above; /* whose log this one's comes before; NULL: none (dw_open_in) */
+	struct dw_store *above; /* the log of this store comes before that of `above`; NULL: none
+				   (dw_open_in) */
 
 	pthread_mutex_t switch_lock; /* one starts or stops the background at a time; covers: */
 	struct maintain *maintain;   /* background/maintain.h; NULL: never started */

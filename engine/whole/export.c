@@ -21,7 +21,7 @@
 #include "disk/atomicfile.h"
 #include "store/walk.h"
 
-/* Bytes of a value that are encoded at once; what a worker takes; output gathered. */
+/* Bytes of a value encoded at once; limit of a worker's value; output gathered. */
 enum { PIECE_SIZE = 768 << 10, WORKER_VALUE_MAX = 64 << 10, GATHER_SIZE = 256 << 10 };
 _Static_assert(PIECE_SIZE % JSONL_PIECE == 0, "base64 pads only the last piece");
 
@@ -139,7 +139,7 @@ static int add_line(void *context, const struct workers_block *block, size_t ind
 	return n < 0 ? (int)n : jsonl_add_line(out, key, bytes);
 }
 
-/* The next block; what it has left over is to be done here. */
+/* Take the next block; its unfinished items are done here. */
 static int take_block(struct dw_export *export)
 {
 	const struct workers_block *block = workers_next(export->workers);
@@ -227,8 +227,8 @@ static int fill_from(struct dw_export *export)
 	return 0;
 }
 
-/* Have further bytes, none at the end.  0 or -errno: who reads on behind a failure must not
- * get what comes behind the place of it. */
+/* Have further bytes, none at the end.  0 or -errno: a read after a failure must not return the
+ * bytes after the place that failed. */
 static int fill(struct dw_export *export)
 {
 	if (!export->failed)

@@ -30,7 +30,7 @@ struct dw_log {
 	size_t orphan;          /* of them, the next to be told */
 	bool looked;
 	uint32_t from_segment;
-	int state; /* 1: go on; 0: at the end; negative: what stopped it */
+	int state; /* 1: go on; 0: at the end; negative: the error that stopped it */
 };
 
 static size_t first_index(const struct segset *set, uint32_t from_segment)

@@ -372,7 +372,7 @@ int repair_store(struct io *io, const char *path, bool do_it, const struct dw_op
 	int rc = core_open_unread(io, path, &own, &repair.sizes, &repair.core);
 	if (rc < 0)
 		return rc;
-	/* as every writer does: what a crash left unfinished is still where it came from */
+	/* as every writer does: unfinished copies of a crash still exist at their origin */
 	rc = do_it ? recover_leftovers(repair.core, true) : hold_quietly(repair.core);
 	if (do_it)
 		recover_blocks(repair.core);

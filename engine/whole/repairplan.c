@@ -32,7 +32,7 @@ void plan_release(struct plan *plan)
 	free(plan->ranges);
 }
 
-/* Who lost a record here, if somebody tells. */
+/* Note the key that lost a record here, if it is known. */
 static int note_key(struct segcheck *check, struct range *range)
 {
 	struct record_header header;

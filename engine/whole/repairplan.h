@@ -15,7 +15,7 @@ struct range {
 	struct dw_bytes key; /* owned; data NULL: unknown */
 };
 
-/* What is to be done with one segment. */
+/* The plan for one segment. */
 struct plan {
 	struct range *ranges; /* ascending; owned */
 	size_t count, capacity;

@@ -15,7 +15,7 @@
 
 struct xattrs;
 
-/* What counts where nothing was set. */
+/* Used where nothing was set. */
 struct attr_defaults {
 	uid_t uid;
 	gid_t gid;
@@ -33,7 +33,7 @@ enum attr_bit {
 	ATTR_MTIME_NOW = 1 << 7, /* only as requests */
 	ATTR_ATIME_NOW = 1 << 8,
 	ATTR_SYMLINK = 1 << 9, /* the value is the target of a symbolic link */
-	/* what a new value of the file takes away */
+	/* attributes that a new value of the file takes away */
 	ATTR_TIMES = ATTR_MTIME | ATTR_ATIME | ATTR_CTIME,
 };
 
@@ -72,11 +72,10 @@ void attr_kill_privileges(struct attrs *attrs);
  * no link's target. */
 void attr_new_value(struct attrs *attrs);
 
-/* The value stayed the old one after all, whose attributes were `old`; privileges do not
- * come back. */
+/* The file keeps its old value, with the attributes `old`; privileges do not come back. */
 void attr_restore(struct attrs *attrs, const struct attrs *old);
 
-/* Fill owner, mode and times of `st`, whose st_mode holds the file type already.
+/* Fill owner, mode and times of `st`; its st_mode holds the file type already.
  * `attrs` may be NULL; `mtime_ns` is that of the value. */
 void attr_fill(const struct attr_defaults *defaults, const struct attrs *attrs, int64_t mtime_ns,
 	       struct stat *st);

@@ -89,7 +89,7 @@ static void put_bytes(uint8_t **at, struct dw_bytes bytes)
 	*at += bytes.size;
 }
 
-/* What is left of a record that is being read. */
+/* The unread rest of a record. */
 struct rest {
 	const uint8_t *at;
 	size_t size;

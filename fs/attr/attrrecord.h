@@ -25,7 +25,7 @@ struct attr_record {
 size_t attr_record_size(const struct attr_record *record);
 void attr_record_encode(const struct attr_record *record, uint8_t *ret);
 
-/* What `ret` points to is in `bytes`.  False: they are no valid record; `*ret` is
+/* Decode a record; pointers in `ret` lead into `bytes`.  False: they are no valid record; `*ret` is
  * untouched. */
 bool attr_record_decode(struct dw_bytes bytes, struct attr_record *ret);
 

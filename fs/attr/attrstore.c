@@ -40,7 +40,7 @@ struct attrstore {
 	bool refused; /* it is there, but could not be opened; never changes */
 	attrstore_log_fn *log;
 	void *context;
-	pthread_mutex_t lock;                /* who makes it; and covers: */
+	pthread_mutex_t lock;                /* held while it is made; and covers: */
 	struct dw_maintain_options maintain; /* of a store that is made */
 	bool maintained;
 	struct pending *pending; /* in the order in which it was said */

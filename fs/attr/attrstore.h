@@ -7,9 +7,10 @@
  * nothing is touched: the mount goes on with defaults, and whatever would have to be
  * kept is refused with -EIO.
  *
- * It lives in the other one (dw_open_in()), so whatever brings values to disk brings first
- * what was appended here before them.  What a removed key had is kept until the removal is on disk:
- * a power cut may bring the key back, and it must not come back with the defaults.
+ * It lives in the other one (dw_open_in()), so each call that brings values to disk first brings
+ * the attributes appended here before them.  The attributes of a removed key are kept until the
+ * removal is on disk: a power cut may bring the key back, and it must not come back with the
+ * defaults.
  *
  * Its keys are 'f' and the key of a file, or 'd' and the key of a directory's marker
  * ('d' alone: the root); its values are the records of fs/attr/attrrecord.h.  Any thread.
@@ -56,7 +57,7 @@ int attrstore_forget(struct attrstore *attrs, struct dw_bytes key);
 /* How many bytes of memory what is to be forgotten takes; 0: nothing. */
 size_t attrstore_pending(struct attrstore *attrs);
 
-/* A point of time; and: what the store above had by then is on disk now. */
+/* Note a point of time; and: all that the store above had by then is on disk now. */
 uint64_t attrstore_mark(struct attrstore *attrs);
 int attrstore_settle(struct attrstore *attrs, uint64_t mark);
 

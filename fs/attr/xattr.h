@@ -45,7 +45,7 @@ ssize_t xattrs_get(const struct xattrs *xattrs, const char *name, void *ret, siz
 /* listxattr(2).  -ERANGE. */
 ssize_t xattrs_list(const struct xattrs *xattrs, char *ret, size_t size);
 
-/* What `xattrs` would be with another value of `name`, or (value NULL) without it:
+/* A copy of `xattrs` with another value of `name`, or (value NULL) without it:
  * `*ret` is a new one, or NULL for none.  `flags`: XATTR_CREATE, XATTR_REPLACE.
  * -EEXIST, -ENODATA, -ERANGE: a name of no legal size; -E2BIG: a value over its limit;
  * -ENOSPC: over the others; -ENOMEM. */

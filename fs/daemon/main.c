@@ -67,7 +67,7 @@ static int go_background(void)
 }
 
 struct readiness {
-	int fd; /* -1: in the foreground, nobody waits */
+	int fd; /* -1: in the foreground, no process waits */
 	const struct settings *settings;
 	const struct mount *mount;
 	int64_t started_ns; /* by clock_monotonic_ns() */
@@ -135,7 +135,7 @@ static void on_ready(void *context)
 	if (readiness->fd >= 0)
 		leave_terminal();
 	readiness->mounted = true;
-	/* whoever waited for the mount finds the line */
+	/* before the mount is announced, so that the line can be found then */
 	log_life(readiness->settings, "mounted", count_keys(readiness->mount),
 		 readiness->started_ns);
 	if (readiness->fd >= 0) {
@@ -172,7 +172,7 @@ static void set_limits(void)
 
 enum {
 	THREADS = 10,
-	TIMEOUT_S = 60, /* what --unmount waits for the daemon */
+	TIMEOUT_S = 60, /* --unmount waits so long for the daemon */
 };
 
 static int run_session(struct mount *mount, const struct fuse_cmdline_opts *opts,
@@ -229,7 +229,7 @@ static int serve(const struct fuse_cmdline_opts *opts, const struct settings *se
 	return rc;
 }
 
-/* What requests need, around an open volume, which it takes over. */
+/* Make the data that requests need, around an open volume, which it takes over. */
 static int make_mount(const struct settings *settings, struct volume *volume, struct mount *mount)
 {
 	const struct generations_config generations = {
@@ -296,7 +296,7 @@ static int run(const struct fuse_cmdline_opts *opts, struct settings *settings, 
 	if (!opts->foreground && (readiness->fd = go_background()) < 0)
 		return fail("cannot go to the background: %s", strerror(errno));
 	signals_ignore();
-	/* who works at a terminal expects its end to end what is in the foreground there */
+	/* closing a terminal must end a daemon in its foreground */
 	signals_block(opts->foreground && isatty(STDIN_FILENO) && !settings->log);
 	if (chdir("/") < 0)
 		return fail("cannot change to '/': %s", strerror(errno));
@@ -318,7 +318,7 @@ static int run(const struct fuse_cmdline_opts *opts, struct settings *settings, 
 	return rc || closed;
 }
 
-/* A session first: what is wrong with the options is said before the store is touched. */
+/* A session first: errors in the options are reported before the store is touched. */
 static int make_session(struct fuse_args *args, const struct fuse_cmdline_opts *opts,
 			struct settings *settings)
 {

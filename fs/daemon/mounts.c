@@ -35,8 +35,8 @@ static char *resolve_parent(const char *path)
 {
 	char *copy = strdup(path), *copy2 = strdup(path), *parent = NULL, *ret = NULL;
 
-	/* what ends in one of these is not resolved by its parent; a dead mount is
-	 * seldom named so */
+	/* a path that ends in one of these is not resolved by its parent; a dead mount is seldom
+	 * named so */
 	const char *name = copy ? basename(copy) : "";
 	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "/")) {
 		ret = realpath(path, NULL);

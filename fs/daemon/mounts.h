@@ -30,7 +30,7 @@ bool mounts_is_dead(const char *path);
 pid_t mounts_elsewhere(dev_t dev);
 
 /* Unmount `path` (absolute), as root by the system call, else by fusermount3.
- * `lazy`: out of the tree at once, whoever still uses it.
+ * `lazy`: out of the tree at once, even if it is in use.
  * 0; -EBUSY: in use, -EINVAL and others as umount2(2) has them; -ECHILD: fusermount3
  * failed, and said why on standard error. */
 int mounts_unmount(const char *path, bool lazy);

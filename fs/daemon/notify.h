@@ -8,7 +8,7 @@
 #ifndef FS_DAEMON_NOTIFY_H
 #define FS_DAEMON_NOTIFY_H
 
-/* Send e.g. "READY=1\nSTATUS=serving".  1: sent; 0: nobody wants to know; -errno. */
+/* Send e.g. "READY=1\nSTATUS=serving".  1: sent; 0: no supervisor asked for it; -errno. */
 int notify_send(const char *state);
 
 #endif

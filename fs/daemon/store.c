@@ -59,13 +59,13 @@ static struct dw_options store_options(const struct settings *settings)
 	return options;
 }
 
-enum { COMPACT_RATE = 64 << 20 }; /* what others need of the disk stays free */
+enum { COMPACT_RATE = 64 << 20 }; /* leaves bandwidth of the disk for other programs */
 
 struct dw_maintain_options store_maintenance(const struct settings *settings)
 {
 	return (struct dw_maintain_options){
 		.compact = true,
-		/* 0: what the library thinks */
+		/* 0: the library's default */
 		.dead_percent = (unsigned)number_or(settings, NUMBER_COMPACT_DEAD, 0),
 		.dead_bytes_min = number_or(settings, NUMBER_COMPACT_MIN, 0),
 		.compact_rate = number_or(settings, NUMBER_COMPACT_RATE, COMPACT_RATE),
@@ -174,7 +174,7 @@ static void log_range(void *context, const struct dw_repair_range *range)
 		      range->quarantine ? range->quarantine : "", range->quarantine ? "'" : "");
 }
 
-/* What `datawal repair` does: damaged bytes go to files beside, sound records stay. */
+/* The same as `datawal repair`: damaged bytes go to files beside, sound records stay. */
 static int repair(const char *path, const char *place, const struct dw_options *options)
 {
 	struct dw_repair_report report;

@@ -46,7 +46,7 @@ static int wait_for_lock(int fd, unsigned timeout_s)
 	return rc;
 }
 
-/* What there is to wait for; descriptors are -1 where there is none. */
+/* The events to wait for; a descriptor is -1 where there is none. */
 struct waiting {
 	int lock; /* the writer's lock of the store, opened */
 	struct ending_wait ending;

@@ -36,7 +36,7 @@ struct control_config {
 	struct generations *generations;     /* outlives the control directory; so does: */
 	struct metrics *metrics;             /* NULL: none of requests */
 	const char *name;                    /* of the directory in the root */
-	struct dw_maintain_options maintain; /* what `compact auto` does */
+	struct dw_maintain_options maintain; /* settings of `compact auto` */
 	bool maintained;                     /* it was done already */
 	/* The directory that `export NAME` writes to, outlives the control directory; -1: the
 	 * store's own, EXPORT_DIRECTORY.  Then its absolute path, and the same as the

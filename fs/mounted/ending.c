@@ -19,7 +19,7 @@
 
 enum verdict { RUNNING, ALL_KEPT, SOMETHING_LOST };
 
-/* What the file holds. */
+/* The contents of the file. */
 struct board {
 	uint64_t token;
 	uint64_t verdict;

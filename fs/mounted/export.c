@@ -132,7 +132,7 @@ static int open_locked(struct job *job, int given)
 	return fd;
 }
 
-/* What follows the directory in an absolute path that begins with it; else NULL. */
+/* The rest of an absolute path after the directory that it begins with; else NULL. */
 static const char *name_below(const char *path, const char *directory)
 {
 	size_t size = directory ? strlen(directory) : 0;

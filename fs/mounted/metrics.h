@@ -3,7 +3,7 @@
  * metrics.h - counting what the daemon does, and telling it to Prometheus.
  *
  * Counting takes no lock: there are several sets of counters, each thread keeps to
- * one, and telling adds them up.  What is told is therefore of about one moment; a
+ * one, and telling adds them up.  The totals are therefore of about one moment; a
  * histogram's count is always the sum of its buckets.  Any thread may make any call.
  */
 #ifndef FS_MOUNTED_METRICS_H
@@ -16,7 +16,7 @@
 
 struct metrics;
 
-/* What the kernel asks for. */
+/* The kinds of requests. */
 enum metric_op {
 	METRIC_LOOKUP,
 	METRIC_FORGET,

@@ -3,9 +3,8 @@
  * snapshots.h - snapshots of the mounted volume, by name.
  *
  * A snapshot is a read-only volume of one moment, whole, beside the one that goes on.
- * It has a name until it is removed; what of it is open then stays readable, and when the
- * kernel forgot its last node it is closed, and what it kept in the log is let go.  None
- * outlives the mount.
+ * It has a name until it is removed; files open then stay readable.  When the kernel forgot its
+ * last node it is closed, and releases its segments of the log.  None outlives the mount.
  */
 #ifndef FS_MOUNTED_SNAPSHOTS_H
 #define FS_MOUNTED_SNAPSHOTS_H

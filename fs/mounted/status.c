@@ -72,7 +72,7 @@ static void print_time(FILE *out, const char *key, int64_t ns)
 	(void)fprintf(out, "%s %s\n", key, clock_text(ns, when));
 }
 
-/* What a compaction says of itself; also of one in the background. */
+/* The progress of a compaction, also of one in the background. */
 static void print_compaction(const struct status *status, FILE *out)
 {
 	static const char *const phases[] = {"none", "copying", "publishing", "removing"};

@@ -43,7 +43,7 @@ static size_t escape_size(const struct name_rules *rules, const char *p, size_t 
 	return nul || slash ? at + 2 : 0;
 }
 
-/* What no file name can be, behind any number of `%~`. */
+/* Whether a component, after any number of `%~`, is no legal file name. */
 static bool needs_prefix(const struct name_rules *rules, bool in_root, const char *p, size_t size)
 {
 	while (size >= 2 && p[0] == '%' && p[1] == '~') {

@@ -49,7 +49,7 @@ int cached_reserve(struct cached *cached, size_t size);
 int cached_reserve_from(struct cached *cached, size_t offset, size_t size);
 
 /* How many bytes more a file's value takes in memory once it was read, if it is to be changed, and
- * has `end` bytes or more (0: what it has).  The node's lock is held. */
+ * has `end` bytes or more (0: its present size).  The node's lock is held. */
 size_t cached_need(const struct node *node, size_t end);
 /* The bytes leave memory; from now on the value is in the log. */
 void cached_unload(struct cached *cached, struct dw_store *store);

@@ -4,8 +4,8 @@
  *
  * A number must be the same at each mount, and programs take two files of one number for the
  * same one (cp, du, find, tar leave the second out).  So it is a keyed hash (SipHash) of the
- * number of the directory above and the component: whoever chooses names, and sees the
- * numbers of others, can neither make two alike nor hit one that is there.
+ * number of the directory above and the component: a user who chooses names, and sees the numbers
+ * of other files, can neither make two alike nor hit an existing one.
  */
 #ifndef FS_TREE_INO_H
 #define FS_TREE_INO_H
@@ -21,7 +21,7 @@ int ino_hash_new(const uint8_t secret[INO_SECRET_SIZE], struct ino_hash **ret);
 /* NULL is fine. */
 void ino_hash_free(struct ino_hash *hash);
 
-/* What numbers are made for. */
+/* The objects that have numbers. */
 enum ino_kind { INO_FILE, INO_DIRECTORY, INO_SNAPSHOT, INO_REMOVED };
 
 /* The number of what is called `name` below the number `above`: 63 bits, since some tools keep it

@@ -20,9 +20,9 @@ enum inosecret_source {
 	INOSECRET_BRIEF, /* it holds for this process only */
 };
 
-/* The secret of the store in directory `dirfd`.  Made if need be and `writes`; what cannot be
- * read or written gives one that holds for this process, with *error_ret the errno of why
- * (positive; 0: there is none, and none may be made).  Nobody else may be making one. */
+/* The secret of the store in directory `dirfd`.  Made if need be and `writes`.  If it cannot be
+ * read or written, the result is one for this process only, with the reason in *error_ret (a
+ * positive errno; 0: there is none, and none may be made).  One process at a time may make one. */
 enum inosecret_source inosecret_take(int dirfd, bool writes, uint8_t ret[INO_SECRET_SIZE],
 				     int *error_ret);
 

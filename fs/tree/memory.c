@@ -3,7 +3,7 @@
  * memory.c - see memory.h.
  *
  * A control group's limit is in a file of its directory; so are those of the groups above it,
- * which count as well.  What cannot be read sets no limit: a guess that is too large costs
+ * which count as well.  A file that cannot be read sets no limit: a guess that is too large costs
  * memory, and nothing else.
  */
 #include "fs/tree/memory.h"
@@ -15,7 +15,7 @@
 
 enum { PATH_SIZE = 8192 };
 
-/* What a file says, unless it is more or no number ("max"). */
+/* The smaller of `limit` and the number in a file; "max" is no number. */
 static uint64_t least(uint64_t limit, const char *path)
 {
 	FILE *file = fopen(path, "re");

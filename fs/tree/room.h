@@ -4,7 +4,8 @@
  *
  * Whatever is going to need memory for a value takes room for it first, with no lock held that
  * others need to give theirs back; then allocates, which counts by itself; then gives the room
- * back.  Nobody who has taken room waits for more, so waiting for room ends.  Any thread.
+ * back.  A thread that has taken room does not wait for more, so waiting for room ends.  Any
+ * thread.
  */
 #ifndef FS_TREE_ROOM_H
 #define FS_TREE_ROOM_H

@@ -3,8 +3,8 @@
  * spare.h - the memory of one large value, kept for the next.
  *
  * Memory that the kernel gives anew costs a page fault for each 4 KiB of it: as much as
- * writing the value does (`make bench-fs`, 60 MiB file).  Who writes large files mostly
- * writes another soon; if nobody does, the memory goes back.
+ * writing the value does (`make bench-fs`, 60 MiB file).  A program that writes large files mostly
+ * writes another soon; else the memory goes back.
  */
 #ifndef FS_TREE_SPARE_H
 #define FS_TREE_SPARE_H
@@ -23,7 +23,7 @@ struct spare {
 	pthread_mutex_t lock;
 	void *data; /* malloc'd, owned; NULL: none */
 	size_t size;
-	atomic_size_t *held; /* what it frees is taken off there; borrowed; NULL: nowhere */
+	atomic_size_t *held; /* freed bytes are subtracted there; borrowed; NULL: nowhere */
 	int64_t until_ms;    /* 0: since then nobody asked how long it stays */
 };
 
@@ -31,8 +31,8 @@ struct spare {
 int spare_init(struct spare *spare, atomic_size_t *held);
 void spare_release(struct spare *spare);
 
-/* A block of at least `least` bytes, for free(3) or spare_give(), and its size; what is in it
- * is whatever it held.  NULL: there is none that fits.  Any thread. */
+/* A block of at least `least` bytes, for free(3) or spare_give(), and its size; its contents are
+ * undefined.  NULL: there is none that fits.  Any thread. */
 void *spare_take(struct spare *spare, size_t least, size_t *size_ret);
 
 /* Give a block of malloc(3)'s away; of two the larger stays.  True: spare_expire() should

@@ -2,7 +2,7 @@
  *
  * attr.c - telling and setting attributes.
  *
- * Who may is the kernel's to say (default_permissions).
+ * The kernel checks permissions (default_permissions).
  */
 #include <errno.h>
 #include <stdlib.h>

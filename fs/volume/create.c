@@ -112,7 +112,7 @@ static int link_new(struct volume *volume, const struct new_file *file,
 
 /* --- creating --- */
 
-/* What a link leads to, as the value of a file that was just created. */
+/* The target of a link, as the value of a file that was just created. */
 static int set_target(struct volume *volume, struct node *node, struct cached *cached,
 		      const char *target)
 {
@@ -195,7 +195,7 @@ int volume_create(struct volume *volume, const struct volume_cred *cred, struct 
 		.cred = cred, .parent = parent, .name = name, .mode = mode, .flags = flags};
 	int rc;
 
-	do /* stale: what was there went before it could be opened */
+	do /* stale: the file went before it could be opened */
 		rc = try_create(volume, &file, ret);
 	while (rc == -ESTALE);
 	return rc;

@@ -5,8 +5,8 @@
  * While there is room, the value of a file that was written stays in memory as long as it is
  * open.  Then values leave: first those that the log has, those that were committed longest ago
  * before others, for they can be read again; then others are committed early.  Both happen in
- * the thread that wants memory: so writers wait for the disk when they are faster.  What has no
- * name is in no log, and stays; it may take all there is, and then writing is -ENOSPC.
+ * the thread that wants memory: so writers wait for the disk when they are faster.  Files without a
+ * name are in no log, and stay; they may take all room, and then writing is -ENOSPC.
  */
 #include "fs/volume/evict.h"
 
@@ -25,7 +25,7 @@ static struct node *take_idle(struct volume *volume)
 	(void)pthread_mutex_lock(&volume->dirty_lock);
 	DL_FOREACH2(volume->idle, cached, next_idle)
 	{
-		/* nobody counts on the node of one that is just going */
+		/* the node of a value that is just leaving has no reference */
 		node = node_ref_if_used(cached->node);
 		if (node)
 			break;

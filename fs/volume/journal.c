@@ -62,7 +62,7 @@ static int encode(const struct attr_record *record, uint8_t **ret, size_t *size_
 	return 0;
 }
 
-/* What of attributes can be written now: times that wait for a value cannot. */
+/* A record of the attributes that can be written now: times that wait for a value cannot. */
 static struct attr_record record_of(const struct attrs *attrs, bool is_dir, bool with_times)
 {
 	struct attr_record record = {.since = 0};
@@ -305,7 +305,7 @@ void journal_drop(struct volume *volume, bool is_dir, struct dw_bytes key)
 	/* each of them is in memory */
 	if (!rc && attrstore_pending(volume->attrs) > PENDING_MAX)
 		rc = journal_make_durable(volume);
-	/* whoever creates the key anew tries again, and so does the next mount */
+	/* creating the key anew tries again, and so does the next mount */
 	if (rc < 0)
 		volume_log(volume, LOG_WARNING,
 			   "the attributes of a removed file could not be removed: %s",

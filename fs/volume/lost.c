@@ -34,8 +34,8 @@ void volume_get_figures(struct volume *volume, struct volume_figures *ret)
 
 /* --- forgetting --- */
 
-/* Attributes as they are kept for the value in the log.  Where they cannot be read, what
- * the file has stays, without times: defaults might let more people in. */
+/* Attributes as they are kept for the value in the log.  If they cannot be read, the file keeps its
+ * present ones, without times: defaults might let more users in. */
 static void restore_attrs(struct volume *volume, struct node *node, struct dw_bytes key)
 {
 	struct attrs *old = node->attrs, *kept = NULL;

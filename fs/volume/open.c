@@ -4,8 +4,8 @@
  *
  * A file that is opened for writing only is written past the kernel's pages: it has
  * none to keep then, and does not ask before each write whether the file has capabilities to
- * lose.  Whoever opens it meanwhile goes the same way, so that nobody reads pages
- * that others write past.
+ * lose.  Later openers bypass the pages as well, so that no process reads pages that another writes
+ * past.
  */
 #include <assert.h>
 #include <errno.h>

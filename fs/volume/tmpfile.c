@@ -3,8 +3,8 @@
  * tmpfile.c - files that are made without a name, and may be given one.
  *
  * Without a name there is no key, so such a file is in memory only, like one that was removed and
- * is open.  Its name, its value and its attributes come into the log together: whoever
- * looks finds no file or the whole of it.
+ * is open.  Its name, its value and its attributes come into the log together: a reader finds no
+ * file or the whole of it.
  */
 #include <errno.h>
 #include <string.h>

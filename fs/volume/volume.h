@@ -4,7 +4,7 @@
  *
  * Calls return 0 (or a count) or -errno as a file system would; outputs are
  * untouched on failure.  Any thread may make any call.  Nodes handed out in a
- * volume_entry are counted for the caller, who gives them back by volume_forget();
+ * volume_entry carry a reference for the caller, dropped by volume_forget();
  * a node passed in is one that the caller holds.
  */
 #ifndef FS_VOLUME_VOLUME_H
@@ -30,14 +30,14 @@ struct volume_options {
 	uid_t uid; /* owner where nothing else was set */
 	gid_t gid;
 	mode_t umask; /* taken from 0666 and 0777 where no mode was set */
-	/* What is created belongs to them, whoever creates it; and takes these bits off
-	 * the mode that it is created with. */
+	/* New files belong to this user and group, whichever process creates them; and these bits
+	 * are taken off their mode. */
 	bool fixed_uid, fixed_gid, fixed_umask;
 	uint32_t commit_ms;   /* commit what stays open after so long; 0: 5000 */
 	uint64_t dirty_max;   /* bytes of values in memory, at least DW_VALUE_SIZE_MAX; 0: by how
 				 much memory there is */
 	const char *reserved; /* name in the root that is no key's; NULL: none */
-	/* Nobody who chooses names may know it. */
+	/* A secret: an attacker who knows it could choose names that collide. */
 	uint8_t ino_secret[INO_SECRET_SIZE];
 	size_t nodes_max;   /* above so many files and directories that the kernel knows it is asked
 			       to forget some; 0: a default */
@@ -45,7 +45,7 @@ struct volume_options {
 	void *context;      /* handed to log */
 };
 
-/* Who asks. */
+/* The calling process. */
 struct volume_cred {
 	uid_t uid;
 	gid_t gid;
@@ -67,7 +67,7 @@ int volume_start(struct volume *volume);
  * is gone in any case.  NULL is fine. */
 int volume_close(struct volume *volume);
 
-/* A volume of this moment, values and attributes: what was written is committed first.  It
+/* A volume of this moment, values and attributes: dirty values are committed first.  It
  * is read only, and does not change; how long this takes depends on what is to be committed,
  * not on how much there is, for its names are read when somebody first looks for one.
  * Its st_ino follow from `name`, and are not those of `volume`, before which it is closed.
@@ -91,7 +91,7 @@ bool volume_is_known(struct volume *volume);
 
 /* Whether a node is one of a snapshot. */
 bool volume_is_snapshot(const struct node *node);
-/* What tells a node from those that had its address before. */
+/* Tells a node from those that had its address before. */
 uint32_t volume_generation(const struct node *node);
 /* Whether it is a root; any node of a volume where nothing moves. */
 bool volume_is_root(const struct node *node);
@@ -99,7 +99,7 @@ bool volume_is_root(const struct node *node);
 struct dw_store *volume_store(struct volume *volume);
 const struct volume_options *volume_get_options(const struct volume *volume);
 
-/* What became of written values, since volume_open(). */
+/* Results of commits, since volume_open(). */
 struct volume_figures {
 	uint64_t commits_failed; /* each try counts */
 	uint64_t values_lost;    /* values that were written and never committed */
@@ -206,11 +206,11 @@ int volume_statfs(struct volume *volume, struct statvfs *ret);
 /* Every success is followed by one volume_release(). */
 int volume_open_file(struct volume *volume, struct node *node, int flags);
 
-/* What the kernel may do with pages of a file for one who opened it. */
+/* How the kernel may use pages of a file for an opener. */
 enum volume_paging {
 	VOLUME_PAGES_KEPT,   /* keep what it has, and more */
 	VOLUME_PAGES_NEW,    /* keep pages, but forget those of before */
-	VOLUME_PAGES_DIRECT, /* each read and write comes here; what else it has is dropped */
+	VOLUME_PAGES_DIRECT, /* each read and write comes here; other pages are dropped */
 };
 
 /* Let files that are opened for writing only be written past the kernel's pages, from now
@@ -226,10 +226,10 @@ enum volume_paging volume_paging(struct volume *volume, struct node *node);
 typedef void volume_push_fn(void *context, const void *data, size_t size);
 void volume_push(struct volume *volume, struct node *node, size_t size_max, volume_push_fn *push,
 		 void *context);
-/* The last one commits what no flush did.  What cannot be committed then, or could not be
- * by the flush before, is lost: the file is what the log says again, or gone (-ESTALE for
- * whoever still knows it).  0, or the -errno of the commit: the caller's idea of the file's
- * attributes is wrong then. */
+/* The last release commits bytes that no flush did.  If that fails, or the flush before failed,
+ * they are lost: the file goes back to the value in the log, or is gone (-ESTALE for callers that
+ * still hold the node).  0, or the -errno of the commit: the caller's idea of the file's attributes
+ * is wrong then. */
 int volume_release(struct volume *volume, struct node *node);
 ssize_t volume_read(struct volume *volume, struct node *node, void *ret, size_t size,
 		    uint64_t offset);

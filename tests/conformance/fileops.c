@@ -6,7 +6,7 @@
  *
  * Reads and writes by read(2), directly, through mappings, and by the kernel from one
  * place to another; truncation, holes, msync, fsync, reopening, dropped caches.  Two
- * descriptors are used at random: what one does the other sees.  Every operation that
+ * descriptors are used at random: each sees the other's changes.  Every operation that
  * reads is held against the bytes in memory, which at the end are written to SHADOW, so
  * that the file can be compared again after the next mount.  On a difference the last
  * operations are listed and the program ends with 1.
@@ -313,7 +313,7 @@ static void do_reopen(struct world *w)
 
 	note(w, "reopen", i, 0);
 	MUST(w, !close(w->fds[i]));
-	if (!below(w, 8)) { /* nobody has it open for a moment */
+	if (!below(w, 8)) { /* no process has it open for a moment */
 		MUST(w, !close(w->fds[1 - i]));
 		w->fds[1 - i] = open(w->path, O_RDWR | O_CLOEXEC);
 		MUST(w, w->fds[1 - i] >= 0);
@@ -322,7 +322,7 @@ static void do_reopen(struct world *w)
 	MUST(w, w->fds[i] >= 0);
 }
 
-/* What is read next comes from the daemon. */
+/* Have the next reads come from the daemon. */
 static void do_drop(struct world *w)
 {
 	note(w, "drop what is cached", 0, 0);

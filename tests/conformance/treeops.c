@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * treeops.c - the same random operations in a mount and in a directory of another file
- * system, whose answers and trees must be the same.
+ * treeops.c - the same random operations in a mount and in a directory of another file system;
+ * answers and trees must be the same.
  *
  *   treeops MOUNT OTHER SECONDS    CHECK_SEED repeats a run
  *   treeops MOUNT - SECONDS        without another: several of these may share a tree
@@ -9,7 +9,7 @@
  * Each operation is one function that is called for either tree and tells all that a
  * program could see of it as one number: an errno, a size, a sum of bytes or of names.
  * Paths are a few names at a few levels, so that they often meet; some are wrong on
- * purpose.  Files stay open while their names move and go.  What is known to differ:
+ * purpose.  Files stay open while their names move and go.  Known differences:
  * the mount has no hard links, and does not exchange directories.
  */
 #include <dirent.h>
@@ -27,7 +27,7 @@
 
 enum { HANDLES = 8, TREES = 2, TEXT = 160, FILE_MAX = 300000, HISTORY = 40 };
 
-/* What is drawn once and done in both trees. */
+/* An operation, drawn once and done in both trees. */
 struct draw {
 	unsigned kind, handle, flags;
 	char path[TEXT], other[TEXT];

@@ -95,7 +95,7 @@ static void note(struct world *w, char kind, uint64_t n, unsigned k)
 		die("journal", errno);
 }
 
-/* What fails, fails because the volume is gone. */
+/* A call may fail only because the volume is gone. */
 static bool failed(struct world *w, int rc)
 {
 	if (rc < 0 && rc != -EIO && rc != -EROFS && rc != -EBUSY && !atomic_load(&w->stop))
@@ -319,7 +319,7 @@ static int add_to_view(void *context, struct dw_bytes key, const struct dw_stat 
 	return 0;
 }
 
-/* What the store holds. */
+/* The contents of the store. */
 static struct view read_view(struct dw_store *store)
 {
 	static uint8_t want[VALUE_MAX + 8];
@@ -353,7 +353,7 @@ static struct view read_view(struct dw_store *store)
 	return view;
 }
 
-/* Of each key: what was there at the last sync, or something that came later. */
+/* Each key has the value of the last sync, or a later one. */
 static bool is_allowed(const struct journal *j, const struct view *view)
 {
 	uint64_t synced[KEYS + 1] = {0};
@@ -438,7 +438,7 @@ static void print_view(struct dw_store *store, const char *path)
 		die(path, errno);
 }
 
-/* What is there is where the next round starts. */
+/* The next round starts from the present contents. */
 static void write_next(const struct journal *j, const struct view *view, const char *path)
 {
 	FILE *file = fopen(path, "we");

@@ -238,7 +238,7 @@ static void test_quarantine(void)
 	free(torn);
 }
 
-/* What a killed writer had appended is synced by its successor's sync. */
+/* A writer's sync includes the records that a killed one had appended. */
 static void test_inherited(void)
 {
 	struct history *h = history_new();

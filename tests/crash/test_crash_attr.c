@@ -140,7 +140,7 @@ static void check_same(const struct attrscene_lines *live, const struct attrscen
 	}
 }
 
-/* Whatever failed: what the mount says is what the next one says. */
+/* Whatever failed: the next mount shows the same as this one. */
 static bool run_with_fault(enum faultio_kind kind, uint64_t fail_at)
 {
 	struct faultio fault;
@@ -152,7 +152,7 @@ static bool run_with_fault(enum faultio_kind kind, uint64_t fail_at)
 	struct volume *v = attrscene_mount_io(&fault.io, dir, 0);
 	faultio_arm(&fault, kind, ENOSPC, fault.calls + fail_at);
 	for (int i = 0; attrscene_operate(v, i, &rc); i++)
-		(void)rc; /* what it says is held against the next mount */
+		(void)rc; /* the result is compared with the next mount */
 	bool hit = fault.hit;
 	fault.fail_at = 0;
 	CHECK_EQ(volume_commit_all(v), 0); /* nothing waits for a late success */

@@ -42,7 +42,7 @@ static int cut_sync(struct io *io, int fd)
 	return 0;
 }
 
-/* A line may be that of any state since the last sync; what is in all of them shows. */
+/* A line may be that of any state since the last sync; a line that is in all of them shows. */
 static void check_since(const struct attrscene_lines *states, int first, int last,
 			const struct attrscene_lines *got)
 {
@@ -112,8 +112,9 @@ static int cut_sync_segment(struct io *io, int fd)
 	return strstr(path, ".dwal") ? cut_sync(io, fd) : 0;
 }
 
-/* The daemon was killed, which loses nothing; the next mount begins, and then the power goes.  What
- * that mount wrote of attributes is there, of the values what was synced before, or by it. */
+/* The daemon was killed, which loses nothing; the next mount begins, and then the power goes.
+ * Attributes written by that mount are there; values are there if they were synced before, or by
+ * it. */
 static void test_cut_after_kill(void)
 {
 	static struct attrscene_lines states[ATTRSCENE_LINES_MAX];
@@ -184,7 +185,7 @@ static void test_power_cut(void)
 
 enum { INSTANTS_MAX = 1500 };
 
-/* What a power cut leaves at one instant. */
+/* The files that a power cut leaves at one instant. */
 struct instant {
 	struct files files, attrs;
 	int first, last; /* states that it may show */
@@ -264,7 +265,7 @@ static int note_sync(struct io *io, int fd)
 	return 0;
 }
 
-/* What is done behind each operation. */
+/* The upkeep after each operation. */
 enum upkeep { ROTATED, COMPACTED, COMPACTED_PARTLY, SYNCED, SMALL_SEGMENTS, CLOSED, UPKEEPS };
 
 static void keep_up(struct syncio *sync, struct volume *v, enum upkeep how)

@@ -2,9 +2,8 @@
  *
  * test_crash_compact.c - compaction of runs, crash upon crash.
  *
- * One crash leaves copies beside what they were copied from; what is written, deleted and
- * compacted then must not bring an old copy back.  So here the states that a crash
- * leaves go on being used.
+ * One crash leaves copies beside their originals; later writes, deletes and compactions must not
+ * bring an old copy back.  So here the states that a crash leaves go on being used.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -263,7 +262,7 @@ static const struct file_image *find_file(const struct files *files, const char 
 	return NULL;
 }
 
-/* What it reads from `from` on, its last segment at `*last_ret`.  False: a segment that it listed
+/* Read the log from `from` on, its last segment at `*last_ret`.  False: a segment that it listed
  * is gone, and it must begin anew. */
 static bool read_lazily(struct history *h, size_t from, size_t until, const char *dir,
 			size_t *last_ret)

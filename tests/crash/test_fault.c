@@ -3,9 +3,9 @@
  * test_fault.c - each system call of a scenario fails once.
  *
  * A scenario runs with its first call failing, its second, ... until it gets to
- * its end without meeting the fault.  Each time: what was acknowledged is there,
- * what failed left no trace or is complete, the store goes on unless poisoned, it
- * opens again, and no descriptor is lost.
+ * its end without meeting the fault.  Each time: acknowledged changes are there, a failed one left
+ * no trace or is complete, the store goes on unless poisoned, it opens again, and no descriptor is
+ * lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -250,7 +250,7 @@ static void run_export(struct world *w)
 	do_op(w, DW_PUT, "exported", "yes");
 }
 
-/* What a failed copy leaves is a store, holding nothing that is not live. */
+/* A failed copy leaves a store that holds live keys only. */
 static void run_compact_to(struct world *w)
 {
 	struct dw_store *copy = NULL;
@@ -343,7 +343,7 @@ static bool run_once(const struct scenario *scenario, enum faultio_kind kind, in
 	w.fault.follow = false;
 	CHECK(w.fault.hit || !w.error);
 	if (kind == FAULTIO_EINTR || (kind == FAULTIO_SHORT && !error))
-		CHECK_EQ(w.error, 0); /* nobody is to notice */
+		CHECK_EQ(w.error, 0); /* the caller must not notice */
 	if (w.error && w.error != -error)
 		printf("  %s: %s says %s\n", scenario->name, w.fault.where, strerror(-w.error));
 	CHECK(!w.error || w.error == -error);

@@ -176,9 +176,9 @@ static void do_random(struct history *h)
 
 static size_t read_one(const struct history *h, const struct buf *file, size_t at, uint64_t txid);
 
-/* What stands at the end of whole records: the end of the file, too little for a header, or a
- * guard.  No record here is Raw; of a header that lies across a sector's edge the end may have
- * been written over already. */
+/* After the whole records comes the end of the file, too little for a header, or a guard.  No
+ * record here is Raw; of a header that lies across a sector's edge the end may have been written
+ * over already. */
 static bool is_end_or_guard(const struct buf *file, size_t at)
 {
 	return file->size - at < GUARD_SIZE || !memcmp(file->data + at, guard_bytes, 7);
@@ -510,8 +510,8 @@ static void test_awkward(void)
 	CHECK(!guard_is_awkward(513, bytes, 64));
 }
 
-/* What is left of a guard behind which zeros were lost or not yet written is never taken
- * for a record: its checksum would be zero. */
+/* The rest of a guard, with the zeros after it lost or not yet written, is never taken for a
+ * record: its checksum would be zero. */
 static void test_pieces(void)
 {
 	uint8_t *bytes = malloc(GUARD_SIZE + (64 << 20));

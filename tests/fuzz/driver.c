@@ -2,7 +2,7 @@
  *
  * driver.c - main() of a fuzzer where libFuzzer is not: a test program.
  *
- *   fuzz_NAME                 the seeds, what tests/fuzz/found/NAME keeps, and FUZZ_RUNS
+ *   fuzz_NAME                 the seeds, the inputs in tests/fuzz/found/NAME, and FUZZ_RUNS
  *                             (fuzz_runs) inputs made from them
  *   fuzz_NAME FILE...         these inputs
  *   fuzz_NAME --seeds DIR     write the seeds, one a file: where libFuzzer starts
@@ -10,8 +10,8 @@
  * CHECK_SEED decides how inputs are made, as in other tests.  The input with which the
  * program ended is kept in the file PROGRAM.input.
  *
- * An input may take processor time in proportion to its size: what takes time by its square is
- * a fault, for a store may be anybody's.
+ * An input may take processor time in proportion to its size: quadratic time is a fault, because a
+ * store may come from anywhere.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ enum { BASE_NS = 1000000000, BYTE_NS = 100000 };
 enum { BASE_NS = 200000000, BYTE_NS = 10000 };
 #endif
 
-static struct buf *seeds; /* what inputs are made from; owned */
+static struct buf *seeds; /* inputs are made from these; owned */
 static size_t seed_count;
 static char kept[4096];         /* the file for the input that failed */
 static const struct buf *input; /* at work */

@@ -27,7 +27,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* What becomes of a line, from its text alone. */
+/* The result of a line, from its text alone. */
 static enum verdict judge(const char *line, size_t size)
 {
 	static const char *const plain[] = {"compact", "sync", "rotate", "verify", "cancel"};
@@ -62,7 +62,7 @@ static enum verdict judge_all(const uint8_t *data, size_t size, size_t *count_re
 		if (at < stop) {
 			enum verdict one = judge(at, (size_t)(stop - at));
 			++*count_ret;
-			/* what is behind a doubtful line may never be looked at */
+			/* lines after a doubtful one may never be read */
 			all = all == GOOD ? one : all;
 		}
 		at = stop;

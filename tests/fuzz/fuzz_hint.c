@@ -2,9 +2,9 @@
  *
  * fuzz_hint.c - the bytes of a hint beside a sound store: it must open as without them.
  *
- * The hint is read naively as well (docs/FORMAT.md): whether it is to be believed, whose times
- * agree, and whether it proves a loss.  A hint that is to be believed can lie; then each value
- * must still be one that its key had, or an error.
+ * The hint is read naively as well (docs/FORMAT.md): whether it is valid, which records get their
+ * times from it, and whether it proves a loss.  A hint that is to be believed can lie; then each
+ * value must still be one that its key had, or an error.
  *
  * The first byte is enum mode; the rest is the hint.
  */
@@ -99,7 +99,7 @@ static uint64_t number(const uint8_t *p, int size)
 	return v;
 }
 
-/* LEB128; what does not fit 64 bits is cut, more than ten bytes are none. */
+/* LEB128; bits over 64 are cut, more than ten bytes are invalid. */
 static bool leb(struct fuzz_input *in, uint64_t *ret)
 {
 	*ret = 0;
@@ -250,7 +250,7 @@ static void read_blocks(const struct buf *bytes, uint32_t id, const struct buf *
 		n = read_block(bytes->data + at, bytes->size - at, segment, ret);
 }
 
-/* What follows from a hint beside its segment. */
+/* The effects of a hint beside its segment. */
 static struct told read_hint(const struct buf *bytes, uint32_t id, const struct buf *segment,
 			     uint64_t inode)
 {

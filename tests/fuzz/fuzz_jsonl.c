@@ -13,7 +13,7 @@
 #include "tools/cli/jsonl.h"
 #include "tools/common/base64.h"
 
-/* What is wrong is told nobody; that something is comes back. */
+/* Drop the message; the caller gets the result only. */
 int fail(const struct args *args, int status, const char *format, ...)
 {
 	char text[1024];

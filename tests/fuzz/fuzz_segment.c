@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * fuzz_segment.c - the bytes of a segment: what the engine makes of them, as a reader, as
- * a writer and in a repair, against the naive reader.
+ * fuzz_segment.c - the bytes of a segment: how the engine takes them, as a reader, as a writer and
+ * in a repair, against the naive reader.
  *
  * The first byte is enum mode; the rest is the segment.
  */
@@ -151,7 +151,7 @@ static void sum_saved(void *context, const struct dw_repair_range *range)
 		*saved += (size_t)range->size;
 }
 
-/* What is sound stays, in place in front of the damage; what is not is kept aside. */
+/* Sound records stay, those before the damage in place; damaged bytes are kept aside. */
 static void repair_it(struct world *w)
 {
 	struct dw_repair_report plan, done;

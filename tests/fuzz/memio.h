@@ -2,9 +2,9 @@
  *
  * memio.h - system calls on files in memory: a store for each input, thousands a second.
  *
- * A few directories, "/store" among them, whose files are whole buffers.  There is no
+ * A few directories, "/store" among them; their files are whole buffers.  There is no
  * disk to lose anything: syncs do nothing, locks are always had.  Calls come from any
- * thread; the helpers below are for when nobody else is at work.
+ * thread; the helpers below are for times when no other thread is at work.
  */
 #ifndef FUZZ_MEMIO_H
 #define FUZZ_MEMIO_H

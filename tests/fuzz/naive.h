@@ -42,7 +42,7 @@ struct naive_record {
 /* The record at the front of `size` bytes: DW_DAMAGE_NONE and `*ret`, or what is wrong. */
 enum dw_damage naive_decode(const uint8_t *data, size_t size, struct naive_record *ret);
 
-/* What stands in a segment. */
+/* The contents of a segment. */
 struct naive_segment {
 	uint64_t records, last_txid;
 	uint64_t end;          /* of the valid records */
@@ -58,8 +58,8 @@ struct naive_segment naive_replay(struct naive_view *view, uint32_t id, const ui
 
 void naive_check(const struct naive_view *view, struct dw_store *store);
 
-/* Right the checksum of all that has the sizes of a record, from the front on: what
- * makes inputs get past them. */
+/* Correct the checksums of all bytes that have the sizes of a record, from the front on, so that
+ * inputs get past them. */
 void naive_fix(uint8_t *data, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * test_model_volume.c - random operations on a volume and on a plain array of paths:
- * each result, what open files read, and regularly the whole tree are the same.
+ * each result, the contents of open files, and regularly the whole tree are the same.
  *
  * CHECK_SEED repeats a run, CHECK_OPS makes it longer.
  */

@@ -92,7 +92,7 @@ static inline void odd_write(const char *name, const void *data, size_t size)
 	MUST(!close(fd));
 }
 
-/* What an open file reads, from its start, is this and no more. */
+/* An open file reads as this, from its start, and no more. */
 static inline void odd_expect(int fd, const void *data, size_t size)
 {
 	char *got = malloc(size + 1);

@@ -84,7 +84,7 @@ static void test_trunc(void)
 	odd_expect(reader, "\0\0new", 5);
 	MUST(!ftruncate(fd, 3));
 	MUST(!ftruncate(fd, 5));
-	odd_expect(reader, "\0\0n\0\0", 5); /* what was cut off does not come back */
+	odd_expect(reader, "\0\0n\0\0", 5); /* bytes that were cut off do not come back */
 	MUST(!close(fd));
 	odd_expect_file("trunc", "\0\0n\0\0", 5);
 }
@@ -181,7 +181,7 @@ static void test_fallocate(void)
 	odd_expect_file("allocated", want, SIZE);
 }
 
-/* Data and holes follow one another up to the end; what is called a hole is zero. */
+/* Data and holes follow one another up to the end; holes are zero. */
 static void test_seek(void)
 {
 	enum { SIZE = 300000 };
@@ -219,8 +219,8 @@ static void test_seek(void)
 	MUST(lseek(fd, 3, SEEK_CUR) == SIZE - 2);
 }
 
-/* What is written past the kernel's pages is seen by whoever has some: read before, read
- * meanwhile, mapped before, mapped meanwhile. */
+/* Writes past the kernel's pages show to every process that has pages: read before, read meanwhile,
+ * mapped before, mapped meanwhile. */
 static void test_write_only(void)
 {
 	enum { SIZE = 3 * PAGE };
@@ -342,7 +342,7 @@ static void test_mmap(void)
 	memcpy(want + 2 * PAGE, "written", 7);
 	MUST(!memcmp(shared, want, SIZE));
 	memset(private, 'p', SIZE);
-	odd_expect(other, want, SIZE);  /* nobody sees it */
+	odd_expect(other, want, SIZE);  /* no other process sees it */
 	memset(shared + SIZE, 'q', 50); /* behind the end, in its page */
 	MUST(!msync(shared, SIZE, MS_SYNC));
 	MUST(!ftruncate(other, SIZE + 50));

@@ -89,7 +89,7 @@ static void test_held(void)
 	free(bytes);
 }
 
-/* The same by mappings, whose pages come whenever the kernel likes. */
+/* The same by mappings; the kernel writes their pages whenever it likes. */
 static void test_mapped(void)
 {
 	char *maps[HELD];
@@ -130,8 +130,8 @@ static void write_when_room(int fd, off_t at)
 	MUST(n == 1);
 }
 
-/* What has no name is nowhere else: at some point there is no space for it, and as soon as some
- * of it goes there is. */
+/* A file without a name is in memory only: at some point there is no space for more, and as soon as
+ * one goes there is. */
 static void test_nameless(void)
 {
 	int fds[SPARSE], count = 0;

@@ -124,7 +124,7 @@ static void test_deep(void)
 
 	MUST(fd >= 0 && write(fd, "deep", 4) == 4 && !close(fd));
 	MUST(!rename("level-0", "elsewhere"));
-	/* whoever was there still is */
+	/* the other files are still there */
 	MUST((fd = openat(dir, "file", O_RDONLY | O_CLOEXEC)) >= 0);
 	MUST(read(fd, got, sizeof got) == 4 && !memcmp(got, "deep", 4) && !close(fd));
 	MUST_FAIL(rename("elsewhere", "elsewhere/level-1/x"), EINVAL);
@@ -149,7 +149,7 @@ static void test_deepest(void)
 	}
 	MUST(errno == ENAMETOOLONG && levels == 65536 / (NAME_LONGEST + 1));
 	MUST_FAIL(openat(dir, "f", O_RDWR | O_CREAT, 0644), ENAMETOOLONG);
-	/* the directory that is moved may be short, what is below may not */
+	/* the moved directory may have a short name, a name below it may not */
 	MUST(!mkdir(top, 0755));
 	(void)snprintf(longer, sizeof longer, "%s/longer", top);
 	MUST_FAIL(rename(name, longer), ENAMETOOLONG);
@@ -233,7 +233,7 @@ static void test_exchange(void)
 
 /* --- listing --- */
 
-/* Until `stop`: what goes goes, and others come, are renamed, replaced, exchanged. */
+/* Until `stop`: remove, create, rename, replace, exchange files. */
 static void churn(unsigned who, time_t stop)
 {
 	char name[64], other[64];
@@ -248,7 +248,7 @@ static void churn(unsigned who, time_t stop)
 		MUST(!rename(name, other));
 		(void)snprintf(name, sizeof name, "moved-%u-%u", who, n / 2);
 		MUST(!unlink(name) || errno == ENOENT);
-		/* what stays under its name, though it is another file: two of each process's */
+		/* names that stay, though with another file: two of each process */
 		unsigned a = 1 + 12 * (n % 8000) + 6 * who, b = 1 + 12 * (n * 7 % 8000) + 6 * who;
 		(void)snprintf(name, sizeof name, "%06u-stays", a);
 		(void)snprintf(other, sizeof other, "%06u-stays", b);

@@ -33,7 +33,7 @@ struct record {
 };
 
 struct file {
-	uint8_t cell[CELLS]; /* what a process sees */
+	uint8_t cell[CELLS]; /* the contents as a process sees them */
 	uint8_t size;
 	uint8_t version[SECTORS][VERSIONS][SECTOR];
 	uint8_t versions[SECTORS];
@@ -94,7 +94,7 @@ static int is_valid(const struct file *f, const struct record *record, int at)
 	return 1;
 }
 
-/* What stands where no valid record does. */
+/* The kinds of bytes where no valid record stands. */
 static int judge(const struct file *f, int at)
 {
 	const uint8_t *h = f->cell + at;

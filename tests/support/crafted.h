@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * crafted.h - names whose hashes are chosen: what somebody makes who wants a table to be slow.
+ * crafted.h - names with chosen hashes, as an attacker makes them to slow down a table.
  */
 #ifndef SUPPORT_CRAFTED_H
 #define SUPPORT_CRAFTED_H

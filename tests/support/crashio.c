@@ -46,7 +46,7 @@ static int find_name(const struct crash_name *names, size_t count, const char *n
 	return -1;
 }
 
-/* What an event makes of a list of names. */
+/* Apply an event to a list of names. */
 static void apply_name(const struct crash_event *event, struct crash_name *names, size_t *count)
 {
 	const char *gone = event->kind == CRASH_RENAME ? event->to : event->name;
@@ -323,7 +323,7 @@ static void rebuild_file(const struct crashio *crash, size_t point, enum crash_p
 
 enum { SECTOR_SIZE = 512, BLOCK_SIZE = 4096, STATES_MAX = 64 };
 
-/* What a file was at the moments since its last sync. */
+/* The states of a file since its last sync. */
 struct states {
 	struct buf items[STATES_MAX];
 	size_t count;

@@ -47,14 +47,14 @@ struct crashio {
 	size_t count;
 	struct crash_name names[CRASH_NAMES], initial[CRASH_NAMES];
 	size_t name_count, initial_count;
-	struct buf *files; /* what each file held at first */
+	struct buf *files; /* the first contents of each file */
 	int file_count;
 	int fds[CRASH_FDS]; /* the file behind a descriptor; -1: the directory */
 	void (*hook)(void *context, const struct crash_event *event); /* after each event */
 	void *context;
 };
 
-/* What of the events up to a point is kept. */
+/* The events up to a point that are kept. */
 enum crash_policy {
 	CRASH_KEEP_ALL, /* the process was killed */
 	CRASH_DROP,     /* whatever was not synced is gone */
@@ -66,7 +66,7 @@ enum crash_policy {
 	CRASH_SECTORS,
 };
 
-/* Start recording; what is in `dir` by now is durable. */
+/* Start recording; the present files of `dir` are durable. */
 void crashio_init(struct crashio *crash, const char *dir);
 void crashio_release(struct crashio *crash);
 

@@ -178,8 +178,8 @@ static bool all_zero(const uint8_t *data, size_t size)
 	return true;
 }
 
-/* What a reader that knows the table of docs/FORMAT.md and nothing else says of a
- * segment.  `lossy`: a sector may be missing below others that came through. */
+/* Judge a segment as a reader that knows only the table of docs/FORMAT.md.  `lossy`: a sector may
+ * be missing below others that came through. */
 static void check_strict(const struct buf *data, bool last, bool lossy)
 {
 	struct record_header header;

@@ -33,7 +33,7 @@ void page_release(struct page_table *table);
 /* A number in decimal and nothing else. */
 long long page_number(const char *cell);
 
-/* What stands between the backquotes of a cell (nothing, if it is empty), with \0 and
+/* The text between the backquotes of a cell (nothing, if it is empty), with \0 and
  * {N} put out; ended by a NUL that does not count. */
 size_t page_literal(const char *cell, char ret[PAGE_TEXT_MAX]);
 

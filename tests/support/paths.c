@@ -188,7 +188,7 @@ void paths_check_store(struct paths *p, const char *dir)
 		struct dw_bytes bytes = key_of(p->items[i].path, !file, key);
 		struct dw_bytes value = {file ? file->data : NULL, file ? file->size : 0};
 		if (!file && !dw_contains(store, bytes))
-			continue; /* what is below keeps it: opening showed it */
+			continue; /* entries below keep it: opening showed it */
 		CHECK(stores_holds(store, bytes, value));
 		want++;
 	}

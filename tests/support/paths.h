@@ -19,7 +19,7 @@ struct path_name {
 
 extern const struct path_name paths_alphabet[PATHS_NAMES];
 
-/* What was set by hand, as it must show. */
+/* Attributes set by hand, as they must show. */
 struct path_attrs {
 	unsigned mode, uid;
 	bool dated; /* mtime_s counts */
@@ -59,7 +59,7 @@ struct path_item *paths_find(struct paths *p, const char *path);
 /* Takes a reference to the file over. */
 void paths_add(struct paths *p, const char *path, struct path_file *file);
 void paths_remove(struct paths *p, struct path_item *item);
-/* With all that is below; what has the name already goes. */
+/* With all that is below; a file that has the name already goes. */
 void paths_rename(struct paths *p, const char *from, const char *to);
 
 bool paths_is_below(const char *path, const char *dir);

@@ -12,7 +12,7 @@
 
 #include "datawal.h"
 
-/* What opening or repairing said. */
+/* The findings of opening or repairing. */
 struct sidecars_told {
 	unsigned damage, sidecars, lost, kinds[DW_DAMAGE_HINT + 1];
 	uint64_t records_lost;

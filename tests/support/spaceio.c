@@ -26,7 +26,7 @@ static int refuse(struct spaceio *space)
 	return space->error ? -space->error : -ENOSPC;
 }
 
-/* What a file has allocated behind its end; NULL: nothing, and `add` is false. */
+/* The allocation of a file after its end; NULL: none, and `add` is false. */
 static struct spaceio_ahead *ahead_of(struct spaceio *space, ino_t ino, bool add)
 {
 	struct spaceio_ahead *unused = NULL;
@@ -54,7 +54,7 @@ static void drop_ahead(struct spaceio *space, ino_t ino, int64_t size)
 		*ahead = (struct spaceio_ahead){0};
 }
 
-/* What a file has of room, up to its end or behind it. */
+/* The room that a file takes, up to its end and after it. */
 static int64_t charged(struct spaceio *space, int fd)
 {
 	struct stat st;
@@ -65,7 +65,7 @@ static int64_t charged(struct spaceio *space, int fd)
 	return ahead && ahead->end > st.st_size ? ahead->end : st.st_size;
 }
 
-/* What goes with a name: the bytes of its file; what is allocated behind them goes at once. */
+/* Unlinking a name frees the bytes of its file; blocks allocated after them go at once. */
 static int64_t release_name(struct spaceio *space, int dirfd, const char *name, bool gone)
 {
 	struct stat st;

@@ -32,7 +32,7 @@ struct spaceio {
 	int64_t file_cost; /* bytes */
 	uint64_t refused;  /* calls that met -ENOSPC */
 	uint64_t written;  /* bytes */
-	int error;         /* what a call without room fails with; 0: ENOSPC */
+	int error;         /* errno of a call without room; 0: ENOSPC */
 	struct spaceio_ahead ahead[SPACEIO_FILES];
 };
 

@@ -3,10 +3,10 @@
  * volumes.h - what tests of the file system share: volumes over stores in temporary
  * directories, used by paths as a program uses a mount.
  *
- * Paths are relative to the root, "" being the root; what is between slashes is a
- * file name.  Where a result code is returned it is the volume's; any other error
- * ends the test.  Nodes are borrowed, as a kernel knows them: they last until volumes_forget(), or
- * while they are open by volumes_open().
+ * Paths are relative to the root, "" being the root; each part between slashes is a file name.
+ * Where a result code is returned it is the volume's; any other error ends the test.  Nodes are
+ * borrowed, as a kernel knows them: they last until volumes_forget(), or while they are open by
+ * volumes_open().
  */
 #ifndef SUPPORT_VOLUMES_H
 #define SUPPORT_VOLUMES_H

@@ -61,7 +61,7 @@ static struct dw_stats stats_of(struct dw_store *store)
 	return stats;
 }
 
-/* One of them in the sync, whose gate is closed, all others behind it. */
+/* One of them is in the sync, with its gate closed; all others wait. */
 static void gather(struct gate *gate, struct dw_store *store, pthread_t threads[THREADS])
 {
 	const uint64_t asked = stats_of(store).syncs_asked;

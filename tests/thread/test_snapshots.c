@@ -27,7 +27,7 @@ enum {
 	COMPACT_ROUNDS = 50
 };
 
-/* A snapshot that readers share; who takes and closes it writes to the slot. */
+/* A snapshot that readers share; one thread takes and closes it, and writes to the slot. */
 struct slot {
 	pthread_rwlock_t lock;
 	struct dw_store *snapshot;

@@ -2,9 +2,9 @@
  *
  * test_threads.c - everything at once on one store, for ThreadSanitizer.
  *
- * Each writer owns its keys and writes rising numbers, so that every reader knows
- * what it may see: never an older value than before.  Work is counted, not timed.
- * Assertions end a test by a jump, which no thread may do: they count failures.
+ * Each writer owns its keys and writes rising numbers, so that every reader can check that it never
+ * sees an older value than before.  Work is counted, not timed. Assertions end a test by a jump,
+ * which no thread may do: they count failures.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -257,7 +257,7 @@ static void *run_maintainer(void *arg)
 		if (i % 8 == 4)
 			dw_verify_cancel(w->store);
 	}
-	/* what is left of it ends with the store */
+	/* the rest of it ends with the store */
 	expect(w, !dw_maintain(w->store, &options), "maintenance at the end");
 	return NULL;
 }

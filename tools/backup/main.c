@@ -206,12 +206,12 @@ static void keep(const struct backup *backup, int fd)
 	char byte;
 	int null = open("/dev/null", O_RDWR);
 
-	(void)setsid(); /* what ends a terminal's processes is not for it */
+	(void)setsid(); /* signals to a terminal's processes must not reach it */
 	(void)close(backup->pipe_fd);
 	if (chdir("/") < 0)
 		_exit(FAILED);
 	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
-		(void)dup2(null, i); /* nobody shall wait for its end */
+		(void)dup2(null, i); /* a reader of our output must not wait for its end */
 	while (read(fd, &byte, 1) < 0 && errno == EINTR)
 		;
 	_exit(rmdir(backup->path) < 0 ? FAILED : 0);
@@ -262,7 +262,7 @@ static int wait_for(const struct backup *backup, const sigset_t *watched)
 		siginfo_t about;
 		int status, signal = sigwaitinfo(watched, &about);
 
-		/* what a terminal sends, the command got as well */
+		/* a signal from a terminal reached the command as well */
 		if (signal > 0 && signal != SIGCHLD && about.si_code <= 0)
 			(void)kill(backup->child, signal);
 		if (waitpid(backup->child, &status, WNOHANG) != backup->child)
@@ -280,13 +280,13 @@ static int run_backup(struct backup *backup)
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		(void)sigaddset(&watched, numbers[i]);
 	(void)sigprocmask(SIG_BLOCK, &watched, &before);
-	(void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it */
+	(void)signal(SIGCHLD, SIG_DFL); /* our parent may have ignored it */
 	int rc = take_snapshot(backup);
 	if (rc)
 		return rc;
 	rc = start_keeper(backup);
 	if (rc) {
-		(void)rmdir(backup->path); /* what there is to say was said */
+		(void)rmdir(backup->path); /* the error was reported already */
 		return rc;
 	}
 	pid_t parent = getpid();

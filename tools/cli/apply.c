@@ -3,7 +3,7 @@
  * apply.c - apply and import: many operations from a file of JSON lines.
  *
  * They are gathered and appended in batches.  At the first line that is wrong all before
- * it is appended, and the message names the line: what was done is never in doubt.
+ * it is appended, and the message names the line: it is always clear which lines were applied.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static int add_op(struct apply *apply, const struct dw_op *op)
 	return flush(apply);
 }
 
-/* What the format has no room for is a bad line, not a failed append. */
+/* A key or value over the format's limits is a bad line, not a failed append. */
 static int check_sizes(const struct jsonl *lines, const struct dw_op *op)
 {
 	if (op->key.size > DW_KEY_SIZE_MAX)
@@ -137,7 +137,7 @@ static int do_sync(struct apply *apply)
 		  : status;
 }
 
-/* What one line asks for: 0, -1 (a bad line, said), or the exit status. */
+/* Do the operation of one line: 0, -1 (a bad line, reported), or the exit status. */
 typedef int line_fn(struct apply *apply);
 
 static int apply_object(struct apply *apply, json_t *object)

@@ -13,7 +13,7 @@
 
 enum { GLOBAL = 0 };
 
-/* What getopt_long() gives for each option. */
+/* The values of getopt_long() for each option. */
 enum id {
 	ID_LIMIT = 256,
 	ID_FROM_SEGMENT,

@@ -14,7 +14,7 @@
 #include "tools/cli/tool.h"
 #include "tools/common/path.h"
 
-/* What an export or a fresh store of the live view will take. */
+/* The size of an export or of a fresh store of the live view. */
 struct extent {
 	uint64_t export_bytes, record_bytes;
 };
@@ -107,7 +107,7 @@ static int export_to_stdout(struct args *args, struct dw_store *store)
 	return status;
 }
 
-/* What the reference says of a copy that is done; "live_keys" only of a store. */
+/* Print the reference's report of a finished copy; "live_keys" only for a store. */
 static void show_copied(const struct args *args, const char *kind, const char *to_name,
 			const char *to, uint64_t keys, uint64_t bytes)
 {

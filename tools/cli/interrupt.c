@@ -42,7 +42,7 @@ static void *wait_for_signals(void *context)
 			interrupt->signal = signal;
 		if (!interrupt->signal)
 			continue;
-		/* again and again: what has not quite begun is not cancelled yet */
+		/* again and again: an operation that is just starting misses a cancellation */
 		dw_compact_cancel(interrupt->store);
 		dw_copy_cancel(interrupt->store);
 	}

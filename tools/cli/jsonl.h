@@ -25,8 +25,8 @@ struct jsonl {
 int jsonl_open(struct jsonl *jsonl, const struct args *args, const char *path);
 void jsonl_release(struct jsonl *jsonl);
 
-/* Go on to the next line that is not blank: 1 (it is `text`, ended by a NUL); 0: the end;
- * -1 after saying, with file and line, what is wrong. */
+/* Go on to the next line that is not blank: 1 (it is `text`, ended by a NUL); 0: the end; -1 after
+ * a message with file and line. */
 int jsonl_next(struct jsonl *jsonl);
 
 /* The object that the line is: 0 and `*ret`, the caller's to json_decref(); or -1 after

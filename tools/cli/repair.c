@@ -99,7 +99,7 @@ static void show_report(const struct args *args, const struct dw_repair_report *
 		printf("nothing was changed; do it with 'datawal repair --yes %s'\n", args->store);
 }
 
-/* What is lost is a result of this command. */
+/* Lost keys are a result of this command. */
 static void show_finding(void *context, const struct dw_finding *finding)
 {
 	const struct args *args = context;

@@ -22,7 +22,7 @@ struct figures {
 	struct dw_stats stats;
 	struct dw_segment_stat *segments; /* owned */
 	size_t segment_count;
-	uint64_t frees; /* what a compaction would */
+	uint64_t frees; /* bytes that a compaction would free */
 	uint32_t keys[PERCENTS], values[PERCENTS];
 };
 

@@ -37,7 +37,7 @@ struct command;
 struct args {
 	const struct command *command;
 	const char *store;       /* the first operand */
-	const char *operands[2]; /* what follows it; NULL: not given */
+	const char *operands[2]; /* arguments after the command; NULL: not given */
 	bool json, quiet, no_truncate, yes, force;
 	bool tells_damage; /* with --json what is damaged and lost is told as objects, too */
 	const char *key_text, *key_base64, *key_hex, *value_base64, *file;
@@ -47,7 +47,7 @@ struct args {
 	uint32_t from_segment;
 	bool from_segment_given, from_offset_given;
 	enum format_mode bytes;
-	/* who has the lock, once an open was refused; 0: unknown */
+	/* process with the lock, once an open was refused; 0: unknown */
 	pid_t locked_by;
 	char locked_host[65];
 };
@@ -61,7 +61,7 @@ struct command {
 	int operands_min, operands_max; /* the store included */
 	const char *usage;              /* operands and options, without the name */
 	const char *summary;            /* one line */
-	const char *text;               /* of --help: what it does */
+	const char *text;               /* of --help: a description */
 	const char *example;
 	const char *through_mount; /* a writer's: how to do it in a mount, `%s` is where; or NULL */
 };
@@ -84,7 +84,7 @@ int args_parse(struct args *args, int argc, char **argv);
  * after saying what is wrong. */
 int args_key(const struct args *args, struct dw_bytes *ret);
 
-/* What `text`, the argument of `option`, stands for; likewise. */
+/* The value of `text`, the argument of `option`; likewise. */
 int args_base64(const struct args *args, const char *option, const char *text,
 		struct dw_bytes *ret);
 
@@ -108,7 +108,7 @@ int open_writer(struct args *args, bool create, struct dw_store **ret);
 /* Sync and close: the exit status, `status` unless that fails. */
 int close_writer(struct args *args, struct dw_store *store, int status);
 
-/* What a failed open means, to people; the exit status. */
+/* Explain a failed open to the user; the exit status. */
 int explain_open(struct args *args, int rc);
 
 /* --- cli/finding.c --- */

@@ -132,7 +132,7 @@ int run_ls(struct args *args)
 /* --- check --- */
 
 struct checked {
-	uint64_t keys; /* whose values were read and are sound */
+	uint64_t keys; /* keys with a value that was read and is sound */
 	struct dw_report report;
 	bool damaged; /* the store was refused */
 	uint64_t unsound;

@@ -2,7 +2,7 @@
  *
  * base64.h - standard base64 (RFC 4648, section 4), strictly.
  *
- * What encodes to a text is the only thing that decodes from it: the alphabet with
+ * Each text decodes to the one input that encodes to it, or to none: the alphabet with
  * `+` and `/`, padded with `=`, no blanks or line feeds, no bits left over.
  */
 #ifndef TOOLS_COMMON_BASE64_H

@@ -161,7 +161,7 @@ void format_duration(uint64_t seconds, char ret[FORMAT_SIZE])
 	uint64_t hours = seconds / 3600;
 	unsigned minutes = (unsigned)(seconds / 60 % 60), rest = (unsigned)(seconds % 60);
 
-	/* what is cut is beyond a billion hours */
+	/* only times over a billion hours are cut */
 	if (hours)
 		(void)snprintf(ret, FORMAT_SIZE, "%" PRIu64 ":%02u:%02u", hours, minutes, rest);
 	else

@@ -18,7 +18,7 @@ enum format_mode {
 	FORMAT_HEX,    /* always `hex:...` */
 };
 
-/* What fields are cut to, and how that is marked: "..." behind. */
+/* The width to which fields are cut; a cut one ends in "...". */
 enum { FORMAT_CUT = 64 };
 
 /* "auto", "raw", "base64" or "b64", "hex".  False: none of them. */

@@ -12,7 +12,7 @@
 #include "tools/soak/oracle.h"
 
 struct paths {
-	char *store;       /* the work directory, absolute; what follows lies beside it */
+	char *store;       /* the work directory, absolute; the next ones lie beside it */
 	char *fresh, *old; /* during a swap its successor, itself */
 	char *mount;       /* mount point */
 	char *busy;        /* locked while a run lasts */

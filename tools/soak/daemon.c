@@ -109,7 +109,7 @@ static void detach(const struct paths *paths)
 {
 	char *argv[] = {(char *)"fusermount3", (char *)"-uz", paths->mount, NULL};
 
-	/* who may not call umount(2) has a program for it; not mounted is fine */
+	/* without the right to call umount(2) use its program; not mounted is fine */
 	if (umount2(paths->mount, MNT_DETACH) < 0 && errno == EPERM)
 		(void)run_program(argv, true);
 }

@@ -2,8 +2,8 @@
  *
  * fixtures.c - the generator of the synthetic records.
  *
- * tests/fixtures/soak holds what it writes, and a test holds the two together: what
- * comes out of here must never change.  Keys are any bytes, '/' and NUL among them.
+ * tests/fixtures/soak holds what it writes, and a test compares the two: the output of this file
+ * must never change.  Keys are any bytes, '/' and NUL among them.
  */
 #include "tools/soak/fixtures.h"
 

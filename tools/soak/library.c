@@ -18,7 +18,7 @@
 #include "tools/soak/tree.h"
 #include "tools/soak/workdir.h"
 
-/* What a kill in the middle of a swap left. */
+/* Clean up after a kill in the middle of a swap. */
 static int recover_swap(const struct paths *paths)
 {
 	struct stat st;

@@ -39,7 +39,7 @@ static size_t escape_size(const char *p, size_t size)
 	return at + 2;
 }
 
-/* What no file of the root can be called, behind any number of `%~`. */
+/* Whether a component, after any number of `%~`, is no legal name in the root. */
 static bool needs_prefix(const char *p, size_t size)
 {
 	static const char control[] = ".datawal";

@@ -17,7 +17,7 @@
 /* The weights of the streams, of a hundred operations. */
 enum { WEIGHT_SMALL = 70, WEIGHT_MEDIUM = 25, WEIGHTS = 100 };
 
-/* What a number is drawn for. */
+/* The purposes of random numbers. */
 enum { SALT_RECORD = 1, SALT_DELETE };
 
 /* --- keys --- */

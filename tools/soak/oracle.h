@@ -68,7 +68,7 @@ struct step {
 void oracle_init(struct oracle *oracle, const struct config *config, struct stream *streams);
 void oracle_release(struct oracle *oracle);
 
-/* What comes next. */
+/* The next operation. */
 void oracle_next(const struct oracle *oracle, struct step *ret);
 /* It is done. */
 void oracle_apply(struct oracle *oracle, const struct step *step);

@@ -64,7 +64,7 @@ static bool parse_row(const char *line, double ret[COLUMNS])
 	return true;
 }
 
-/* What is drawn of a row; rates are of the time since the row before. */
+/* Write the figures to draw of a row; rates are of the time since the row before. */
 static void write_row(FILE *out, const double row[COLUMNS], const double before[COLUMNS])
 {
 	double seconds = row[ELAPSED_S] - before[ELAPSED_S];

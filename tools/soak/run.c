@@ -217,7 +217,7 @@ static int on_word(struct run *run, char word)
 	return rc;
 }
 
-/* What the clock asks for. */
+/* Do the actions that are due by the clock. */
 static int on_time(struct run *run)
 {
 	uint64_t now_s = elapsed_s(run);

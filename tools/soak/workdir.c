@@ -78,7 +78,7 @@ static int take_lock(const struct paths *paths)
 				paths->store);
 }
 
-/* Nobody's files but an earlier run's may be removed. */
+/* Only files of an earlier run may be removed. */
 static int check_owned(const struct paths *paths)
 {
 	char *mark = soak_text("%s/%s", paths->store, mark_name);

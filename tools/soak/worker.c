@@ -165,7 +165,7 @@ static int do_operation(struct loop *loop)
 	if (rc)
 		return rc;
 	oracle_apply(worker->oracle, &step);
-	/* what was acknowledged counts from here, whatever happens to the rest */
+	/* acknowledged operations count from here, whatever happens to the rest */
 	atomic_store(&progress->done, step.operation + 1);
 	rc = maintain(loop, &step);
 	if (!rc && step.operation % READ_EVERY == READ_AT && !atomic_load(&progress->killing))

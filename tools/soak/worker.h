@@ -12,7 +12,7 @@
 #include "tools/soak/backend.h"
 #include "tools/soak/progress.h"
 
-/* What the worker writes to its socket. */
+/* The message that the worker writes to its socket. */
 enum worker_word {
 	WORKER_KILL_ME = 'k', /* operation `kill_at` begins; goes on at once */
 	WORKER_FINISHED = 'e' /* the loop ended; waits for a byte before it closes */

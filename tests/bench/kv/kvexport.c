@@ -130,7 +130,7 @@ static void measure_base64(void *arg)
 	free(text);
 }
 
-/* What was written so far must not be paid for by what is measured next. */
+/* The next measurement must not include the write-back of earlier writes. */
 static void dir_sync(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);

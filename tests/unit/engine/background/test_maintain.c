@@ -77,7 +77,7 @@ static void overwrite(struct dw_store *store, int times)
 		stores_put(store, "key", "a value that is soon replaced by another one");
 }
 
-/* What is dead goes by itself, again and again; what is not worth it stays. */
+/* Dead bytes go by themselves, again and again; too few of them stay. */
 static void test_auto(void)
 {
 	const struct dw_maintain_options options = {
@@ -98,7 +98,7 @@ static void test_auto(void)
 	uint64_t done = compactions(store);
 	CHECK(done >= 1);
 	overwrite(store, 400);
-	CHECK_EQ(compactions(store), done); /* nobody looks any more */
+	CHECK_EQ(compactions(store), done); /* no thread looks any more */
 	CHECK_EQ(atomic_load(&found.io), 0);
 	stores_close(store);
 }
@@ -257,7 +257,7 @@ static void test_full(void)
 	stores_close(store);
 }
 
-/* What a snapshot holds is copied for nothing: it waits until that is closed. */
+/* Copying bytes that a snapshot holds frees nothing: compaction waits until it is closed. */
 static void test_snapshot_spared(void)
 {
 	const struct dw_maintain_options options = {
@@ -284,7 +284,7 @@ static void test_snapshot_spared(void)
 	while (!compactions(store))
 		nap();
 	CHECK_EQ(dead_bytes(store), 0);
-	/* what came behind the snapshot is another matter */
+	/* records after the snapshot are not held by it */
 	CHECK_EQ(dw_snapshot(store, &snapshot), 0);
 	CHECK_EQ(dw_rotate(store), 0);
 	overwrite(store, 80);

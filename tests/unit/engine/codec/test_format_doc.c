@@ -271,7 +271,7 @@ static void test_rewrite(void)
 
 /* --- damage --- */
 
-/* Do to the last record, which starts at `last`, what the reason names. */
+/* Damage the last record, which starts at `last`, as the reason says. */
 static void inflict(const char *reason, struct buf *segment, size_t last)
 {
 	static const uint8_t zeros[64];

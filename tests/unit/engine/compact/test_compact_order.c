@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_compact_order.c - the system calls of a compaction: what is on disk before what, and
- * what a call that fails leaves.
+ * test_compact_order.c - the system calls of a compaction: the order in which files come to disk,
+ * and the state after a call that fails.
  *
  * docs/ARCHITECTURE.md, invariants 8 to 13.  tests/crash has the states that a crash may leave;
  * here the order itself is looked at, so that a sync that is missing shows without luck.

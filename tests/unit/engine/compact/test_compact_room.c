@@ -67,8 +67,8 @@ static void test_full_disk(void)
 	CHECK(freed_all && freed_some && freed_none);
 }
 
-/* No room at all, not for the name of a file: what is wholly dead goes, and makes room for
- * the rest, step by step. */
+/* No room at all, not for the name of a file: dead segments go, and make room for the rest, step by
+ * step. */
 static void test_no_room(void)
 {
 	static const int dead[] = {10, 5, 5, 5, 5, 5};
@@ -89,7 +89,7 @@ static void test_no_room(void)
 	stores_close(store);
 }
 
-/* A full disk, or quota, whose every key is then deleted: a compaction always frees it, wherever
+/* A full disk, or quota, and then every key is deleted: a compaction always frees it, wherever
  * the last blocks went: in one segment or many, as the process goes on or in the next one. */
 static void fill_and_delete(struct dw_store *store, struct rng *rng)
 {
@@ -128,7 +128,7 @@ static void test_all_deleted(void)
 			CHECK_EQ(dw_close(store), 0);
 			store = numbered_open(&space.io, dir, segment_size);
 		}
-		/* what the reserve has left, at most, and none elsewhere */
+		/* at most the rest of the reserve, and none elsewhere */
 		space.room = (int64_t)rng_below(&rng, 40);
 		uint64_t refused = space.refused;
 		int rc = dw_compact(store, &report);
@@ -150,7 +150,7 @@ static void test_all_deleted(void)
 	}
 	printf("  %zu of 300 met a full disk\n", full);
 	CHECK(full > 100);
-	CHECK_EQ(lent, 0); /* what was lent is taken back */
+	CHECK_EQ(lent, 0); /* lent room is taken back */
 }
 
 /* Something lives: how much room would do is told, and with that it does. */

@@ -129,7 +129,7 @@ static void test_prefix(void)
 	CHECK_EQ(report.segments_before, 0);
 	CHECK_EQ(dw_compact_with(store, &(struct dw_compact_options){.dead_percent = 101}, NULL),
 		 -EINVAL);
-	/* the tombstones stand before the outputs now; what they hid is gone */
+	/* the tombstones stand before the outputs now; the records that they hid are gone */
 	CHECK_EQ(dw_compact(store, &report), 0);
 	CHECK_EQ(report.bytes_after, 2400 + 36); /* the last one has the highest txid */
 	numbered_expect_keys(store, 0, 6, false);

@@ -133,7 +133,7 @@ static void test_dirlock(void)
 	(void)close(dirfd);
 }
 
-/* Whoever waits gets the lock once it is let go, by death too. */
+/* A waiting process gets the lock once it is released, also by the holder's death. */
 static void test_dirlock_waits(void)
 {
 	int dirfd = open_dir(check_dir()), release;
@@ -155,7 +155,7 @@ static void test_dirlock_waits(void)
 	(void)close(dirfd);
 }
 
-/* What stands in the file is nobody's promise: the kernel knows who has the lock. */
+/* The text of the file proves nothing: the kernel knows the holder of the lock. */
 static void test_dirlock_garbage(void)
 {
 	static const char *const texts[] = {"", "abc", "-5\n", "99999999999999999999\n", "0"};

@@ -76,7 +76,7 @@ static void test_pool_evicts(void)
 	(void)close(dirfd);
 }
 
-/* What is pinned or kept stays open, however far over the limit. */
+/* Files that are pinned or kept stay open, however far over the limit. */
 static void test_pool_pins(void)
 {
 	int dirfd = open_dir(check_dir());

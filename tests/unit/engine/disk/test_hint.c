@@ -351,7 +351,7 @@ static void test_hostile(void)
 	hints_free(s);
 }
 
-/* What is cut off is no entry, and is not stepped over: else bytes that belong to none
+/* An entry that is cut off is none, and is not stepped over: else bytes that belong to no entry
  * could end a block that must be filled exactly. */
 static void test_cut_entry(void)
 {

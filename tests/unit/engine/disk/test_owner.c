@@ -238,7 +238,7 @@ static void test_links(void)
 	stores_close(store);
 }
 
-/* What is opened is in the directory that was opened, wherever that is by now. */
+/* Files are opened in the directory that was opened, wherever that is by now. */
 static void test_moved(void)
 {
 	const struct dw_options making = {.create = true};

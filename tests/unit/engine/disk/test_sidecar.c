@@ -38,7 +38,7 @@ static void test_fits_by_chance(void)
 			CHECK_EQ(dw_compact(store, NULL), 0);
 		stores_close(store);
 		sidecars_expect(dir, 'b', false);
-		files_remove_suffixed(dir, ".hint"); /* what any other reader sees */
+		files_remove_suffixed(dir, ".hint"); /* the view of a reader without hints */
 		sidecars_expect(dir, 'b', true);
 	}
 }
@@ -85,7 +85,8 @@ static void test_copied(void)
 	}
 }
 
-/* An older copy of the segments beside newer hints: what they know more is lost, by name. */
+/* An older copy of the segments beside newer hints: keys that only the hints have are lost, by
+ * name. */
 static void test_older_copy(void)
 {
 	const char *dir = stores_dir(), *backup = stores_dir();
@@ -126,7 +127,7 @@ static void test_older_copy(void)
 	CHECK_EQ(told.sidecars, 1);
 	CHECK_EQ(sidecars_second_of(store, "a"), 0);
 	stores_close(store);
-	/* what it knew is put aside, beside what the repair did */
+	/* the hint is put aside, beside the one of the repair */
 	CHECK_EQ(files_count_suffixed(dir, ".hint.lost-"), 2);
 }
 
@@ -159,7 +160,7 @@ static void test_exchanged(void)
 	}
 }
 
-/* Whoever reads everything finds a hint that lies, however well it is bound. */
+/* Reading everything finds a hint that lies, however well it is bound. */
 static void test_lies(void)
 {
 	for (int how = 0; how < 3; how++) {

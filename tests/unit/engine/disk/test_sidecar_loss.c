@@ -75,7 +75,7 @@ static void test_cut(void)
 	check_loss(dir, DW_DAMAGE_SHORTENED, "end:0 ", "");
 	struct dw_store *store = stores_open(dir, 0);
 	CHECK_EQ(dw_count(store), 4);
-	CHECK_EQ(sidecars_second_of(store, "a1"), 0); /* what is left keeps its time */
+	CHECK_EQ(sidecars_second_of(store, "a1"), 0); /* the remaining key keeps its time */
 	stores_close(store);
 }
 
@@ -122,7 +122,7 @@ static void test_last_cut(void)
 	sidecars_expect(dir, 'a', false);
 }
 
-/* What was not synced may be gone, though the hint knows of it. */
+/* Records that were not synced may be gone, though the hint has them. */
 static void test_unsynced(void)
 {
 	const char *dir = stores_dir();

@@ -98,7 +98,7 @@ static void test_versions(void)
 	CHECK(at > ROUNDS);
 }
 
-/* What lies on disk is the index of some moment: of the last checkpoint that succeeded, or of the
+/* The files on disk are the index of one moment: of the last checkpoint that succeeded, or of the
  * one that failed once it had been written. */
 static void expect_on_disk(const struct indexworld *w, const char *dir)
 {

@@ -27,7 +27,7 @@ static struct dw_bytes name_key(char ret[32], uint64_t i)
 	return (struct dw_bytes){ret, (size_t)n};
 }
 
-/* What the directory must say of each key: its offset, 0 when it is not there. */
+/* The expected offset of each key, 0 when it is not there. */
 struct expected {
 	uint64_t keys; /* that there may be */
 	uint64_t count;
@@ -138,7 +138,7 @@ static void test_many(void)
 	free(model);
 }
 
-/* What was prepared and dropped leaves nothing behind, whatever the key. */
+/* An entry that was prepared and dropped leaves nothing, whatever the key. */
 static void test_dropped(void)
 {
 	static struct keydir keydir;
@@ -156,7 +156,7 @@ static void test_dropped(void)
 		}
 	keydir_drop(&keydir, &prepared); /* used up: nothing happens */
 	CHECK_EQ(keydir_count(&keydir), 0);
-	CHECK(keydir.entries.chunk_count <= 2); /* what is dropped is used again */
+	CHECK(keydir.entries.chunk_count <= 2); /* a dropped block is used again */
 	keydir_release(&keydir);
 	free(large);
 }

@@ -245,7 +245,7 @@ static void test_damage_hinted(void)
 	dw_log_close(log);
 }
 
-/* What is open stays readable while the writer compacts it away. */
+/* An open segment stays readable while the writer compacts it away. */
 static void test_compacted_away(void)
 {
 	const char *dir = stores_dir();

@@ -48,8 +48,8 @@ static void on_finding(void *context, const struct dw_finding *finding)
 	++*(int *)context;
 }
 
-/* Whoever opens the directory as it is now: a reader, or a writer on a copy, as after
- * the kill of this process. */
+/* Open the directory as it is now, as after the kill of this process: as a reader, and as a writer
+ * on a copy. */
 static void expect_unseen(const char *dir, int keys)
 {
 	int findings = 0;
@@ -94,7 +94,7 @@ static void test_on_and_off(void)
 	put_and_sync(store, 1);
 	CHECK(store->core->log.prealloc.on);
 	expect_unseen(dir, SYNCS);
-	/* what is large is written without */
+	/* a large append is written without */
 	CHECK_EQ(dw_put(store, stores_bytes("large"), (struct dw_bytes){large, 1 << 20}), 0);
 	CHECK(!store->core->log.prealloc.on);
 	CHECK_EQ(segment_stat(dir, "00000002.dwal").st_size, store->core->log.end);
@@ -167,7 +167,7 @@ static void test_blocks(void)
 	CHECK(segment_stat(dir, "00000002.dwal").st_blocks * 512 <= 64 << 10);
 }
 
-/* What a guard must be for it to be no news, in the last segment only. */
+/* Conditions for a guard to be no finding, in the last segment only. */
 static void test_told_apart(void)
 {
 	const char *dir = stores_dir();

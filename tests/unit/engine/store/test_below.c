@@ -112,7 +112,7 @@ static void test_order(void)
 	order_init(&order);
 	order_open(&order, stores_dir(), 100000);
 	for (int i = 0; i < 4000; i++) {
-		/* what has much zero in it is awkward to write over zeros */
+		/* a value with many zeros is hard to tell from the zeros below it */
 		struct dw_bytes zeros = {value, (size_t)(i * 7919 % 300)};
 		(void)snprintf(key, sizeof key, "%d", i % 50);
 		stores_put(order.below, key, "first");
@@ -227,8 +227,8 @@ static void test_append_before_sync(void)
 	order_close(&order);
 }
 
-/* What an append that failed left behind the records is taken away durably, and with that what
- * stands before it comes to disk. */
+/* The bytes that a failed append left after the records are removed durably, and that brings the
+ * records before them to disk. */
 static void test_undo(void)
 {
 	struct orderio order;
@@ -276,7 +276,7 @@ static int busy_sync(struct io *io, int fd)
 		       !atomic_compare_exchange_weak(&busy.on_disk[i], &known, before[i]))
 			; /* another one was faster; `known` is what it said */
 	}
-	/* what was put above until now may be on disk, too */
+	/* values put above until now may be on disk, too */
 	for (int i = 0; place == ABOVE && i < WRITERS; i++) {
 		int above = atomic_load(&busy.put_above[i]);
 		atomic_fetch_add(&busy.early, above > atomic_load(&busy.on_disk[i]));

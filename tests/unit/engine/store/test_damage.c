@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_damage.c - damaged stores: what opening makes of each kind of damage (the
- * table in docs/FORMAT.md), what happens to a torn tail, what reading notices.
+ * test_damage.c - damaged stores: how opening judges each kind of damage (the table in
+ * docs/FORMAT.md), how a torn tail is cut, which damage reading notices.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +76,7 @@ static void make_damaged(const char *dir, const struct row *row, uint32_t segmen
 	struct buf bytes = files_read(AT_FDCWD, path);
 	row->spoil(&bytes, SOUND);
 	files_write(AT_FDCWD, path, bytes.data, bytes.size);
-	/* what replay says of damage; with its hint a segment is not read */
+	/* damage as replay reports it; with its hint a segment is not read */
 	files_remove_suffixed(dir, ".hint");
 	*torn_ret = (struct buf){0};
 	CHECK_EQ(buf_add(torn_ret, bytes.data + SOUND, bytes.size - SOUND), 0);
@@ -229,7 +229,7 @@ static void recover_zeros(const char *dir, uint64_t size, int pieces, struct cut
 	stores_close(stores_open_reader(dir));
 }
 
-/* What a file got longer by without any bytes is not copied. */
+/* A hole at the end of a file is not copied. */
 static void test_zero_tail(void)
 {
 	struct dw_repair_report report;

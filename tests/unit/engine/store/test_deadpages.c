@@ -144,7 +144,7 @@ static bool is_open_and_deleted(void)
 	return found;
 }
 
-/* What a compaction seals and removes is not held until somebody writes. */
+/* A segment that a compaction seals and removes is not held until the next write. */
 static void test_compaction(void)
 {
 	struct dw_store *store = stores_open(stores_dir(), 0);

@@ -187,7 +187,7 @@ static void test_killed(void)
 	}
 }
 
-/* A lock of somebody else's: who can be seen is named, and who is gone is not. */
+/* A lock of another process: a visible holder is named, and one that is gone is not. */
 static void test_holder(void)
 {
 	const char *dir = stores_dir();

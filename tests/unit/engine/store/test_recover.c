@@ -105,7 +105,7 @@ static void test_directories_in_the_way(void)
 	stores_close(stores_open(dir, 0));
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		CHECK_EQ(mkdir(stores_path(dir, names[i]), 0755), 0);
-	/* what can be removed is, whatever else there is */
+	/* files that can be removed are, whatever else there is */
 	CHECK_EQ(close(open(stores_path(dir, "00009998.hint"), O_CREAT | O_WRONLY, 0644)), 0);
 	CHECK_EQ(open_writer(dir), 0);
 	CHECK_EQ(dw_repair(dir, true, NULL, NULL, NULL, &repaired), 0);

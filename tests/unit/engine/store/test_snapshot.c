@@ -286,7 +286,7 @@ static double put_many(struct dw_store *store, unsigned count)
 	return count / (now_us() - start);
 }
 
-/* The best of some: what else the machine does is not measured. */
+/* The best of some: other work of the machine is not measured. */
 static double best_time(struct dw_store *store, double *close_ret)
 {
 	double best = 1e9, best_close = 1e9;

@@ -377,7 +377,7 @@ static void test_ref_survives(void)
 	free(got);
 }
 
-/* What is exported is the moment at which the export was opened. */
+/* An export shows the moment at which it was opened. */
 static void test_export_moment(void)
 {
 	static const char want[] = "{\"key_b64\":\"YQ==\",\"value_b64\":\"MQ==\"}\n"

@@ -62,7 +62,7 @@ static int number(void *context, const struct workers_block *block, size_t index
 	return 0;
 }
 
-/* What is in a block, and what it leaves over: each number, as often as it must be there. */
+/* The contents of a block and its unfinished items: each number, as often as it must be there. */
 static void expect_block(const struct workers_block *block, size_t *next)
 {
 	const uint32_t *at = (const uint32_t *)(const void *)block->out.data;
@@ -159,11 +159,11 @@ static void test_workers_sizes(void)
 {
 	/* many small ones: a block costs those who hand it over more than its items */
 	expect_sizes(ITEMS, 200, 60, 0);
-	/* what a block cannot hold is left to the taker: that must be the first ones only */
+	/* items over the limit of a block are left to the consumer: only the first ones may be */
 	expect_sizes(4000, 16 << 10, 4000, 1000);
 }
 
-/* Whoever has enough of it leaves. */
+/* A consumer may stop early. */
 static void test_workers_stopped(void)
 {
 	struct plan plan = {0};
@@ -340,7 +340,7 @@ static void test_export_damaged(void)
 	stores_close(store);
 }
 
-/* Who reads on behind an error does not get what comes behind the place of it. */
+/* A read after an error does not return the bytes after the place that failed. */
 static void test_export_error_stays(void)
 {
 	struct dw_store *store = stores_open(stores_dir(), 0);

@@ -418,7 +418,7 @@ static bool fault_once(const struct files *before, enum faultio_kind kind, int e
 	CHECK(!rc || (fault.hit && rc == -error));
 	CHECK(!rc || report.segments == 77);
 	if (kind == FAULTIO_EINTR || (kind == FAULTIO_SHORT && !error))
-		CHECK_EQ(rc, 0); /* nobody is to notice */
+		CHECK_EQ(rc, 0); /* the caller must not notice */
 	CHECK_EQ(stores_fd_count(), fds);
 	struct files after = files_snapshot(dir);
 	bool repaired = check_nothing_lost(before, &after);

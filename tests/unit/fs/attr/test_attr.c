@@ -216,8 +216,7 @@ static void test_record(void)
 	free(before);
 }
 
-/* What is decoded from damaged bytes encodes to them again: nothing is read as what it
- * is not. */
+/* A record decoded from damaged bytes encodes to the same bytes again: no field is misread. */
 static void test_record_bits(void)
 {
 	size_t size, rejected = 0;

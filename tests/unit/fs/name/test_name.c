@@ -77,7 +77,7 @@ static const struct example examples[] = {
 	EXAMPLE(IN_FLAT, "%252F", "%25252F"),
 	EXAMPLE(IN_FLAT, "%2f", "%2f"),
 	EXAMPLE(IN_FLAT, "../..", "..%2F.."),
-	/* what no name can be */
+	/* no legal names */
 	EXAMPLE(ANYWHERE, "", "%~"),
 	EXAMPLE(ANYWHERE, ".", "%~."),
 	EXAMPLE(ANYWHERE, "..", "%~.."),
@@ -121,7 +121,7 @@ static void test_examples(void)
 		}
 }
 
-/* What is looked for in pieces is found wherever it stands, whatever is around it. */
+/* A search in pieces finds a match wherever it stands, whatever is around it. */
 static void test_everywhere(void)
 {
 	enum { LENGTH = 26 };
@@ -321,7 +321,7 @@ static void replace_slashes(int r, char *text, size_t size)
 		*p = '%';
 }
 
-/* What looks like the form for long ones, mostly. */
+/* Names that look like the form for long ones, mostly. */
 static void forge_long_form(struct rng *rng, char *text)
 {
 	static const char hex[] = "0123456789abcdef";

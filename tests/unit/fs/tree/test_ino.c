@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_ino.c - inode numbers: nobody can choose them, and the secret they are made with
- * lasts.
+ * test_ino.c - inode numbers: a user cannot choose them, and the secret they are made with lasts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +109,7 @@ static void test_secret(void)
 	int error = 0;
 
 	(void)snprintf(path, sizeof path, "%s/%s", dir, INOSECRET_NAME);
-	/* what only reads makes none, and has one all the same */
+	/* a read-only mount makes none, and has one all the same */
 	CHECK_EQ(take(dir, false, other, &error), INOSECRET_BRIEF);
 	CHECK_EQ(error, 0);
 	CHECK(stat(path, &st) < 0);

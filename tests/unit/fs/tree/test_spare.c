@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_spare.c - memory kept for the next large value: who gets it, how long it stays, and
- * that nothing of the value before shows.
+ * test_spare.c - memory kept for the next large value: its next user, how long it stays, and that
+ * no bytes of the value before show.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static void write_piece(struct volume *v, struct node *f, char byte, uint64_t of
 	free(piece);
 }
 
-/* What the value before had in that memory is not in a hole, nor behind a smaller value. */
+/* Bytes of the value before show neither in a hole, nor after a smaller value. */
 static void test_of_volume(void)
 {
 	struct volume *v = volumes_mount(stores_dir());

@@ -41,8 +41,8 @@ static void test_committer(void)
 	volumes_unmount(v);
 }
 
-/* It is woken once in a while only: what becomes dirty while it sleeps for something else, or
- * for what was committed meanwhile, is in time too. */
+/* The committer is woken once in a while only: a file that becomes dirty while it sleeps for
+ * another one, or for one committed meanwhile, is in time too. */
 static void test_asleep(void)
 {
 	enum { ROUNDS = 60 };

@@ -90,7 +90,7 @@ static void test_sparse(void)
 	volumes_unmount(v);
 }
 
-/* What was committed leaves before anything is committed early. */
+/* Committed values leave before any value is committed early. */
 static void test_committed(void)
 {
 	struct volume *v = mount_small(stores_dir());
@@ -181,8 +181,8 @@ static void test_other_ways(void)
 	volumes_unmount(v);
 }
 
-/* A file without a name is nowhere else.  It may take all, and then writing fails; what could
- * leave has left before. */
+/* A file without a name is nowhere else.  It may take all room, and then writing fails; values that
+ * could leave have left before. */
 static void test_nameless(void)
 {
 	struct volume *v = mount_small(stores_dir());
@@ -242,7 +242,7 @@ static void test_full_disk(void)
 	}
 	CHECK_EQ(n, -ENOSPC);
 	CHECK_EQ(count, ROOM / SIZE + 1);
-	/* what a mapping wrote would stay in the kernel's pages, and be told to all */
+	/* bytes of a mapping would stay in the kernel's pages, and show to all processes */
 	CHECK_EQ(volume_paging(v, nodes[count - 1]), VOLUME_PAGES_NEW);
 	space.room = 64 * ROOM;
 	CHECK_EQ(volume_write(v, nodes[count - 1], "x", 1, SIZE - 1), 1);

@@ -52,7 +52,7 @@ static void test_sparse(void)
 	CHECK_EQ(volumes_truncate(v, "f", 2), 0);
 	f = volumes_open(v, "f", O_RDWR, NULL);
 	volumes_write_at(v, f, "x", 1, 6);
-	volumes_expect_node(v, f, "se\0\0\0\0x", 7); /* what was cut off does not come back */
+	volumes_expect_node(v, f, "se\0\0\0\0x", 7); /* bytes that were cut off do not come back */
 	volumes_write_at(v, f, "y", 1, 2000);
 	char want[2001] = "se\0\0\0\0x";
 	want[2000] = 'y';

@@ -383,8 +383,8 @@ static void test_readdir_removing(void)
 	volumes_unmount(v);
 }
 
-/* A directory whose names change while it is listed: what stays in it shows once, what comes
- * is behind the end. */
+/* The names of a directory change while it is listed: entries that stay show once, new ones come
+ * after the end. */
 static void test_readdir_end(void)
 {
 	struct volume *v = volumes_mount(stores_dir());

@@ -90,7 +90,8 @@ static uint64_t bytes_so_far(struct volume *volume)
 	return stats.bytes_appended;
 }
 
-/* `lines` processes append to a file through copies of one descriptor.  What the log grows by. */
+/* `lines` processes append to a file through copies of one descriptor.  Returns the growth of the
+ * log. */
 static uint64_t append_lines(struct volume *volume, struct node *node, unsigned lines)
 {
 	static const char line[] = "Sat Nov 28 11:34:05 CET 2026\n";

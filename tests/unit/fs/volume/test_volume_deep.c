@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_volume_deep.c - keys of as many components as fit: what a volume does with them costs
- * time in proportion to their bytes, not to the square.
+ * test_volume_deep.c - keys of as many components as fit: each operation on them takes time in
+ * proportion to their bytes, not to the square.
  *
  * The limits are processor time, some ten times what is used.  Where each component cost its
  * whole prefix, reading took 7,000 ns a byte and renaming 370,000.
@@ -166,7 +166,7 @@ static void test_rename_with_attributes(void)
 	free(key);
 }
 
-/* What is to be forgotten of removed files waits in memory, but not all of it. */
+/* Records of removed files wait in memory to be forgotten, but only so many. */
 static void test_forgotten(void)
 {
 	const char *dir = stores_dir();

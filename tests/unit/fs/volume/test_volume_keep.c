@@ -206,7 +206,7 @@ static bool has_record(const char *dir, const char *key)
 	return has;
 }
 
-/* What a mount takes out of a record is on disk before anything can get the txid again. */
+/* A part that a mount takes out of a record is gone on disk before the txid is used again. */
 static void test_lost_tail_synced(void)
 {
 	const struct stat st = {.st_mode = 0600, .st_mtim = {1000, 5}};
@@ -229,8 +229,8 @@ static void test_lost_tail_synced(void)
 	volumes_unmount(v);
 }
 
-/* A record whose key is gone stays until that is on disk: what is removed while a sync lasts
- * waits for the next one. */
+/* The record of a removed key stays until the removal is on disk: a removal during a sync waits for
+ * the next one. */
 static void test_removed_during_sync(void)
 {
 	const struct stat st = {.st_mode = 0600};
@@ -288,8 +288,8 @@ static void test_anew(void)
 	}
 }
 
-/* With a damaged `.attr` nothing can be set, also once somebody put it right: what is shown is
- * not what stands there. */
+/* With a damaged `.attr` nothing can be set, also after it was repaired: the mount does not show
+ * the attributes in it. */
 static void test_damaged_store(void)
 {
 	const struct stat st = {.st_mode = 0600};

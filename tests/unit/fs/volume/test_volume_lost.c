@@ -15,7 +15,7 @@
 #include "tests/support/spaceio.h"
 #include "tests/support/volumes.h"
 
-/* What the volume said last, and how often. */
+/* The last log line of the volume, and the number of lines. */
 static struct {
 	pthread_mutex_t lock;
 	char text[600];
@@ -195,8 +195,8 @@ static void test_old_time(void)
 	CHECK_EQ(volumes_close(v), -ENOSPC);
 }
 
-/* What was never committed is gone, whoever knows it is told to look again, and what is
- * created under its name has nothing of it. */
+/* A file that was never committed is gone, holders of its node are told to look again, and a new
+ * file of its name has nothing of it. */
 static void test_never_committed(void)
 {
 	const char *dir = stores_dir();

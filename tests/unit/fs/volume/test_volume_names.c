@@ -73,7 +73,7 @@ static size_t count_files(struct volume *v, const char *path)
 		*end = '\0';
 		(void)snprintf(below, sizeof below, "%s%s%s", path, *path ? "/" : "", at);
 		struct node *node = volumes_find(v, below);
-		CHECK(node != NULL); /* what is listed is found */
+		CHECK(node != NULL); /* a listed name is found */
 		count += S_ISDIR(volumes_stat(v, below).st_mode) ? count_files(v, below) : 1;
 	}
 	free(names);

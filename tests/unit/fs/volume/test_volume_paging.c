@@ -73,7 +73,7 @@ static void expect_given(struct volume *v, struct node *f, const char *text)
 	volumes_done(v, f);
 }
 
-/* As one who knows it. */
+/* The kernel knows the file afterwards. */
 static struct node *write_known(struct volume *v, const char *path, const char *text)
 {
 	struct volume_entry entry;
@@ -83,7 +83,7 @@ static struct node *write_known(struct volume *v, const char *path, const char *
 	return entry.node;
 }
 
-/* Once for each value, to who alone has it open. */
+/* Once for each value, to its only opener. */
 static void test_give(void)
 {
 	struct volume *v = volumes_mount(stores_dir());
@@ -99,7 +99,7 @@ static void test_give(void)
 	expect_given(v, f, "two");
 	CHECK_EQ(volume_setattr(v, f, &st, ATTR_SIZE, false, &st), 0);
 	expect_given(v, f, "t");
-	/* what the kernel forgot, it is given again */
+	/* the kernel forgot it: it is pushed again */
 	volume_forget(v, f, 1);
 	f = volumes_find(v, "f");
 	expect_given(v, f, "t");

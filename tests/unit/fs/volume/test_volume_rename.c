@@ -207,12 +207,12 @@ static void test_open_files(void)
 	f = volumes_open(v, "f", O_RDWR, NULL);
 	volumes_write_at(v, f, "new", 3, 0);
 	CHECK_EQ(volumes_rename(v, "f", "target", 0), 0);
-	stores_expect(volume_store(v), "target", "new"); /* what openers saw is what moved */
+	stores_expect(volume_store(v), "target", "new"); /* openers saw the value that moved */
 	CHECK_EQ(dw_compact(volume_store(v), NULL), 0);
 	volumes_expect_node(v, target, noise, SIZE);
 	volumes_expect_node(v, f, "new", 3);
 	volumes_write_at(v, f, "er", 2, 3);
-	volumes_write_at(v, target, "lost", 4, 0); /* nobody's but its opener's */
+	volumes_write_at(v, target, "lost", 4, 0); /* only its opener sees it */
 	volumes_done(v, target);
 	volumes_done(v, f);
 	volumes_expect_list(v, "", "target|");

@@ -68,7 +68,7 @@ static void test_named(void)
 	volumes_expect(v, "d/f", "value");
 	volumes_write_at(v, f, "V", 1, 0);
 	drop(v, f);
-	/* what is closed without a name is gone */
+	/* a file closed without a name is gone */
 	f = make(v, "", 0600);
 	volumes_write_at(v, f, "value", 5, 0);
 	drop(v, f);
