@@ -12,8 +12,6 @@
 #include "index/root.h"
 #include "index/stack.h"
 
-enum { SEALED_MAX = 8 }; /* each costs every look-up of a key that it has not */
-
 struct index_checkpoint {
 	struct version *version; /* all parts below the active delta */
 	struct indexfile root; /* the next contents of `index`, without its runs; segment 0: none */

@@ -162,8 +162,8 @@ int index_moment_get(const struct index_moment *moment, struct dw_bytes key, boo
 uint64_t index_moment_count(const struct index_moment *moment);
 const struct segset *index_moment_segments(const struct index_moment *moment);
 
-/* Bring sealed deltas that no moment needs any more together with the active one: now and then, and
- * after a moment was closed.  log.lock. */
+/* Bring sealed deltas that no moment needs any more together with the active one: now and then,
+ * after a moment was closed, and after a checkpoint failed.  log.lock. */
 void index_tidy(struct index *index);
 
 /* --- keys in order --- */

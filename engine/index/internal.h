@@ -14,6 +14,8 @@ void index_replace(struct index *index, struct version *version);
 /* The newest version, for as long as the caller likes: a copy of his own.  NULL: no memory. */
 struct version *index_hold(struct index *index);
 
+enum { SEALED_MAX = 8 }; /* sealed deltas: each costs every look-up of a key that it has not */
+
 struct index_moment {
 	atomic_uint refs;        /* its owner's, and its cursors' */
 	struct version *version; /* without an active delta */

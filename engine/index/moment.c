@@ -143,7 +143,8 @@ const struct segset *index_moment_segments(const struct index_moment *moment)
 
 /* --- bringing deltas together --- */
 
-enum { FOLD_MAX = 1 << 16 }; /* entries: writers wait meanwhile */
+/* Entries, for writers wait meanwhile; but if checkpoints fail there are ever more deltas. */
+enum { FOLD_MAX = 1 << 16 };
 
 /* All memory first: half of it folded, and `hides` of the rest would be wrong. */
 static int prepare_all(struct delta *lower, struct delta *upper, struct delta_prepared *prepared)
@@ -210,7 +211,7 @@ static bool may_fold(const struct index *index)
 	const struct parts *parts = &index->version->parts;
 
 	return parts->sealed_count && atomic_load(&parts->sealed[0]->refs) == 1 &&
-	       delta_count(parts->active) <= FOLD_MAX;
+	       (delta_count(parts->active) <= FOLD_MAX || parts->sealed_count > SEALED_MAX);
 }
 
 void index_tidy(struct index *index)

@@ -50,6 +50,7 @@ static void note_failure(struct core *core, int rc)
 		(void)core_index_failed(core, rc); /* tells of it */
 	else if (rc != -ECANCELED && !index_is_damaged(&core->index))
 		core_report_io(core, rc, 0, "writing the index");
+	core_tidy(core); /* else each failure leaves one more sealed delta */
 }
 
 int checkpoint_write(struct core *core, struct throttle *throttle)
