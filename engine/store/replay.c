@@ -16,15 +16,21 @@ static uint64_t covered_of(const struct replay *replay, const struct dw_segment 
 	return segment->id == replay->from.segment ? replay->from.offset : 0;
 }
 
-/* Memory is bounded, unless the disk has no room either. */
+/* Memory is bounded, unless the disk has no room either; so is the number of runs, for each record
+ * is looked up in all of them. */
 static void put_on_disk(struct replay *replay)
 {
+	struct index *index = &replay->core->index;
+
 	if (replay->in_memory || !checkpoint_is_due_locked(replay->core))
 		return;
-	if (checkpoint_write_unnamed(replay->core) < 0)
+	if (checkpoint_write_unnamed(replay->core) < 0) {
 		replay->in_memory = true;
-	else
-		replay->on_disk = true;
+		return;
+	}
+	replay->on_disk = true;
+	while (index_join(index, NULL) == 1)
+		; /* what cannot be joined can be read, or the next record meets the damage */
 }
 
 /* Apply a record that was loaded or scanned, in the order of the log. */

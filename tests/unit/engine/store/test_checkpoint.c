@@ -443,6 +443,33 @@ static void test_taken(void)
 	}
 }
 
+/* A log that is replayed as a whole makes no more runs than as many puts would. */
+static void test_rebuild(void)
+{
+	enum { MANY = 400 };
+	const char *dir = stores_dir();
+	const struct dw_options unbounded = {.create = true, .index_keys = UINT64_MAX};
+	struct dw_store *store = NULL;
+	char key[20];
+
+	CHECK_EQ(dw_open(dir, &unbounded, NULL, &store), 0);
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(key, sizeof key, "%d", i * 7 % MANY);
+		stores_put(store, key, "value");
+	}
+	stores_kill(store);
+	store = open_small(dir, NULL, NULL);
+	const struct parts *parts = &store->core->index.version->parts;
+	printf("  %zu runs\n", parts->run_count);
+	CHECK(parts->run_count && parts->run_count <= 8);
+	CHECK_EQ(dw_count(store), MANY);
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(key, sizeof key, "%d", i);
+		stores_expect(store, key, "value");
+	}
+	stores_close(store);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -453,6 +480,7 @@ int main(int argc, char **argv)
 		{"checkpoint_damaged_segment", test_damaged_segment},
 		{"checkpoint_short_segment", test_short_segment},
 		{"checkpoint_refused", test_refused},
+		{"checkpoint_rebuild", test_rebuild},
 		{"checkpoint_damaged", test_damaged},
 		{"checkpoint_damaged_at_open", test_damaged_at_open},
 		{"checkpoint_compacted", test_compacted},
