@@ -248,7 +248,7 @@ struct dw_stat {
 
 /* -ENOENT.  No I/O. */
 int dw_stat(struct dw_store *store, struct dw_bytes key, struct dw_stat *ret);
-/* False also where nobody can tell, for the index is damaged: dw_stat() says which. */
+/* False also if the index is damaged, so that it is not known: dw_stat() tells the two apart. */
 bool dw_contains(struct dw_store *store, struct dw_bytes key);
 /* The txid of the record that holds the newest value of `key`: it tells this value from
  * all that the key had or will have, and compaction in place keeps it.
@@ -353,7 +353,7 @@ int dw_below(struct dw_store *store, struct dw_bytes prefix, struct dw_below_inf
  * The segments of the moment stay on disk until it is closed, each with an open
  * descriptor once a compaction took its name: until then a compaction frees no space.
  *
- * Several may be open at once.  Closed by dw_close(), which then waits for nobody either,
+ * Several may be open at once.  Closed by dw_close(), which then does not wait either,
  * before `store` is.
  * -EINVAL: `store` is a snapshot itself. */
 int dw_snapshot(struct dw_store *store, struct dw_store **ret);

@@ -3,7 +3,7 @@
  * throttle.h - long work that is told to stop, and that takes no more than its share.
  *
  * Work tells after each piece how many bytes it read and wrote.  It then waits
- * until that many are due, and learns whether somebody cancelled it; the wait ends at once
+ * until that many are due, and learns whether it was cancelled; the wait ends at once
  * when that happens.
  */
 #ifndef BASE_THROTTLE_H
@@ -23,7 +23,7 @@ struct wakeup {
 int wakeup_init(struct wakeup *wakeup);
 void wakeup_release(struct wakeup *wakeup);
 
-/* Wait until somebody wakes or `until_ns` of the monotonic clock has come; its lock is
+/* Wait until another thread wakes it or `until_ns` of the monotonic clock has come; its lock is
  * held.  False: the time has come. */
 bool wakeup_wait(struct wakeup *wakeup, int64_t until_ns);
 

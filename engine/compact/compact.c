@@ -31,7 +31,7 @@
  *      tombstone and leaves a put that it hid.
  *   f. A tombstone with the highest txid is kept, so that txids never come back.
  *
- * Raw records are kept: they are no part of the view, but nobody deleted them.  Those of P come
+ * Raw records are kept: they are no part of the view, but they were not deleted.  Those of P come
  * to stand behind those of S; within P their order stays.
  *
  * A full disk, or quota.  A run that met -ENOSPC wrote as much as there was room for; then a run

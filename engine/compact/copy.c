@@ -3,7 +3,7 @@
  * copy.c - copying what lives, in log order.
  *
  * The inputs are read through a window, each record checked against its CRC: a copy of
- * damage would look like a sound segment to whoever trusts a sealed one.  Records are
+ * damage would look like a sound segment to a reader that trusts sealed ones.  Records are
  * looked up in groups, for looking up is mostly waiting for memory.  Nothing is remembered of a
  * record that was copied: when the view comes to point to the copies, these are read once more.
  */
@@ -299,7 +299,7 @@ static int damaged_record(struct reader *r)
 	struct dw_bytes key = {0};
 
 	if (!sidecar_key_at(&r->sidecar, r->offset, &key))
-		(void)segcheck_own_word(&r->scan, &header, &key); /* else nobody knows */
+		(void)segcheck_own_word(&r->scan, &header, &key); /* else it is not known */
 	return core_damaged(r->c->core, r->segment, r->offset, r->scan.damage, key);
 }
 

@@ -75,7 +75,7 @@ static int lock_directory(struct io *io, int dirfd, uint32_t wait_ms)
 	return dirlock_wait(io, dirfd, wait_ms);
 }
 
-/* A fifo would have us wait for somebody. */
+/* Opening a fifo would wait for its other end. */
 static int open_lock(struct io *io, int dirfd, int flags)
 {
 	int fd = io->open(io, dirfd, lock_name, flags | O_NOFOLLOW | O_NONBLOCK, OWNER_MODE_NEW);
@@ -92,7 +92,7 @@ static int open_lock(struct io *io, int dirfd, int flags)
 	return rc;
 }
 
-/* --- whose it is --- */
+/* --- the holder --- */
 
 static struct dirlock_holder this_process(void)
 {
@@ -103,7 +103,7 @@ static struct dirlock_holder this_process(void)
 	return here;
 }
 
-/* Not synced: after a crash of the machine nobody holds the lock. */
+/* Not synced: after a crash of the machine no process holds the lock. */
 static int write_holder(struct io *io, int fd)
 {
 	const struct dirlock_holder here = this_process();

@@ -57,14 +57,14 @@ struct io {
 	/* Have the disk begin with what was written there; wait for nothing, promise nothing.
 	 * NULL: it begins when it likes. */
 	void (*write_back)(struct io *io, int fd, off_t offset, off_t size);
-	/* Let go of what memory caches of bytes that were synced, for nobody will read them.
+	/* Drop synced bytes from the page cache, because they will not be read.
 	 * NULL: it goes when the room is needed. */
 	void (*uncache)(struct io *io, int fd, off_t offset, off_t size);
 	/* As mapping_init().  NULL: everything is read by preadv(). */
 	int (*map)(struct io *io, int fd, size_t size, struct mapping *ret);
 };
 
-/* Whether a call failed because the disk is full, or the quota of whoever owns the file. */
+/* Whether a call failed because the disk is full, or the quota of the file's owner. */
 static inline bool io_is_full(int rc)
 {
 	return rc == -ENOSPC || rc == -EDQUOT;

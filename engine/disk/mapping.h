@@ -2,7 +2,7 @@
  *
  * mapping.h - a file mapped for reading, and reading from it without SIGBUS.
  *
- * A page that cannot be read, or that somebody cut off the file, shows as a SIGBUS in
+ * A page that cannot be read, or that was cut off the file, shows as a SIGBUS in
  * the thread that touches it.  Whatever touches a mapping does so in mapping_try(): the
  * signal then ends that one call.  The first mapping of a process installs a handler
  * for SIGBUS, which hands every other fault to the handler that was there before.

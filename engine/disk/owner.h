@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * owner.h - whose a store's files are, and who else may read or write them.
+ * owner.h - owner, group and mode of a store's files.
  *
  * A new store is its maker's alone.  Of one that is there, new files get the owner, group and
- * mode of its last segment, whoever runs the writer and with whatever umask.
+ * mode of its last segment, whichever user runs the writer and with whatever umask.
  */
 #ifndef DISK_OWNER_H
 #define DISK_OWNER_H
@@ -28,8 +28,8 @@ struct owner owner_of(const struct stat *st);
 /* Give a file that was just made to the owner.  Where that is not allowed it stays private. */
 void owner_apply(const struct owner *owner, struct io *io, int fd);
 
-/* The same for the lock file, which may be an older one: for those only who may write the
- * store, since whoever can read it can lock it. */
+/* The same for the lock file, which may be an older one: readable only for users who may write the
+ * store, since a user who can read it can lock it. */
 void owner_apply_lock(const struct owner *owner, struct io *io, int fd);
 
 /* Of a directory for such files. */

@@ -376,7 +376,7 @@ int segment_look(const struct dw_segment *segment, int fd, uint64_t size)
 
 	if (rc < 0)
 		return rc;
-	/* without a name it goes when it is closed; with another one nobody finds it */
+	/* without a name it goes when it is closed; with another one it cannot be found */
 	if (!st.st_nlink || (uint64_t)st.st_size < size)
 		return -ESTALE;
 	if (!pool->io->lookup)

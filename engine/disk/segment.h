@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * segment.h - one segment file, shared by all who read from it.
+ * segment.h - one segment file, shared by all its readers.
  *
  * Counted: the store's list of segments holds a reference, and so does each
  * pinned value and each snapshot.  A segment whose file was unlinked stays
@@ -36,7 +36,7 @@ struct dw_segment {
 	uint64_t hinted;     /* bytes that the view took from the hint, unread; set when opened */
 	uint64_t size;       /* bytes of valid records; the active one's grows.  Lock: the log's */
 	uint64_t live_bytes; /* of records that the view points to.  Lock: the log's */
-	uint64_t raw_bytes;  /* of Raw records, which nobody deletes.  Lock: the log's */
+	uint64_t raw_bytes;  /* of Raw records, which stay.  Lock: the log's */
 	uint64_t last_txid;  /* the highest of its records.  Lock: the log's */
 	struct segment_proof proof; /* for checkpoints of the index, one at a time */
 };

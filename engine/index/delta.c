@@ -237,7 +237,7 @@ bool delta_remove(struct delta *delta, struct delta_prepared *prepared, int64_t 
 
 	if (known ? old_ret->hides || prepared->node : hides)
 		return delta_set(delta, prepared, &gone, old_ret);
-	if (known) /* nothing below, and nobody stands on it */
+	if (known)                                         /* nothing below, and no cursor on it */
 		(void)keydir_remove(keydir, key, old_ret); /* it is there */
 	delta_drop(delta, prepared);
 	return known;

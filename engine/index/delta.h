@@ -8,7 +8,7 @@
  * the writer; once sealed it never changes, and then it holds the segments it points into.
  *
  * A delta that is listed knows its keys in order and what lies below each directory, from each
- * change on.  That costs the writer something, so it begins when somebody asks.  In a listed delta
+ * change on.  That costs the writer time, so it begins with the first request.  In a listed delta
  * no entry is ever freed: a key that comes and goes leaves a tombstone.
  *
  * Threads: changing is for one at a time, see index.h; cursors, delta_get_below(): any.

@@ -101,7 +101,7 @@ static bool get_active(struct index *index, struct dw_bytes key, uint64_t hash, 
 	return known;
 }
 
-/* Free the retired versions that nobody reads any more; `change` is held. */
+/* Free the retired versions without readers; `change` is held. */
 static void sweep(struct index *index)
 {
 	struct version **at = &index->retired;
@@ -122,7 +122,7 @@ static void count_out(struct index *index, unsigned shard, struct version *versi
 {
 	atomic_fetch_sub(&version->pins[shard].count, 1);
 	/* `version` may be gone.  If it was retired before, then this sees the count; if after,
-	 * then whoever retires it sees that nobody reads. */
+	 * then the thread that retires it sees that no reader is left. */
 	if (!atomic_load(&index->retired_count))
 		return;
 	(void)pthread_mutex_lock(&index->change);
@@ -156,7 +156,7 @@ struct version *index_hold(struct index *index)
 
 /* --- reading --- */
 
-/* The same without the active delta, for who was counted in; counts out. */
+/* The same without the active delta, for a reader that was counted in; counts it out. */
 static int get_below(struct index *index, unsigned shard, struct version *version,
 		     struct dw_bytes key, bool pin, struct keydir_place *ret)
 {

@@ -3,7 +3,7 @@
  * index.h - for each live key, where its newest record is: the contract of the index.
  *
  * The index is a stack.  On top lies the active delta, a key directory that the writer changes;
- * below it are sealed deltas, which nobody changes, and below these the runs, files that are
+ * below it are sealed deltas, which never change, and below these the runs, files that are
  * sorted and never change.  The first of them that knows a key says where it is, or that it was
  * removed.  A moment of the index is what lies below a delta that was just sealed: taking one
  * costs as much with a hundred million keys as with none.
@@ -278,7 +278,7 @@ static inline bool index_is_damaged(struct index *index)
 	return atomic_load(&index->damaged);
 }
 
-/* Somebody found that out. */
+/* The index was found damaged. */
 static inline void index_distrust(struct index *index)
 {
 	atomic_store(&index->damaged, true);

@@ -7,7 +7,7 @@
 
 #include "index/index.h"
 
-/* `version` is the newest from now on; the one before goes when nobody looks into it.  `change` is
+/* `version` is the newest from now on; the one before goes when it has no readers.  `change` is
  * held. */
 void index_replace(struct index *index, struct version *version);
 

@@ -69,7 +69,7 @@ struct keydir_slots {
 struct keydir {
 	struct keydir_table tables[KEYDIR_TABLES];
 	struct keydir_slots slots[32]; /* by the logarithm of a table's size */
-	struct keydir_lock *own_locks; /* owned; NULL: they are somebody else's */
+	struct keydir_lock *own_locks; /* owned; NULL: the locks are borrowed */
 	struct arena entries;
 	atomic_uint_fast64_t count; /* keys */
 	uint64_t key_bytes;         /* of all of them together */

@@ -16,7 +16,7 @@
 #include "index/root.h"
 #include "index/stack.h"
 
-/* Bytes of runs: more takes time that nobody wants to wait for; the next flush does it. */
+/* Bytes of runs: more would make opening slow; the next flush does it. */
 enum { RESIDENT_AT_OPEN = 32 << 20 };
 
 enum { TRIES = 100 };
@@ -205,7 +205,7 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* None that is made from now on gets the name of one that is there: the widest gap is for them,
- * which is behind all of them unless somebody made up a name. */
+ * which is behind all of them unless a name was made up. */
 static void choose_ids(struct index *index, const struct names *names)
 {
 	uint32_t next = 1, widest = 0;

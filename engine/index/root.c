@@ -142,7 +142,7 @@ int root_fits(const struct indexfile *root, const struct segset *set)
 	return fits;
 }
 
-/* --- whose a file is --- */
+/* --- the origin of a file --- */
 
 enum { START_SIZE = 8 };
 

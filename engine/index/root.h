@@ -30,7 +30,7 @@ int root_read(struct index *index, struct indexfile *ret);
 /* Remove it, durably.  0, also if there was none, or it is another program's; or -errno. */
 int root_remove(struct index *index);
 
-/* Whose a file of that name is, by its first bytes.  1: an index's; 0: there is none; -EEXIST:
+/* The origin of a file of that name, by its first bytes.  1: an index's; 0: there is none; -EEXIST:
  * another program's, or it is no file; or another -errno. */
 int root_look(struct index *index);
 int root_look_at_run(struct index *index, uint32_t id);

@@ -25,8 +25,8 @@ struct stack_change {
 	const struct indexfile *root;
 };
 
-/* Do so, on disk first if there is, or is to be, a file `index`.  Runs that nobody names then are
- * removed; `made` is, on failure.  0 or -errno. */
+/* Do so, on disk first if there is, or is to be, a file `index`.  Runs that it does not name then
+ * are removed; `made` is, on failure.  0 or -errno. */
 int stack_exchange(struct index *index, const struct stack_change *change);
 
 /* Hold runs in memory, the newest first, as far as that budget and the index's go; in bytes. */

@@ -5,7 +5,7 @@
  * A version names the active delta, the sealed deltas and the runs, each newest first, and holds
  * the segments that these point into.  It never changes; a new one takes its place as a whole.  A
  * reader of the newest version counts itself in, under the lock of its shard, and out again, so a
- * version does not go while somebody looks into it.  A count a shard: readers do not meet.
+ * version does not go while a reader uses it.  A count a shard: readers do not meet.
  *
  * It must never be freed while a reader is counted in, nor linger when none is: it holds segments,
  * and a compaction wants their space back.

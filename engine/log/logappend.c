@@ -105,7 +105,7 @@ static int prepare_space(struct log_writer *log, const struct dw_op *ops, size_t
 
 	if (rc < 0)
 		return rc;
-	/* large appends gain nothing by zeros, nor do those between which nobody syncs */
+	/* large appends gain nothing by zeros, nor do those without syncs between them */
 	if (was_on && (size > PREALLOC_APPEND_MAX ||
 		       (prealloc_must_grow(&log->prealloc, log->end, size) &&
 			log->syncs_begun < log->syncs_at_growth + GROWTH_SYNCS))) {

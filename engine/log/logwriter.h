@@ -2,7 +2,7 @@
  *
  * logwriter.h - the log writer: the end of the log, where it is appended to, synced, rotated.
  *
- * One writer at a time (`lock`), many who wait for the disk together (`sync_lock`).
+ * One writer at a time (`lock`), many threads that wait for the disk together (`sync_lock`).
  * Invariants: below `end` of the active segment there are whole records only; there
  * the file ends, or a guard stands (log/prealloc.h), unless an append is under way or the
  * writer is poisoned; each sealed segment was synced before its successor existed, and
@@ -61,7 +61,7 @@ struct log_writer {
 	pthread_cond_t sync_done;
 	/* under `sync_lock`: */
 	uint64_t synced;         /* of `appended`, how many are on disk */
-	bool syncing;            /* somebody is in fdatasync(2) */
+	bool syncing;            /* a thread is in fdatasync(2) */
 	struct sync_call *calls; /* that no sync has served yet */
 	uint64_t syncs_asked, syncs_done;
 	uint64_t syncs_served[DW_SYNC_SHARES], calls_served;

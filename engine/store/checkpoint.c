@@ -86,7 +86,7 @@ void checkpoint_give_way(struct core *core)
 		return;
 	(void)pthread_mutex_lock(&core->checkpoint_lock);
 	log_lock(&core->log);
-	bool due = index_is_full(&core->index); /* unless somebody else was faster */
+	bool due = index_is_full(&core->index); /* unless another thread was faster */
 	log_unlock(&core->log);
 	bool tried = due && clock_monotonic_ns() >= core->checkpoint_after_ns;
 	int rc = tried ? write_one(core, NULL) : 0;

@@ -30,7 +30,7 @@ int hold_quietly(struct core *core);
 
 /* Whether the store is still there, and still ours; if not the writer is poisoned with the error.
  * -ESTALE: the directory, the active segment, or another one was removed (one other in turn with
- * each call); -EBUSY: `.lock` was removed and somebody else has the new one.
+ * each call); -EBUSY: `.lock` was removed and another process has the new one.
  * log.lock is not held, nor hold_lock. */
 int hold_check(struct core *core);
 

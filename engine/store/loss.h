@@ -3,8 +3,8 @@
  * loss.h - records that the log held and holds no more, by what hints and damaged headers tell;
  * and what is left of their keys.
  *
- * Filled while segments are compared with their hints.  Then, if somebody asks what is left,
- * loss_sort(), and each sound record of the log is shown to loss_see().  One thread.
+ * Filled while segments are compared with their hints.  Then, if the caller asks for the remaining
+ * values, loss_sort(), and each sound record of the log is shown to loss_see().  One thread.
  */
 #ifndef STORE_LOSS_H
 #define STORE_LOSS_H

@@ -2,7 +2,7 @@
  *
  * opendir.h - a store's directory: made, recognised, opened; and its segments without a view.
  *
- * Makes no file in a directory that is somebody else's.
+ * Makes no file in a directory of another user or program.
  */
 #ifndef STORE_OPENDIR_H
 #define STORE_OPENDIR_H

@@ -4,7 +4,7 @@
  *
  * A segment makes a directory a store, whatever else lies there.  Without one a store is
  * recognised by what every writer leaves: the lock file of one that never came to write, or
- * a hint, which outlives its segment only if somebody removed that.  Unfinished files and
+ * a hint, which outlives its segment only if that was removed.  Unfinished files and
  * quarantines alone prove nothing, and the former would be deleted.
  */
 #include "store/place.h"

@@ -34,7 +34,7 @@ void dw_ref_put(struct dw_store *store, struct dw_ref *ref)
 	*ref = (struct dw_ref){0};
 }
 
-/* A record could not be had, and whose it is is known. */
+/* A record could not be read, and its key is known. */
 static int read_failed(struct core *core, const struct dw_ref *ref, int rc, enum dw_damage damage,
 		       struct dw_bytes key)
 {

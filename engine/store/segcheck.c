@@ -107,7 +107,7 @@ struct dw_bytes segcheck_key(struct segcheck *check)
 	struct dw_bytes key = {0};
 
 	if (!sidecar_key_at(&check->sidecar, check->scan.offset, &key))
-		(void)segcheck_own_word(&check->scan, &header, &key); /* else nobody knows */
+		(void)segcheck_own_word(&check->scan, &header, &key); /* else it is not known */
 	return key;
 }
 

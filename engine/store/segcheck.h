@@ -2,7 +2,7 @@
  *
  * segcheck.h - walking all records of a segment, and its hint beside.
  *
- * For whoever reads a segment from its front: replay, verification, repair, the log reader.
+ * For code that reads a segment from its front: replay, verification, repair, the log reader.
  * Records that only the hint knows go to a list of what is lost.  Reads, never writes.
  */
 #ifndef STORE_SEGCHECK_H

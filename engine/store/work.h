@@ -2,7 +2,7 @@
  *
  * work.h - what tells long work on a store to begin, to wait and to end.
  *
- * Appends leave word here that there is something to do, and whoever compacts looks here whether
+ * Appends leave word here that there is something to do, and a compaction looks here whether
  * to give way; so nothing in this folder calls the threads in the background (background/).
  * Takes no lock of the store with wakeup.lock held: appends leave word with log.lock held.
  */

@@ -3,9 +3,9 @@
  * export.c - the store as a JSONL stream, and as a file of that.
  *
  * Walks one moment of the store, while that goes on.  Where there
- * are processors to spare, a worker pool reads, checks and encodes blocks of items ahead of who
- * takes the stream; values that are too large for that are read and encoded in pieces when their
- * turn comes.
+ * are processors to spare, a worker pool reads, checks and encodes blocks of items ahead of the
+ * thread that takes the stream; values that are too large for that are read and encoded in pieces
+ * when their turn comes.
  */
 #include <assert.h>
 #include <errno.h>

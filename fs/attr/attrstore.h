@@ -3,7 +3,7 @@
  * attrstore.h - the second store, `.attr/` in the directory of the first.
  *
  * It is opened with the mount if it exists, and made when the first thing is to be
- * kept: where nobody sets anything nothing is written.  If it cannot be opened,
+ * kept: where nothing is set nothing is written.  If it cannot be opened,
  * nothing is touched: the mount goes on with defaults, and whatever would have to be
  * kept is refused with -EIO.
  *

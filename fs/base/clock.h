@@ -16,7 +16,7 @@ static inline int64_t clock_read_ns(clockid_t clock)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Since 1970: for what is kept or shown.  It jumps when somebody sets it. */
+/* Since 1970: for what is kept or shown.  It jumps when the clock is set. */
 static inline int64_t clock_realtime_ns(void)
 {
 	return clock_read_ns(CLOCK_REALTIME);

@@ -16,7 +16,7 @@
 /* 0 or -errno; the caller joins it. */
 int thread_start(pthread_t *ret, void *(*run)(void *), void *context);
 
-/* The same for a thread that nobody joins. */
+/* The same for a detached thread. */
 int thread_start_detached(void *(*run)(void *), void *context);
 
 #endif

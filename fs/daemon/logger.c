@@ -28,7 +28,7 @@ static struct {
 
 static int open_log(const char *path)
 {
-	/* readable for those who read other logs, by the directory's rights */
+	/* readable for the readers of other logs, by the directory's rights */
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
 	int fd = open(path, flags, 0640);
 

@@ -13,7 +13,7 @@
  * time and priority.  0 or -errno: then nothing changed. */
 int logger_open_file(const char *path);
 
-/* Open the file of that name again, after somebody moved the old one away.
+/* Open the file of that name again, after the old one was moved away.
  * On failure the old one stays in use.  Without a file: 0. */
 int logger_reopen(void);
 

@@ -103,7 +103,7 @@ static uint64_t count_keys(const struct mount *mount)
 	return keys;
 }
 
-/* A line for who looks through the log later; `what` is "mounted" or the like. */
+/* A line for later readers of the log; `what` is "mounted" or the like. */
 static void log_life(const struct settings *settings, const char *what, uint64_t keys,
 		     int64_t since_ns)
 {
@@ -282,7 +282,7 @@ static int release_mount(struct settings *settings, struct mount *mount)
 			      strerror(-rc));
 	else if (readiness->mounted)
 		log_life(readiness->settings, "unmounted, everything is on disk", keys, began);
-	/* last of all: the lock is free by now, and whoever waits looks when the process is gone */
+	/* last of all: the lock is free by now, and --unmount looks when the process is gone */
 	ending_tell(&mount->ending, rc < 0);
 	ending_release(&mount->ending);
 	return rc;
@@ -352,7 +352,7 @@ static void fill_standard_descriptors(void)
 		(void)close(fd); /* never used */
 }
 
-/* A lock or a pipe of whoever started the daemon must not live as long as the mount. */
+/* A lock or a pipe of the daemon's parent must not live as long as the mount. */
 static void close_inherited_descriptors(void)
 {
 	/* Linux before 5.9 has no such call: then they stay */

@@ -55,7 +55,7 @@ static const struct fuse_opt option_spec[] = {
 	FUSE_OPT_KEY("clone_fd", KEY_REFUSED),
 	FUSE_OPT_KEY("max_read=", KEY_REFUSED),
 	FUSE_OPT_KEY("subtype=", KEY_REFUSED),
-	/* mount.fuse3 adds these by itself, whenever root mounts: they are nobody's decision */
+	/* mount.fuse3 adds these by itself, whenever root mounts: the user did not choose them */
 	FUSE_OPT_KEY("suid", KEY_IGNORED),
 	FUSE_OPT_KEY("dev", KEY_IGNORED),
 	/* about access times, which are not recorded, and about disks, which the store lies on */

@@ -38,7 +38,7 @@ static bool hangup_is_end;
 
 void signals_ignore(void)
 {
-	/* timers of somebody else, pipes, limits (SIGXFSZ comes with EFBIG), and what is for
+	/* timers of other code, pipes, limits (SIGXFSZ comes with EFBIG), and what is for
 	 * other programs: by default each of them is the end */
 	static const int ignored[] = {SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF, SIGIO,  SIGPIPE,
 				      SIGPWR,  SIGSTKFLT, SIGXFSZ,   SIGXCPU, SIGURG, SIGWINCH};

@@ -33,7 +33,7 @@ static void log_finding(void *context, const struct dw_finding *finding)
 		finding->kind != DW_FINDING_SIDECAR && finding->kind != DW_FINDING_LOCAL_LOCKS;
 
 	(void)dw_finding_text(finding, text, sizeof text); /* cut is good enough */
-	/* the advice at its end is for somebody who is refused; a key may have the same words */
+	/* the advice at its end is for a refused user; a key may have the same words */
 	char *advice = NULL;
 	for (char *at = text; recovering && (at = strstr(at, "; nothing was changed")); at++)
 		advice = at;

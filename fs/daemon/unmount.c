@@ -67,7 +67,7 @@ static int open_lock(const char *store)
 	return rc;
 }
 
-/* Before unmounting: afterwards nobody can be asked. */
+/* Before unmounting: afterwards no process can be asked. */
 static void waiting_init(const char *mountpoint, struct waiting *waiting)
 {
 	const struct mount_info *info = &waiting->info;
@@ -83,7 +83,7 @@ static void waiting_init(const char *mountpoint, struct waiting *waiting)
 	waiting->ending_error = rc;
 	waiting->lock = open_lock(info->store);
 	waiting->lock_error = waiting->lock < 0 ? waiting->lock : 0;
-	/* somebody removed it; the daemon's end tells as much */
+	/* it was removed; the daemon's end tells as much */
 	if (waiting->lock_error == -ENOENT && !waiting->ending_error)
 		waiting->lock_error = 0;
 }
@@ -125,7 +125,7 @@ static bool tell_elsewhere(const char *mountpoint, const struct waiting *waiting
 	return pid != 0;
 }
 
-/* A reader has nothing to lose; but whoever unmounts its disk next would find that in use. */
+/* A reader has nothing to lose; but a caller that unmounts its disk next would find that in use. */
 static void wait_for_reader(const struct waiting *waiting)
 {
 	if (waiting->ending.board >= 0 && !mounts_elsewhere(waiting->dev))

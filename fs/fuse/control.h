@@ -12,7 +12,7 @@ bool control_answers_lookup(const struct request *request, fuse_ino_t parent, co
 /* Whether nothing may be made or changed here, for it is the control directory's; then the
  * request was answered. */
 bool control_refuses(const struct request *request, fuse_ino_t ino);
-/* Whether this is its name, which stays whoever removes everything. */
+/* Whether this is its name, which stays when all files are removed. */
 bool control_is_name(const struct request *request, fuse_ino_t parent, const char *name);
 
 void control_op_getattr(const struct request *request, fuse_ino_t ino);

@@ -8,7 +8,7 @@
 
 static void forget_name(struct mount *mount, fuse_ino_t parent, const char *name)
 {
-	/* -ENOENT: the kernel does not know it, or nobody uses it */
+	/* -ENOENT: the kernel does not know it, or it is not in use */
 	(void)fuse_lowlevel_notify_inval_entry(mount->session, parent, name, strlen(name));
 }
 
@@ -23,7 +23,7 @@ void forget_volume(void *mount_arg, struct volume *old)
 {
 	struct mount *mount = mount_arg;
 
-	/* all else hangs on these names, and goes with them or stays with who uses it */
+	/* all else hangs on these names, and goes with them or stays with its users */
 	volume_for_known(old, forget_of_root, mount);
 	(void)fuse_lowlevel_notify_inval_inode(mount->session, FUSE_ROOT_ID, 0, 0);
 }

@@ -9,7 +9,7 @@
  * more.  The leader's own data goes with the lead: the new leader has held `lock` since.
  *
  * Helpers come and go beside the lead.  One that has not found the lead free leaves after
- * its last request and finds it then, so requests never wait for somebody to come back.
+ * its last request and finds it then, so requests never wait for a thread to come back.
  */
 #include "fs/fuse/serve.h"
 
@@ -39,7 +39,7 @@ struct server {
 	struct source source;
 	struct serve_options options;
 	struct adapt adapt; /* the leader's */
-	sem_t *ended_sem;   /* somebody found the session ended, or ended it */
+	sem_t *ended_sem;   /* a thread found the session ended, or ended it */
 
 	atomic_uint_fast64_t beat;
 	atomic_bool watched;         /* the watcher ticks */

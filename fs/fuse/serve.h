@@ -11,7 +11,7 @@
  * The leader asks again for a moment before it sleeps, where that pays, and brings in helpers
  * if it cannot keep up and there are processors for them; serve_adapt.h decides both.  A helper
  * answers requests while there are any, and leaves: it never sleeps for one, so the kernel
- * wakes nobody but the leader.
+ * wakes no thread but the leader.
  */
 #ifndef FS_FUSE_SERVE_H
 #define FS_FUSE_SERVE_H

@@ -32,7 +32,7 @@ void source_init(struct source *source, struct fuse_session *session);
 void source_release(struct source *source);
 
 /* The leader is going to poll, or is not alone.  Where the descriptor cannot be changed it
- * blocks, and whoever polls sleeps. */
+ * blocks, and a polling thread sleeps. */
 void source_set_at_once(struct source *source, bool at_once);
 
 /* The next request: its size, 0 or -errno as fuse_session_receive_buf() has it, never -EINTR.  A

@@ -65,7 +65,7 @@ const char *control_entry(size_t index, uint64_t *id_ret);
 
 int control_getattr(struct control *control, uint64_t id, struct stat *ret);
 
-/* Whether somebody may do what only root and the mount's owner may: 0 or -EACCES. */
+/* Whether a user may do the things reserved for root and the mount's owner: 0 or -EACCES. */
 int control_admits(const struct control *control, uid_t uid);
 
 /* -EACCES unless the caller is root or the mount's owner. */
@@ -74,7 +74,7 @@ int control_open(struct control *control, uint64_t id, int flags, const struct v
 /* Sequential for export.jsonl: -ESPIPE elsewhere. */
 ssize_t control_read(struct control_file *file, void *ret, size_t size, uint64_t offset);
 /* Run `commands`, a line each; all of it is taken, or the first failing command's error is
- * returned.  -EINVAL: no such command; -EPERM: the caller is another than who opened the file
+ * returned.  -EINVAL: no such command; -EPERM: the caller is not the one that opened the file
  * (and handed it to a program that may do more). */
 ssize_t control_write(struct control_file *file, const struct volume_cred *caller,
 		      struct dw_bytes commands);

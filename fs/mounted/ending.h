@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * ending.h - how a daemon tells whoever waits for its end whether anything was lost.
+ * ending.h - how a daemon tells a process that waits for its end whether anything was lost.
  *
  * An exit status is for a parent only, and a daemon in the background has none left.  A
  * file in the store's directory would need the disk, which may be what failed.  So the

@@ -69,7 +69,7 @@ bool generations_is_newest(struct generations *generations, const struct volume 
  * `open` returned, and nothing changed. */
 int generations_reload(struct generations *generations);
 
-/* Close older volumes, and snapshots that were removed, that nobody has anything of any
+/* Close older volumes, and snapshots that were removed, that have no users any
  * more.  How many are left. */
 size_t generations_collect(struct generations *generations);
 /* Call `visit` for what is known of those that are left; no lock is held meanwhile. */

@@ -53,7 +53,7 @@ static int read_secret(int dirfd, uint8_t ret[INO_SECRET_SIZE])
 	return n == TEXT_SIZE ? parse(text, ret) : -EINVAL;
 }
 
-/* The next one to mount the store may be its owner.  Without that right it stays with who makes it.
+/* The next one to mount the store may be its owner.  Without that right it stays with its maker.
  */
 static void give_to_owner(int dirfd, int fd)
 {
@@ -71,7 +71,7 @@ static int write_secret(int dirfd, const uint8_t secret[INO_SECRET_SIZE])
 	for (int i = 0; i < INO_SECRET_SIZE; i++)
 		(void)snprintf(text + (size_t)2 * (size_t)i, 3, "%02x", secret[i]); /* it fits */
 	text[TEXT_SIZE - 1] = '\n';
-	(void)unlinkat(dirfd, temporary, 0); /* of one who was killed */
+	(void)unlinkat(dirfd, temporary, 0); /* of a process that was killed */
 	int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			0600);
 	if (fd < 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * node.h - a directory or file that somebody counts on.
+ * node.h - a directory or file that is referenced.
  *
  * A node exists only while the kernel knows it, it is open, it has a value that is not in the log
  * yet, or something below it has a node.  Nothing here knows what else there is: that is asked of
- * the store (fs/volume/lookup.h).  The tree must never keep a node that nobody counts on, or a
+ * the store (fs/volume/lookup.h).  The tree must never keep a node without references, or a
  * store of any size would end up in memory.
  *
  * A node's address is the kernel's node id, so a node never moves.  Addresses come back; with its
@@ -86,9 +86,9 @@ static inline bool node_is_linked(const struct node *node)
 
 /* Count on a node that the caller knows.  Any thread, no lock. */
 struct node *node_ref(struct node *node);
-/* Count unless nobody does, and the node is about to be freed; then NULL. */
+/* Take a reference, unless there is none and the node is about to be freed; then NULL. */
 struct node *node_ref_if_used(struct node *node);
-/* One that nobody counts on; its cached value is gone. */
+/* A node without references; its cached value is gone. */
 void node_free(struct node *node);
 
 struct dw_bytes node_component(const struct node *node);

@@ -30,8 +30,8 @@ void room_release(struct room *room);
 
 /* Take room if there is some.  Else `*seen_ret` (may be NULL) is for room_take_or_wait(). */
 bool room_take(struct room *room, size_t size, uint64_t *seen_ret);
-/* The same, or wait until somebody gives some back.  1: taken; 0: somebody did, since `seen`, and
- * there may be some by now; -ENOSPC: there is none, and nobody has or had taken any since. */
+/* The same, or wait until another thread gives some back.  1: taken; 0: one did, since `seen`, and
+ * there may be some by now; -ENOSPC: there is none, and no thread has or had taken any since. */
 int room_take_or_wait(struct room *room, size_t size, uint64_t seen);
 void room_give(struct room *room, size_t size);
 

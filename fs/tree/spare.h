@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Smaller blocks are not worth it; a block serves who wants this share of it, so that no
+/* Smaller blocks are not worth it; a block serves a request for this share of it, so that no
  * small value sits in a large one; ms until it goes back. */
 enum { SPARE_MIN = 1 << 20, SPARE_SHARE = 4, SPARE_MS = 2000 };
 
@@ -24,7 +24,7 @@ struct spare {
 	void *data; /* malloc'd, owned; NULL: none */
 	size_t size;
 	atomic_size_t *held; /* freed bytes are subtracted there; borrowed; NULL: nowhere */
-	int64_t until_ms;    /* 0: since then nobody asked how long it stays */
+	int64_t until_ms;    /* 0: no caller asked since how long it stays */
 };
 
 /* 0 or -errno. */

@@ -100,7 +100,7 @@ bool tree_unref(struct tree *tree, struct node *node, uint64_t count, struct nod
 	while (refs > count)
 		if (atomic_compare_exchange_weak(&node->refs, &refs, refs - count))
 			return false;
-	/* with the lock nobody finds it in the table meanwhile */
+	/* with the lock no thread finds it in the table meanwhile */
 	lock(tree);
 	refs = atomic_fetch_sub(&node->refs, count);
 	assert(refs >= count);

@@ -3,7 +3,7 @@
  * tree.h - the tree: all nodes that have a name.
  *
  * They are in one hash table (uthash, seeded) by (parent, name); each counts on its parent, which
- * lists it.  The tree must never keep a node that nobody counts on, or a store of any size would
+ * lists it.  The tree must never keep a node without references, or a store of any size would
  * end up in memory.
  *
  * The volume's `names` covers which names nodes have: whatever gives or takes one holds it for

@@ -81,7 +81,7 @@ static int set_attrs(struct volume *volume, struct node *node, const struct stat
 	journal_check_times(volume, node);
 	const struct attrs old = *attrs;
 	apply(attrs, st, which, node_is_dir(node));
-	/* bytes not yet in the log take the time with them, for whoever else reads it */
+	/* bytes not yet in the log take the time with them, for other readers of the log */
 	if (which & ATTR_MTIME && dirty)
 		atomic_store(&node->mtime_ns, attrs->mtime_ns);
 	if (which & (ATTR_MTIME | ATTR_ATIME))

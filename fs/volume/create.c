@@ -179,7 +179,7 @@ static int try_create(struct volume *volume, const struct new_file *file, struct
 	names_unlock(volume);
 	if (rc < 0 || !there)
 		return rc;
-	/* somebody was faster: open what is there */
+	/* another thread was faster: open its file */
 	rc = volume_open_file(volume, ret->node, file->flags);
 	if (rc < 0)
 		volume_unref(volume, ret->node, 1);

@@ -14,7 +14,7 @@ int volume_get_cached(struct volume *volume, struct node *node, struct cached **
 void volume_mark_dirty(struct volume *volume, struct cached *cached);
 void volume_mark_clean(struct volume *volume, struct cached *cached);
 void volume_free_cached(struct volume *volume, struct node *node);
-/* Let the cached value go if nobody needs it.  Of a node out of the tree it is all that there is,
+/* Let the cached value go if it is not needed.  Of a node out of the tree it is all that there is,
  * as long as anybody knows the node. */
 void volume_drop_cached(struct volume *volume, struct node *node);
 

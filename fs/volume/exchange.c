@@ -36,7 +36,7 @@ static int put_at(struct volume *volume, struct node *node, const struct node *p
 	return rc;
 }
 
-/* A key beside `key` that nobody has. */
+/* An unused key beside `key`. */
 static int unused_key(struct volume *volume, const struct key *key, struct key *ret)
 {
 	enum { SUFFIX_MAX = 32 };

@@ -2,7 +2,7 @@
  *
  * file.c - reading, writing and committing values.
  *
- * A file that nobody writes has no state here: a read asks the store.  The first
+ * A file without a writer has no state here: a read asks the store.  The first
  * write takes the value into memory, where all openers see it; close, fsync and
  * the committer put it into the log whole.
  */
@@ -30,7 +30,7 @@ enum { SMALL_VALUE = 128 << 10 };
 /* Closes of one of several descriptors commit at once while the records that they appended, as
  * long as the file is open, stay within so many times its size, and as many bytes more. */
 enum { SPENT_FACTOR = 3, SPENT_FREE = 64 << 10, RECORD_OVERHEAD = 28 };
-/* Space that must be left on the disk for a commit to wait: later nobody may be there to hear
+/* Space that must be left on the disk for a commit to wait: later no caller may be there to hear
  * that it failed. */
 enum { ROOM_MIN = 16 << 20 };
 

@@ -18,8 +18,8 @@ struct listing_rename {
 };
 void listing_renamed(struct volume *volume, const struct listing_rename *rename);
 
-/* Free those that were closed before their end and are kept, since whoever has no open directory
- * (nfsd) opens it anew for each part of a listing. */
+/* Free those that were closed before their end and are kept, since a process that has no open
+ * directory (nfsd) opens it anew for each part of a listing. */
 void listing_release_kept(struct volume *volume);
 
 #endif

@@ -68,7 +68,7 @@ static int fill_file(struct volume *volume, struct node *parent, struct dw_bytes
 	return rc;
 }
 
-/* A time that somebody set on a value may lie in the future, when no name has appeared yet. */
+/* A time set on a value may lie in the future, when no name has appeared yet. */
 static void set_dir_time(struct node *node, const struct dw_below_info *below)
 {
 	const int64_t now = clock_realtime_ns();

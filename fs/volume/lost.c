@@ -101,9 +101,9 @@ bool volume_close_failed(struct volume *volume, struct node *node, int rc)
 
 	names_lock_write(volume);
 	node_lock(volume, node);
-	/* meanwhile somebody may have opened or renamed it, or the committer succeeded */
+	/* meanwhile it may have been opened or renamed, or the committer succeeded */
 	bool lost = node->opens == 1 && node->cached && node->cached->dirty;
-	/* or it was written to, and closed by who was told of no failure */
+	/* or it was written to, and closed by a process that was told of no failure */
 	if (lost && !node->cached->told_error) {
 		rc = volume_commit_locked(volume, node);
 		lost = rc < 0;

@@ -2,7 +2,7 @@
  *
  * mend.h - records of attributes that a crash left behind.
  *
- * `names` is held, and nobody else is at the key.
+ * `names` is held, and no other thread uses the key.
  */
 #ifndef FS_VOLUME_MEND_H
 #define FS_VOLUME_MEND_H

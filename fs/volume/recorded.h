@@ -2,7 +2,7 @@
  *
  * recorded.h - attributes as the attribute journal has them.
  *
- * `names` is held, and nobody else is at the key.
+ * `names` is held, and no other thread uses the key.
  */
 #ifndef FS_VOLUME_RECORDED_H
 #define FS_VOLUME_RECORDED_H

@@ -70,7 +70,7 @@ static void add(struct volume *volume, const struct key *key)
 {
 	struct conflict *made = calloc(1, sizeof *made + key->size);
 
-	/* without memory the name may change under whoever knows it, and nothing worse */
+	/* without memory the name may change while it is known, and nothing worse */
 	if (!made)
 		return;
 	made->size = key->size;

@@ -7,7 +7,7 @@
  * reads like that of a directory in conflict and one or more %= gets one %= more.  Whether there
  * is a conflict is asked of the store, so no name costs memory.
  *
- * A name must stay what it is while somebody may know it.  So a conflict that ends through the
+ * A name must stay the same while it may be known.  So a conflict that ends through the
  * mount, since the file or the directory goes, is remembered until the next mount; of a great many,
  * those that ended last.
  *

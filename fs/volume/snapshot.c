@@ -2,7 +2,7 @@
  *
  * snapshot.c - a volume of one moment of another, which goes on.
  *
- * Every change of a value, a name or an attribute is made with `names` held, so whoever
+ * Every change of a value, a name or an attribute is made with `names` held, so a thread that
  * holds it for writing finds both stores between two changes.  Under it what is not yet
  * in the log is committed, and each store is frozen, which takes the engine
  * microseconds.  The names are read later: most snapshots are taken in less time than

@@ -11,7 +11,7 @@
 void volume_fill_stat(struct volume *volume, struct node *node, struct stat *ret);
 /* The same; the lock is not held. */
 void volume_stat_node(struct volume *volume, struct node *node, struct stat *ret);
-/* Hand a node out, which counts for whoever gets it, and its attributes.  `names` is held. */
+/* Hand out a node, with a reference for the receiver, and its attributes.  `names` is held. */
 void volume_fill_entry(struct volume *volume, struct node *node, struct volume_entry *ret);
 /* The time of a file as its openers see it; both locks are held. */
 int64_t volume_current_mtime(struct volume *volume, struct node *node);

@@ -69,12 +69,12 @@ int volume_close(struct volume *volume);
 
 /* A volume of this moment, values and attributes: dirty values are committed first.  It
  * is read only, and does not change; how long this takes depends on what is to be committed,
- * not on how much there is, for its names are read when somebody first looks for one.
+ * not on how much there is, because names are read at the first lookup.
  * Its st_ino follow from `name`, and are not those of `volume`, before which it is closed.
  * -EROFS: `volume` is read only. */
 int volume_snapshot(struct volume *volume, const char *name, struct volume **ret);
 
-/* Call `visit` for each name below which somebody counts on a node, in a volume where nothing
+/* Call `visit` for each name with referenced nodes below it, in a volume where nothing
  * moves.  No lock is held meanwhile. */
 typedef void volume_known_fn(void *context, struct node *parent, const char *name);
 void volume_for_known(struct volume *volume, volume_known_fn *visit, void *context);
@@ -217,7 +217,7 @@ enum volume_paging {
  * on.  For a kernel that drops the pages that such a write changes, and that lets these files
  * be mapped. */
 void volume_allow_direct(struct volume *volume);
-/* For one who has the file open. */
+/* For an opener of the file. */
 enum volume_paging volume_paging(struct volume *volume, struct node *node);
 
 /* If the caller alone has the file open, for reading, if its value has at most `size_max` bytes,

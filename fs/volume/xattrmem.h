@@ -3,10 +3,10 @@
  * xattrmem.h - extended attributes, which are in memory only while they are few bytes or
  * are needed.
  *
- * There may be 1 MiB of them a file.  So larger ones stay in the store of attributes, and whoever
- * looks at them, or writes a record in which they stand, reads them first
- * (volume_need_xattrs()) and lets them go when it is done.  Attributes that are not in that store
- * yet stay in memory; so do those of a file without a name, as far as there is room.
+ * There may be 1 MiB of them a file.  So larger ones stay in the store of attributes, and code that
+ * looks at them, or writes a record that contains them, reads them first (volume_need_xattrs()) and
+ * lets them go when it is done.  Attributes that are not in that store yet stay in memory; so do
+ * those of a file without a name, as far as there is room.
  *
  * `names` and the node's lock are held, or `names` for writing.
  */

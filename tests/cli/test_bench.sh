@@ -125,7 +125,7 @@ test_bench_chart()
 	[ ! -s "$W/err" ]
 	head -c 200 "$W/chart.svg" | grep -q '<svg'
 	tail -2 "$W/chart.svg" | grep -q '</svg>'
-	# each bar with a verdict has its label; what is only shown has none
+	# each bar with a verdict has its label; bars without a verdict have none
 	[ "$(grep -cE '(rate|time|level|memory|best of some): ' "$W/chart.svg")" = 12 ]
 	[ "$(grep -c 'shown' "$W/chart.svg")" = 0 ]
 	# all met, all missed: the other kind has no points

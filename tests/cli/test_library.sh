@@ -37,7 +37,7 @@ test_library_symbols()
 	diff "$W/declared" "$W/shared"
 }
 
-# The example of docs/examples: what is in a directory.
+# The example of docs/examples: listing a directory.
 test_library_example()
 {
 	# shellcheck disable=SC2046 # several words

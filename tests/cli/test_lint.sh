@@ -274,7 +274,7 @@ test_lint_known_mended()
 
 # --- the map of files ---
 
-# map ROW...: what is said of a map with these rows
+# map ROW...: the output for a map with these rows
 map()
 {
 	file docs/ARCHITECTURE.md '| `gone.c` | before the map |' '## Map' '' '| file | what it is |' \
@@ -305,7 +305,7 @@ test_lint_map_told()
 
 # --- mutants ---
 
-# mutants LINE...: what is said of a list with these lines, in a tree of three files
+# mutants LINE...: the output for a list with these lines, in a tree of three files
 mutants()
 {
 	file engine/base/buf.c 'int buf_add(void)' '{' 'return 1;' '}'

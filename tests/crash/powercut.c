@@ -38,7 +38,7 @@ enum {
 	VALUE_MAX = 100000,
 	BATCH = 24,
 	SEGMENT_SIZE = 1 << 20,
-	SECONDS = 20, /* somebody else ends it, normally */
+	SECONDS = 20, /* another process ends it, normally */
 };
 
 /* a small index in memory: it goes to disk again and again */
@@ -82,7 +82,7 @@ struct world {
 	uint64_t next;             /* the next operation */
 	atomic_uint_fast64_t done; /* all up to here were appended */
 	atomic_bool stop;
-	pthread_rwlock_t life; /* held for reading by who uses the store from another thread */
+	pthread_rwlock_t life; /* held for reading by other threads that use the store */
 };
 
 static void note(struct world *w, char kind, uint64_t n, unsigned k)

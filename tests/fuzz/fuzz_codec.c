@@ -20,7 +20,7 @@ static void fuzz_record(const uint8_t *data, size_t size)
 	enum dw_damage expected = naive_decode(data, size, &want);
 	struct buf again = {0};
 
-	/* zeros are the business of who sees the end of the segment */
+	/* zeros are left to the code that sees the end of the segment */
 	FUZZ_CHECK(damage == (expected == DW_DAMAGE_ZEROS ? DW_DAMAGE_MAGIC : expected));
 	if (damage)
 		return;

@@ -112,7 +112,7 @@ static void check_component(const struct name_rules *rules, bool in_root, const 
 	buf_release(&want);
 }
 
-/* The same bytes as a name that somebody looks up. */
+/* The same bytes as a name in a lookup. */
 static void check_file_name(const struct name_rules *rules, bool in_root, const uint8_t *data,
 			    size_t size)
 {

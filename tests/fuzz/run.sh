@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # run.sh DIR SECONDS [NAME...] - run the fuzzers with libFuzzer, each for so long, from the
-# seeds that those of DIR write.  What grew in build/fuzz/corpus is used again; an input
+# seeds that those of DIR write.  Inputs found in build/fuzz/corpus are used again; an input
 # that fails is kept in build/fuzz/failed.
 set -u
 cd "$(dirname "$0")/../.." || exit

@@ -139,7 +139,7 @@ static pid_t start_reader(const char *name)
 
 	if (pid)
 		return pid;
-	MUST(!prctl(PR_SET_PDEATHSIG, SIGKILL)); /* a writer that fails leaves nobody behind */
+	MUST(!prctl(PR_SET_PDEATHSIG, SIGKILL)); /* a writer that fails leaves no process */
 	got = malloc(SIZE);
 	MUST(got != NULL);
 	for (;;) {

@@ -179,7 +179,7 @@ static void test_noreplace(void)
 	MUST(!rename_flags("f", "h", RENAME_NOREPLACE));
 	odd_expect_file("h", "f", 1);
 	odd_expect_file("g", "g", 1);
-	/* of several who want a name one gets it */
+	/* of several processes that want a name one gets it */
 	for (unsigned r = 0; r < RIVALS; r++) {
 		if (odd_fork())
 			continue;

@@ -253,7 +253,7 @@ test_control_compaction_options()
 	done
 }
 
-# A small disk that fills: what is dead goes, though it is below all that the options say.
+# A small disk that fills: dead bytes go, though they are below all limits of the options.
 test_control_compaction_of_a_full_disk()
 {
 	local i=0

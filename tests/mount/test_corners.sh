@@ -211,7 +211,7 @@ test_corner_inode_secret()
 	[ -L "$S/.inode-secret" ]
 }
 
-# A name is replaced over and over: who opens it gets the one file or the other.
+# A name is replaced over and over: opening it gives the one file or the other.
 test_corner_read_while_replaced()
 {
 	mount_store

@@ -232,7 +232,7 @@ test_daemon_unmount_waits()
 	unmount_disk
 }
 
-# A service manager that does not wait, or ^C twice: what is left is committed all the same.
+# A service manager that does not wait, or ^C twice: dirty values are committed all the same.
 test_daemon_second_signal()
 {
 	[ "$(id -u)" = 0 ] || skip "needs root to freeze a file system"

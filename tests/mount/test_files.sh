@@ -439,7 +439,7 @@ test_mount_many_append()
 	for i in $(seq 1500); do date; done > "$M/log"
 	[ "$(wc -l < "$M/log")" = 1500 ]
 	[ "$(figure bytes_appended)" -lt $((5 * $(stat -c %s "$M/log") + 70000)) ]
-	# a writer that stays: what another one appends is there, and the timer commits it
+	# a writer that stays: the appends of another one are there, and the timer commits them
 	exec 3>> "$M/log"
 	/bin/echo last >> "$M/log"
 	exec 3>&-

@@ -53,7 +53,7 @@ fill()
 
 sizes() { find "$S" -name '*.dwal' -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-# deleted KIND SEGMENT_SIZE: the first compaction that is tried frees, whoever tries it
+# deleted KIND SEGMENT_SIZE: the first compaction frees, whichever process runs it
 deleted()
 {
 	local way

@@ -210,7 +210,7 @@ test_life_local_locks()
 	unmount_store
 }
 
-# Bits that a store's maker set give nobody another user's rights, whoever mounts it, and as the
+# Bits that a store's maker set give no user another's rights, whichever user mounts it, and as the
 # line in fstab does.
 test_life_nosuid()
 {

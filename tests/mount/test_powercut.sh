@@ -32,7 +32,7 @@ cut_power()
 	mount_store
 }
 
-# cut_behind COMMAND...: what it brought to disk has its mode
+# cut_behind COMMAND...: the files that it brought to disk have their mode
 cut_behind()
 {
 	mount_store -o umask=022,compact=off

@@ -121,7 +121,7 @@ test_readonly_reload_keeps_what_is_open()
 	unmount_store
 }
 
-# Older moments do not pile up: what they held open of the store is let go.
+# Older moments do not pile up: their files of the store are closed.
 test_readonly_reload_lets_go()
 {
 	mount_both

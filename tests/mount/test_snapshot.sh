@@ -99,7 +99,7 @@ test_snapshot_does_not_change()
 	unmount_store
 }
 
-# What is open and written is in it, what comes later is not.
+# Open files with their writes are in it, later changes are not.
 test_snapshot_has_what_is_open()
 {
 	mount_store -o commit_ms=3600000

@@ -62,7 +62,7 @@ on_error()
 	echo "failed, in ${FUNCNAME[1]}: $command" >> "$W/failed"
 }
 
-# The end first: whoever shows this may cut it after some lines.
+# The end first: a program that shows this may cut it after some lines.
 tell_failure()
 {
 	{

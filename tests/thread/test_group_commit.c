@@ -107,7 +107,7 @@ static void test_shares(void)
 	CHECK_EQ(dw_close(store), 0);
 }
 
-/* A sync that fails serves nobody: each of its callers hears of it. */
+/* A sync that fails serves no caller: each one gets the error. */
 static void test_failure(void)
 {
 	struct gate gate;

@@ -24,7 +24,7 @@ struct interrupt {
 void interrupt_begin(struct interrupt *interrupt, struct dw_store *store);
 /* When it is done. */
 void interrupt_end(struct interrupt *interrupt);
-/* If a signal came, die of it, as whoever sent it expects.  With everything closed. */
+/* If a signal came, die of it, as its sender expects.  With everything closed. */
 void interrupt_die(const struct interrupt *interrupt);
 
 #endif

@@ -3,8 +3,8 @@
  * run.c - see run.h.
  *
  * The supervisor.  It makes the store and never opens it again: a worker does, a child process,
- * so that a kill is a real one and the figures are those of whoever has the store open (through a
- * mount: of the daemon).  The supervisor keeps time, takes the samples, kills, moves its
+ * so that a kill is a real one and the figures are those of the process that has the store open
+ * (through a mount: of the daemon).  The supervisor keeps time, takes the samples, kills, moves its
  * oracle on by the operations that the dead worker had acknowledged, and starts the next
  * worker, which inherits the oracle and compares.  At the end the store is opened anew,
  * and once more by the library if it was mounted.
@@ -242,7 +242,7 @@ static int watch_worker(struct run *run)
 	for (;;) {
 		struct pollfd fd = {.fd = run->socket, .events = POLLIN};
 		char word = 0;
-		/* while a worker is dying the figures are nobody's */
+		/* while a worker is dying there are no figures */
 		int rc = atomic_load(&run->progress->killing) ? 0 : on_time(run);
 		int ready = rc ? 0 : poll(&fd, 1, POLL_MS);
 		if (ready > 0 && read(run->socket, &word, 1) != 1)

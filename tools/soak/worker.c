@@ -89,7 +89,7 @@ static void ask_to_be_killed(const struct worker *worker)
 {
 	char word = WORKER_KILL_ME;
 
-	/* without a supervisor there is nobody to ask */
+	/* without a supervisor there is no process to ask */
 	(void)!write(worker->socket, &word, 1);
 }
 

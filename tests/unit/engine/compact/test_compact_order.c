@@ -51,7 +51,7 @@ struct syncs {
 	uint32_t last_unlinked;
 };
 
-/* While records are copied one is hidden by a newer one, which nobody syncs. */
+/* While records are copied one is hidden by a newer one that is not synced. */
 static void write_meanwhile(void *context, const struct crash_event *event)
 {
 	struct syncs *order = context;

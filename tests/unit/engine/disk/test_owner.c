@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_owner.c - whose the files of a store are: its maker's alone when it is new, as its owner
- * chose when it is there.  And that nothing below its directory is reached by a link.
+ * test_owner.c - owner and mode of the files of a store: its maker's alone when it is new, as its
+ * owner chose when it is there.  And that nothing below its directory is reached by a link.
  */
 #include <dirent.h>
 #include <errno.h>

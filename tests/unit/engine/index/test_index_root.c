@@ -332,8 +332,8 @@ static void test_index_file(void)
 	scene_free(s);
 }
 
-/* Runs that nobody names go when a writer opens, and their ids are not given again: those that are
- * come from the widest gap, whatever names there are. */
+/* Runs without a name in `index` go when a writer opens, and their ids are not given again: those
+ * that are come from the widest gap, whatever names there are. */
 static void test_leftovers(void)
 {
 	static const struct {

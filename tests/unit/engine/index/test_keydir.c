@@ -189,7 +189,7 @@ static void test_arena(void)
 	arena_release(&arena);
 }
 
-/* --- keys that somebody made for one place --- */
+/* --- keys made to collide --- */
 
 enum { CRAFTED = 20000 };
 

@@ -262,7 +262,7 @@ static void test_full(void)
 
 /* --- syncs --- */
 
-/* io_posix, but its sync has somebody append while it is under way. */
+/* io_posix, but another thread appends while its sync is under way. */
 struct appending {
 	struct io io;
 	struct dw_store *store;
@@ -368,7 +368,7 @@ static void expect_all(struct listing *listing, const char *dir)
 	}
 	stores_expect(reader, "last", "new");
 	stores_close(reader);
-	/* the same of those who only read the log */
+	/* the same for readers of the log */
 	listing->lists = 0;
 	CHECK_EQ(core_open_unread(&listing->io, dir, &options, &sizes, &core), 0);
 	CHECK(listing->lists >= LOOKS + 2);

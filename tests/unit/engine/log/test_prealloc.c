@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * test_prealloc.c - the space behind the last record: when there are zeros and a guard, and
- * that nobody sees them but in the file's size.
+ * that they show in nothing but the file's size.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -132,7 +132,7 @@ static void test_little_room(void)
 	}
 }
 
-/* Many appends without a sync between them make no zeros that nobody needs. */
+/* Many appends without a sync between them make no needless zeros. */
 static void test_bulk(void)
 {
 	const char *dir = stores_dir();

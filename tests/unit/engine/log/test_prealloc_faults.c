@@ -2,7 +2,7 @@
  *
  * test_prealloc_faults.c - calls that fail while zeros are put behind the log, or taken away.
  *
- * The file holds records that nobody synced yet.  So a sync that fails must stop the log,
+ * The file holds records that are not synced yet.  So a sync that fails must stop the log,
  * whatever its error, and anything else that fails must leave the file as it was, or stop
  * the log as well.
  */

@@ -34,7 +34,7 @@ static void expect_busy(const char *dir, pid_t pid)
 
 /* --- one writer --- */
 
-/* By the directory where nobody else may read it, by the segment where others may. */
+/* The lock is the directory's if only its owner may read it, else the segment's. */
 static void test_lock_file_removed(void)
 {
 	static const mode_t modes[] = {0700, 0755};
@@ -128,7 +128,7 @@ static void test_directory(void)
 }
 
 /* A process that writes and rotates, and has the store until it is killed.  Each segment makes the
- * next opening longer: beyond some thousands nobody would see its end. */
+ * next opening longer: beyond some thousands the test would not end. */
 static pid_t fork_writer(const char *dir)
 {
 	int ready[2];

@@ -157,7 +157,7 @@ static void expect_sizes(size_t count, size_t item_size, size_t blocks_max, size
 
 static void test_workers_sizes(void)
 {
-	/* many small ones: a block costs those who hand it over more than its items */
+	/* many small ones: handing a block over costs more than its items */
 	expect_sizes(ITEMS, 200, 60, 0);
 	/* items over the limit of a block are left to the consumer: only the first ones may be */
 	expect_sizes(4000, 16 << 10, 4000, 1000);

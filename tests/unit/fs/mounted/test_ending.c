@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * test_ending.c - what a daemon says at its end reaches whoever waits for it.
+ * test_ending.c - the last message of a daemon reaches the process that waits for it.
  */
 #include <errno.h>
 #include <signal.h>

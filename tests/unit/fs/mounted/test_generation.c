@@ -217,7 +217,7 @@ static void test_snapshots(void)
 	CHECK_EQ(snapshots_find(generations, "one", &found), 0);
 	CHECK(found.node == one.node && found.st.st_ino == one.st.st_ino);
 	CHECK(one.st.st_ino != two.st.st_ino && one.st.st_ino != 1);
-	/* a name keeps what nobody knows */
+	/* a name keeps a snapshot without known nodes */
 	struct generation *generation = generations_hold(generations, one.node);
 	CHECK_EQ(volume_lookup(generation->volume, one.node, "f", &file), 0);
 	CHECK(file.st.st_ino != volumes_stat(volume, "f").st_ino);
@@ -251,7 +251,7 @@ static void count_known(void *context, struct node *parent, const char *name)
 	++*count;
 }
 
-/* Only of what was removed, and only what somebody has. */
+/* Only nodes of removed ones, and only referenced nodes. */
 static void test_snapshots_left(void)
 {
 	struct generations *generations = new_writer(stores_dir());

@@ -127,7 +127,7 @@ static void test_secret(void)
 	CHECK(memcmp(made, other, sizeof made));
 }
 
-/* It is for whoever the store belongs to. */
+/* The secret belongs to the owner of the store. */
 static void test_owner(void)
 {
 	uint8_t made[INO_SECRET_SIZE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * test_room.c - values take no more memory together than they may: those that the log has leave,
- * others are committed early, and whoever writes waits or is told.
+ * others are committed early, and a writer waits or gets an error.
  */
 #include <errno.h>
 #include <linux/falloc.h>

@@ -221,7 +221,7 @@ static void test_dir_mtime(void)
 	volumes_unmount(v);
 }
 
-/* After a mount: of the newest value in it, or below it; and no date of somebody's in the
+/* After a mount: of the newest value in it, or below it; and no date set by a user in the
  * future. */
 static void test_dir_mtime_remount(void)
 {

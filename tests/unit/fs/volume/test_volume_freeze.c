@@ -115,7 +115,7 @@ static void test_root(void)
 	volumes_unmount(volume);
 }
 
-/* Numbers follow from the name, and are nobody else's. */
+/* Numbers follow from the name, and no other snapshot has them. */
 static void test_numbers(void)
 {
 	struct volume *volume = volumes_mount(stores_dir());
@@ -138,7 +138,7 @@ static void test_numbers(void)
 	volumes_unmount(volume);
 }
 
-/* A store that nobody set attributes in, which has no second one; until later. */
+/* A store without attributes has no second store; later one is made. */
 static void test_without_attributes(void)
 {
 	struct volume *volume = volumes_mount(stores_dir());

@@ -13,7 +13,7 @@
 
 enum { MANY = 100000, FEW = 200 };
 
-/* One who reads a directory some entries at a time. */
+/* A reader of a directory, some entries at a time. */
 struct reader {
 	struct listing *dir;
 	uint64_t offset;

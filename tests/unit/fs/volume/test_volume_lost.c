@@ -417,7 +417,8 @@ static void test_poisoned(void)
 	CHECK_EQ(volumes_close(v), -EIO);
 }
 
-/* Where commits fail a truncation does not wait for a last close that could tell nobody. */
+/* Where commits fail a truncation does not wait for a last close, which could not report the error.
+ */
 static void test_truncated(void)
 {
 	struct spaceio space;

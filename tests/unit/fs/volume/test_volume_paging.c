@@ -7,7 +7,7 @@
 
 #include "tests/support/volumes.h"
 
-/* Those who open a file while one has it open for writing only go past the pages as well. */
+/* Later openers of a file that is open for writing only bypass the pages as well. */
 static void test_paging(void)
 {
 	struct volume *v = volumes_mount(stores_dir());

@@ -316,7 +316,7 @@ static void test_rmdir(void)
 	volumes_unmount(v);
 }
 
-/* Nothing can be made in a directory that is gone but still known to somebody. */
+/* Nothing can be made in a directory that is gone but still referenced. */
 static void test_removed_dir(void)
 {
 	struct volume *v = volumes_mount(stores_dir());

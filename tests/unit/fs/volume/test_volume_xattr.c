@@ -250,7 +250,7 @@ static void test_nameless(void)
 	volumes_unmount(v);
 }
 
-static struct volume *greedy; /* somebody writes to it while the disk is full */
+static struct volume *greedy; /* another thread writes to it while the disk is full */
 
 static ssize_t write_and_take(struct io *io, int fd, const struct iovec *iov, int count,
 			      off_t offset)
