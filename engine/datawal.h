@@ -141,6 +141,8 @@ struct dw_options {
 				  disk; 0: a million */
 	uint64_t
 		index_budget; /* bytes of memory to hold what is on disk of the index; 0: 256 MiB */
+	bool without_index;   /* read_only: take the view from the log alone, whose keys then take
+				 memory; after an -EIO that the index is to blame for */
 	uint32_t lock_wait_ms;     /* how long to wait for the writer's lock; 0: not at all */
 	dw_finding_fn *on_finding; /* may be NULL */
 	void *context;             /* handed to on_finding */

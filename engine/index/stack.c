@@ -265,8 +265,10 @@ void stack_make_resident(struct index *index, uint64_t budget)
 		uint64_t size = run_figures(run)->size;
 		if (size > left)
 			break;
-		/* else it is read where it is mapped */
-		if (run_is_resident(run) || !run_make_resident(run))
+		int rc = run_make_resident(run);
+		if (rc == -EBADMSG)
+			index_distrust(index);
+		if (!rc) /* else it is read where it is mapped */
 			left -= size;
 	}
 	version_free(now);

@@ -150,9 +150,11 @@ int core_index_failed(struct core *core, int rc)
 	if (!atomic_exchange(&core->index_damage_told, true)) {
 		if (!core->read_only)
 			(void)index_disown(&core->index); /* else it is met again */
-		core_report_io(
-			core, -EIO, 0,
-			"reading the index (it is built anew when the store is opened next)");
+		core_report_io(core, -EIO, 0,
+			       core->read_only ? "reading the index (a writer that opens the store "
+						 "builds it anew)"
+					       : "reading the index (it is built anew when the "
+						 "store is opened next)");
 	}
 	return -EIO;
 }

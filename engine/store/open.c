@@ -122,7 +122,8 @@ struct replayed {
 	struct dw_report report;
 	struct hint_end hint; /* of the last segment */
 	bool on_disk;         /* a part of the view is, and nothing names it */
-	bool forgotten;       /* the index on disk is not looked at any more */
+	bool unwanted;        /* the index on disk is only to prove what was there */
+	bool forgotten;       /* it is not looked at any more */
 };
 
 /* Whether `index` is of a later moment than the segments that are open: a writer goes on. */
@@ -157,6 +158,8 @@ static int replay_once(struct core *core, const uint64_t *sizes, struct index_po
 		*claim = core->index.claim;
 	if (!rc && !ret->forgotten && is_later(core, sizes, claim))
 		rc = -ESTALE;
+	if (!rc && !ret->forgotten && (ret->unwanted || index_is_damaged(&core->index)))
+		rc = -EUCLEAN;
 	if (!rc)
 		rc = replay_from(&replay, sizes, claim);
 	ret->report = replay.report;
@@ -228,7 +231,7 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 static int open_locked(struct core *core, const struct dw_options *options,
 		       struct dw_report *report_ret)
 {
-	struct replayed replayed = {0};
+	struct replayed replayed = {.unwanted = core->read_only && options->without_index};
 	uint64_t *sizes = NULL;
 	int rc = core->read_only ? 0 : hold_directory(core, options->lock_wait_ms);
 

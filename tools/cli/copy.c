@@ -160,7 +160,7 @@ int run_export(struct args *args)
 
 	/* a torn tail is told, and no failure: everything that the store holds is written */
 	if (!status)
-		status = open_reader(args, &store, NULL);
+		status = open_reader(args, index_is_damaged(args), &store, NULL);
 	if (!status)
 		status = strcmp(path, "-") ? export_to_file(args, store, path)
 					   : export_to_stdout(args, store);
@@ -185,7 +185,7 @@ static int compact_to(struct args *args, const char *target)
 	int status = check_target(args, target);
 
 	if (!status)
-		status = open_reader(args, &store, NULL);
+		status = open_reader(args, index_is_damaged(args), &store, NULL);
 	if (status)
 		return status;
 	struct extent extent = extent_of(store);

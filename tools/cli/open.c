@@ -98,10 +98,31 @@ int explain_open(struct args *args, int rc)
 	return fail(args, status_of(rc), "cannot open '%s': %s", args->store, strerror(-rc));
 }
 
-int open_reader(struct args *args, struct dw_store **ret, int *torn_ret)
+/* What else there is to tell is told when the store is opened. */
+static void print_index_damage(void *context, const struct dw_finding *finding)
 {
-	const struct dw_options options = {
-		.read_only = true, .on_finding = print_finding, .context = args};
+	if (finding->kind == DW_FINDING_DAMAGE)
+		print_finding(context, finding);
+}
+
+bool index_is_damaged(struct args *args)
+{
+	const struct dw_options options = {.on_finding = print_index_damage, .context = args};
+	struct dw_log *log = NULL;
+	uint64_t damaged = 0;
+
+	if (!dw_log_open(args->store, 0, 0, &options, &log))
+		(void)dw_log_check_index(log, &damaged); /* if it fails, what reads it does so */
+	dw_log_close(log);
+	return damaged;
+}
+
+int open_reader(struct args *args, bool without_index, struct dw_store **ret, int *torn_ret)
+{
+	const struct dw_options options = {.read_only = true,
+					   .without_index = without_index,
+					   .on_finding = print_finding,
+					   .context = args};
 	struct dw_report report = {0};
 	int rc = dw_open(args->store, &options, &report, ret);
 

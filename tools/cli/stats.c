@@ -154,7 +154,7 @@ int run_stats(struct args *args)
 {
 	struct figures figures = {0};
 	struct dw_store *store = NULL;
-	int torn = 0, status = open_reader(args, &store, &torn);
+	int torn = 0, status = open_reader(args, index_is_damaged(args), &store, &torn);
 
 	if (status)
 		return status;

@@ -102,7 +102,9 @@ int status_of(int rc);
 
 /* A snapshot; `*torn_ret` (may be NULL) is STATUS_SOFT if the log ends in a torn tail.  0,
  * or the exit status after saying what is wrong. */
-int open_reader(struct args *args, struct dw_store **ret, int *torn_ret);
+int open_reader(struct args *args, bool without_index, struct dw_store **ret, int *torn_ret);
+/* Whether the index must be done without, which is told: before all of it is read.  It is read. */
+bool index_is_damaged(struct args *args);
 int open_writer(struct args *args, bool create, struct dw_store **ret);
 
 /* Sync and close: the exit status, `status` unless that fails. */

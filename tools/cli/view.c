@@ -66,9 +66,15 @@ int run_get(struct args *args)
 	int status = args_key(args, &key);
 
 	if (!status)
-		status = open_reader(args, &store, NULL);
+		status = open_reader(args, false, &store, NULL);
+	int rc = status ? 0 : dw_get(store, key, &value);
+	if (rc == -EIO) { /* the log may be sound where the index is not */
+		(void)dw_close(store);
+		store = NULL;
+		status = open_reader(args, true, &store, NULL);
+		rc = status ? 0 : dw_get(store, key, &value);
+	}
 	if (!status) {
-		int rc = dw_get(store, key, &value);
 		if (rc == -ENOENT)
 			status = show_miss(args, key);
 		else if (rc < 0)
@@ -117,7 +123,7 @@ int run_ls(struct args *args)
 	struct dw_store *store = NULL;
 	struct dw_cursor *cursor = NULL;
 	struct dw_item item;
-	int torn = 0, status = open_reader(args, &store, &torn);
+	int torn = 0, status = open_reader(args, index_is_damaged(args), &store, &torn);
 
 	if (status)
 		return status;
@@ -196,11 +202,12 @@ static int check_keys(struct args *args, struct dw_store *store, struct checked 
 
 int run_check(struct args *args)
 {
-	const struct dw_options options = {
+	struct dw_options options = {
 		.read_only = true, .on_finding = print_finding, .context = args};
 	struct checked checked = {0};
 
 	args->tells_damage = true;
+	options.without_index = index_is_damaged(args);
 	struct dw_store *store = NULL;
 	int rc = dw_open(args->store, &options, &checked.report, &store);
 

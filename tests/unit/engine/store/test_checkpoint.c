@@ -31,17 +31,24 @@ static void note(void *context, const struct dw_finding *finding)
 	told->damage += finding->kind == DW_FINDING_DAMAGE;
 }
 
-static struct dw_store *open_small(const char *dir, struct dw_report *report, struct told *told)
+static struct dw_store *open_within(const char *dir, uint64_t budget, struct dw_report *report,
+				    struct told *told)
 {
 	const struct dw_options options = {.create = true,
 					   .segment_size = SEGMENT,
 					   .index_keys = 8,
+					   .index_budget = budget,
 					   .on_finding = told ? note : NULL,
 					   .context = told};
 	struct dw_store *store = NULL;
 
 	CHECK_EQ(dw_open(dir, &options, report, &store), 0);
 	return store;
+}
+
+static struct dw_store *open_small(const char *dir, struct dw_report *report, struct told *told)
+{
+	return open_within(dir, 0, report, told);
 }
 
 static const char *key_of(int i)
@@ -297,7 +304,7 @@ static void test_damaged_at_open(void)
 		stores_put(store, key_of(i), value_of(i, 2));
 	stores_kill(store);
 	damage_runs(dir);
-	store = open_small(dir, &report, &told);
+	store = open_within(dir, 1, &report, &told); /* not met before */
 	CHECK_EQ(told.io + told.damage, 0);
 	CHECK_EQ(report.torn_bytes, 0);
 	CHECK_EQ(report.records, KEYS + 6);
@@ -319,7 +326,7 @@ static void expect_damaged(bool closed)
 	put_at_once(store, 1);
 	stores_close(store);
 	damage_runs(dir);
-	store = open_small(dir, NULL, &told);
+	store = open_within(dir, 1, NULL, &told); /* nothing is read at once, in which it is met */
 	for (int i = 0; i < KEYS; i++) {
 		struct dw_value value;
 		int rc = dw_get(store, stores_bytes(key_of(i)), &value);

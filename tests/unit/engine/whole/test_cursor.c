@@ -3,12 +3,11 @@
  * test_cursor.c - dw_cursor_* and dw_below, of stores and snapshots.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/files.h"
+#include "tests/support/spoil.h"
 #include "tests/support/stores.h"
 
 static struct dw_cursor *open_at(struct dw_store *store, const char *prefix)
@@ -216,25 +215,6 @@ static void test_reopened(void)
 	}
 }
 
-/* A bit of each page of each run. */
-static void damage_runs(const char *dir)
-{
-	struct files files = files_snapshot(dir);
-	char path[512];
-
-	for (size_t i = 0; i < files.count; i++) {
-		struct buf *bytes = &files.items[i].data;
-		if (!strstr(files.items[i].name, ".run"))
-			continue;
-		/* not those that opening reads: the first, the last two */
-		for (size_t at = 4096; at + 2 * 4096 < bytes->size; at += 4096)
-			bytes->data[at + 100] ^= 1;
-		(void)snprintf(path, sizeof path, "%s/%s", dir, files.items[i].name);
-		files_write(AT_FDCWD, path, bytes->data, bytes->size);
-	}
-	files_release(&files);
-}
-
 /* Damage of the index is an error, never a key that is not there; the next opening mends it. */
 static void test_damaged_index(void)
 {
@@ -253,7 +233,7 @@ static void test_damaged_index(void)
 	CHECK_EQ(dw_verify(store, &report), 0);
 	CHECK_EQ(report.records, 1000);
 	stores_close(store);
-	damage_runs(dir);
+	spoil_runs(dir);
 	CHECK_EQ(dw_open(dir, &options, NULL, &store), 0);
 	CHECK_EQ(dw_cursor_open(store, (struct dw_bytes){"", 0}, &cursor), -EIO);
 	for (int i = 0; i < 1000; i++) {
