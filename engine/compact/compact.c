@@ -7,7 +7,8 @@
  *      (compact/choose.c).
  *   2. Copy what lives in the inputs, in log order, to files under temporary
  *      names; sync them (compact/copy.c).
- *   3. Rename those to their ids, ascending; sync the directory; let the view point
+ *   3. Have the index on disk know them: else it would not be believed with them there.  Rename
+ *      those to their ids, ascending; sync the directory; let the view point
  *      to them.  Replay now sees each value twice, the same (compact/publish.c).
  *   4. Unlink the inputs' hints, and sync the directory: a hint without its segment proves a
  *      loss.  Unlink the inputs in ascending order, the directory synced between.

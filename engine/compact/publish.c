@@ -56,8 +56,9 @@ static void seal_hints(struct compaction *c)
 	}
 }
 
-static int publish_all(struct compaction *c)
+static int publish_all(void *context)
 {
+	struct compaction *c = context;
 	int rc = 0;
 
 	log_lock(&c->core->log); /* the list of segments changes only under it */
@@ -175,13 +176,30 @@ static int move_output(struct compaction *c, struct output *output)
 	return rc;
 }
 
+/* A segment that the index on disk does not know costs it: so it is told of them first. */
+static int publish_known(struct compaction *c)
+{
+	struct index_coming *coming = calloc(c->count + 1, sizeof *coming);
+
+	if (!coming)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct output *output = &c->outputs[i];
+		coming[i] = (struct index_coming){.id = output->id,
+						  .name = output->file.temporary,
+						  .size = output->file.size,
+						  .raw_bytes = output->raw_bytes,
+						  .last_txid = output->last_txid};
+	}
+	int rc = checkpoint_around(c->core, coming, c->count, publish_all, c);
+	free(coming);
+	return rc;
+}
+
 int compact_publish(struct compaction *c)
 {
-	int rc = publish_all(c);
+	int rc = publish_known(c);
 
-	/* The outputs are known to the index on disk from now on: a kill costs no rebuild. */
-	if (!rc && c->count && index_is_on_disk(&c->core->index))
-		(void)checkpoint_write(c->core, NULL); /* told; else it costs one */
 	for (size_t i = 0; !rc && i < c->count; i++)
 		rc = move_output(c, &c->outputs[i]);
 	return rc;

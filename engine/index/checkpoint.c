@@ -127,6 +127,39 @@ int index_checkpoint_begin(struct index *index, const struct segset *segments,
 	return rc;
 }
 
+/* There is room; they ascend. */
+static void insert_segment(struct indexfile *root, const struct indexfile_segment *segment)
+{
+	size_t at = root->segment_count++;
+
+	for (; at && root->segments[at - 1].id > segment->id; at--)
+		root->segments[at] = root->segments[at - 1];
+	root->segments[at] = *segment;
+}
+
+int index_checkpoint_expect(struct index *index, const struct index_coming *coming, size_t count)
+{
+	struct indexfile *root = &index->checkpoint->root;
+	size_t size = (root->segment_count + count) * sizeof *root->segments;
+	struct indexfile_segment *segments = realloc(root->segments, size);
+
+	if (!segments)
+		return -ENOMEM;
+	root->segments = segments;
+	for (size_t i = 0; i < count; i++) {
+		struct indexfile_segment one = {.id = coming[i].id,
+						.size = coming[i].size,
+						.raw_bytes = coming[i].raw_bytes,
+						.last_txid = coming[i].last_txid};
+		assert(one.id < root->position.segment);
+		int rc = root_prove_coming(index, coming[i].name, &one);
+		if (rc < 0)
+			return rc;
+		insert_segment(root, &one);
+	}
+	return 0;
+}
+
 static int write_checkpoint(struct index *index, struct index_checkpoint *checkpoint,
 			    struct throttle *throttle)
 {

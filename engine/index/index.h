@@ -250,7 +250,16 @@ static inline bool index_is_nameless(struct index *index)
 int index_checkpoint_begin(struct index *index, const struct segset *segments,
 			   const struct index_position *position);
 int index_checkpoint_write(struct index *index, struct throttle *throttle);
-/* Instead of the latter, if the log could not be synced. */
+/* Between the two: segments that are about to get their names, in which no key is yet.  It fits
+ * with them and without.  All are before the position.  0; -ENODATA: one is not as long as it
+ * should be; or another -errno, and the checkpoint is to be given up. */
+struct index_coming {
+	uint32_t id;
+	const char *name; /* of the file so far; it is complete */
+	uint64_t size, raw_bytes, last_txid;
+};
+int index_checkpoint_expect(struct index *index, const struct index_coming *coming, size_t count);
+/* Instead of index_checkpoint_write(): the log could not be synced. */
 void index_checkpoint_cancel(struct index *index);
 
 /* Take the file `index` away, durably: before something happens to segments that it would not

@@ -12,10 +12,14 @@
 
 #include "index/index.h"
 
-/* Prove the segments of `root`: set mtime, inode and CRC of each, which are found in `segments` by
- * their ids.  Sealed segments are read only once.  0; -ESTALE: one is not as long as it should be;
- * or another -errno. */
+/* Prove the segments of `root`: set mtime, inode and CRC of each that is found in `segments` by its
+ * id; the others are proved already.  Sealed segments are read only once.  0; -ESTALE: one is not
+ * as long as it should be; or another -errno. */
 int root_prove(struct indexfile *root, const struct segments *segments);
+
+/* The same of a segment that has another name so far: set mtime, inode and CRC of `ret`, whose size
+ * is set.  0 or -errno. */
+int root_prove_coming(struct index *index, const char *name, struct indexfile_segment *ret);
 
 /* Whether all proofs fit `set`: 1 or 0, or -ENOMEM.  Segments behind the position are not looked
  * at. */

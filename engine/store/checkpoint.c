@@ -26,7 +26,8 @@ static int begin_locked(struct core *core)
 }
 
 /* checkpoint_lock is held. */
-static int write_one(struct core *core, struct throttle *throttle)
+static int write_expecting(struct core *core, struct throttle *throttle,
+			   const struct index_coming *coming, size_t count)
 {
 	if (index_is_damaged(&core->index))
 		return core_index_failed(core, -EBADMSG); /* else it would be named again */
@@ -35,12 +36,20 @@ static int write_one(struct core *core, struct throttle *throttle)
 	log_unlock(&core->log);
 	if (rc < 0)
 		return rc;
-	rc = log_sync(&core->log);
+	if (count)
+		rc = index_checkpoint_expect(&core->index, coming, count);
+	if (!rc)
+		rc = log_sync(&core->log);
 	if (rc < 0)
 		index_checkpoint_cancel(&core->index);
 	else
 		rc = index_checkpoint_write(&core->index, throttle);
 	return rc;
+}
+
+static int write_one(struct core *core, struct throttle *throttle)
+{
+	return write_expecting(core, throttle, NULL, 0);
 }
 
 static void note_failure(struct core *core, int rc)
@@ -60,6 +69,21 @@ int checkpoint_write(struct core *core, struct throttle *throttle)
 	int rc = write_one(core, throttle);
 	if (rc < 0)
 		note_failure(core, rc);
+	(void)pthread_mutex_unlock(&core->checkpoint_lock);
+	return rc;
+}
+
+int checkpoint_around(struct core *core, const struct index_coming *coming, size_t count,
+		      int (*publish)(void *context), void *context)
+{
+	assert(!core->read_only && publish);
+	(void)pthread_mutex_lock(&core->checkpoint_lock);
+	if (count && index_is_on_disk(&core->index)) {
+		int rc = write_expecting(core, NULL, coming, count);
+		if (rc < 0)
+			note_failure(core, rc); /* a kill now costs a rebuild, no more */
+	}
+	int rc = publish(context);
 	(void)pthread_mutex_unlock(&core->checkpoint_lock);
 	return rc;
 }

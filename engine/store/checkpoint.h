@@ -18,6 +18,12 @@ int checkpoint_write(struct core *core, struct throttle *throttle);
 /* The same without a name: while a log is replayed, so that memory stays bounded. */
 int checkpoint_write_unnamed(struct core *core);
 
+/* Let `publish` give segments their names, and whatever becomes of that: what is on disk of the
+ * index goes on being believed, for it was told of them before.  Nobody else writes one meanwhile.
+ * No key is in them yet.  Returns what `publish` does. */
+int checkpoint_around(struct core *core, const struct index_coming *coming, size_t count,
+		      int (*publish)(void *context), void *context);
+
 /* Whether so much is in memory that some of it should go.  log.lock is held. */
 bool checkpoint_is_due_locked(struct core *core);
 
