@@ -67,6 +67,14 @@ static int write_hash(struct runwriter *writer, struct run_chunk *chunk)
 	return rc;
 }
 
+struct dw_bytes runwriter_first_key(const struct runwriter *writer, uint32_t i)
+{
+	const struct first *first = &writer->firsts[i];
+
+	return first->size ? run_bytes(writer->first_keys.data + first->key_at, first->size)
+			   : run_bytes(NULL, 0);
+}
+
 static int write_fences(struct runwriter *writer, const struct run_chunk *chunk)
 {
 	uint8_t *page = NULL;

@@ -20,60 +20,7 @@
 #include "codec/segname.h"
 #include "index/runwriter_internal.h"
 
-enum {
-	OUT_PAGES = 256,           /* that are written at once */
-	DIRECTORIES_MAX = 1 << 18, /* of a chunk; one key may bring some more */
-};
-
-/* --- pages --- */
-
-static int flush(struct runwriter *writer)
-{
-	size_t size = (size_t)writer->out_count * RUN_PAGE_SIZE;
-
-	writer->out_count = 0;
-	return size ? atomicfile_write(&writer->file, writer->out, size) : 0;
-}
-
-uint8_t *runwriter_next_page(struct runwriter *writer, int *rc_ret)
-{
-	int rc = writer->out_count == OUT_PAGES ? flush(writer) : 0;
-
-	if (!rc && writer->pages >= UINT32_MAX / 2)
-		rc = -EFBIG;
-	if (rc < 0) {
-		*rc_ret = rc;
-		return NULL;
-	}
-	uint8_t *page = writer->out + (size_t)writer->out_count++ * RUN_PAGE_SIZE;
-	writer->pages++;
-	memset(page, 0, RUN_PAGE_SIZE);
-	return page;
-}
-
-void runwriter_seal(struct runwriter *writer, enum run_page_kind kind, uint8_t *page)
-{
-	run_page_seal(writer->header.stamp, writer->pages - 1, kind, page);
-}
-
-/* Bytes cut into pages. */
-static int write_bytes(struct runwriter *writer, enum run_page_kind kind, const uint8_t *data,
-		       size_t size)
-{
-	int rc = 0;
-
-	while (size) {
-		size_t n = size < RUN_PAYLOAD ? size : RUN_PAYLOAD;
-		uint8_t *page = runwriter_next_page(writer, &rc);
-		if (!page)
-			return rc;
-		memcpy(page, data, n);
-		runwriter_seal(writer, kind, page);
-		data += n;
-		size -= n;
-	}
-	return 0;
-}
+enum { DIRECTORIES_MAX = 1 << 18 }; /* of a chunk; one key may bring some more */
 
 /* --- life --- */
 
@@ -93,7 +40,7 @@ static uint64_t make_stamp(void)
 
 static int allocate(struct runwriter *writer)
 {
-	writer->out = malloc((size_t)OUT_PAGES * RUN_PAGE_SIZE);
+	writer->out = malloc((size_t)RUNWRITER_OUT_PAGES * RUN_PAGE_SIZE);
 	writer->hashes = malloc(writer->chunk_keys_max * sizeof *writer->hashes);
 	writer->firsts = malloc(RUN_DATA_PAGES_MAX * sizeof *writer->firsts);
 	if (!writer->out || !writer->hashes || !writer->firsts)
@@ -197,14 +144,6 @@ static int end_block(struct runwriter *writer)
 	return buf_add(&writer->first_keys, writer->block_first.data, writer->block_first.size);
 }
 
-struct dw_bytes runwriter_first_key(const struct runwriter *writer, uint32_t i)
-{
-	const struct first *first = &writer->firsts[i];
-
-	return first->size ? run_bytes(writer->first_keys.data + first->key_at, first->size)
-			   : run_bytes(NULL, 0);
-}
-
 static size_t common_size(struct dw_bytes a, struct dw_bytes b)
 {
 	const uint8_t *p = a.data, *q = b.data;
@@ -295,7 +234,7 @@ static int add_key(struct runwriter *writer, struct dw_bytes key, const struct r
 		return rc;
 	uint32_t long_page = writer->data_pages;
 	if (long_pages) {
-		rc = write_bytes(writer, RUN_PAGE_LONG, key.data, key.size);
+		rc = runwriter_write_bytes(writer, RUN_PAGE_LONG, key.data, key.size);
 		if (rc < 0)
 			return rc;
 		writer->data_pages += long_pages;
@@ -340,7 +279,8 @@ int runwriter_add(struct runwriter *writer, struct dw_bytes key, const struct ru
 static int write_end(struct runwriter *writer)
 {
 	const struct run_directory *root = &writer->dirs.open[0].sums;
-	int rc = write_bytes(writer, RUN_PAGE_CHUNKS, writer->table.data, writer->table.size);
+	int rc = runwriter_write_bytes(writer, RUN_PAGE_CHUNKS, writer->table.data,
+				       writer->table.size);
 
 	if (rc < 0)
 		return rc;
@@ -352,7 +292,7 @@ static int write_end(struct runwriter *writer)
 	writer->end.below_change = root->change;
 	writer->end.below_newest = root->newest;
 	run_end_encode(writer->header.stamp, &writer->end, page);
-	return flush(writer);
+	return runwriter_flush(writer);
 }
 
 int runwriter_finish(struct runwriter *writer, bool sync_directory)

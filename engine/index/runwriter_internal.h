@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * runwriter_internal.h - what the files of the writer of runs share: its state, and what writes
- * the tables at the end of a chunk.
+ * runwriter_internal.h - what the files of the writer of runs share: its state, what writes pages,
+ * and what writes the tables at the end of a chunk.
+ *
+ * Calls go one way: from runwriter.c to both others, from runtables.c to runpages.c.
  */
 #ifndef INDEX_RUNWRITER_INTERNAL_H
 #define INDEX_RUNWRITER_INTERNAL_H
@@ -10,6 +12,8 @@
 #include "disk/atomicfile.h"
 #include "index/rundirs.h"
 #include "index/runwriter.h"
+
+enum { RUNWRITER_OUT_PAGES = 256 }; /* that are written at once */
 
 /* The hash of a key, and the place of its entry in the chunk. */
 struct hashed {
@@ -29,7 +33,7 @@ struct runwriter {
 	struct run_header header;
 	uint32_t chunk_keys_max;
 	bool failed;  /* nothing more may be done */
-	uint8_t *out; /* owned; OUT_PAGES pages */
+	uint8_t *out; /* owned; RUNWRITER_OUT_PAGES pages */
 	uint32_t out_count;
 	uint32_t pages; /* so far, those in `out` included */
 
@@ -49,12 +53,23 @@ struct runwriter {
 	struct run_end end;
 };
 
+/* --- pages, runpages.c --- */
+
 /* The next page of the file, zeroed, for the caller to fill and to seal.  NULL: `*rc_ret` says
  * why. */
 uint8_t *runwriter_next_page(struct runwriter *writer, int *rc_ret);
 
 /* Write the trailer of the page that is the last one so far. */
 void runwriter_seal(struct runwriter *writer, enum run_page_kind kind, uint8_t *page);
+
+/* Bytes cut into pages.  0 or -errno. */
+int runwriter_write_bytes(struct runwriter *writer, enum run_page_kind kind, const uint8_t *data,
+			  size_t size);
+
+/* Write to the file what is not there yet.  0 or -errno. */
+int runwriter_flush(struct runwriter *writer);
+
+/* --- tables, runtables.c --- */
 
 /* The first key of block `i` of the chunk. */
 struct dw_bytes runwriter_first_key(const struct runwriter *writer, uint32_t i);
