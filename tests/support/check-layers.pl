@@ -305,7 +305,8 @@ sub read_known {
 sub covers {
 	my ($entry, $fault) = @_;
 	return 0 if $entry->{head} ne $fault->{head};
-	$entry->{met} = 1;
+	# a folder may have more than one circle
+	$entry->{met} = 1 if $fault->{lines} || grep { $entry->{words}{$_} } keys %{ $fault->{words} };
 	return $fault->{lines} <= $entry->{lines} if $fault->{lines};
 	return !grep { !$entry->{words}{$_} } keys %{ $fault->{words} };
 }
