@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "index/readers.h"
 #include "index/root.h"
 #include "index/stack.h"
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "index/internal.h"
 #include "index/merge.h"
+#include "index/readers.h"
 
 struct index_cursor {
 	struct index *index;

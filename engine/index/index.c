@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "index/internal.h"
 #include "index/keyhash.h"
+#include "index/readers.h"
 
 /* Keys, and bytes: see docs/decisions. */
 enum { DELTA_MAX = 1 << 20, RESIDENT_MAX = 256 << 20 };
@@ -25,15 +25,6 @@ static struct version *first_version(struct index *index)
 	delta_unref(parts.active);
 	segments_unref(parts.segments);
 	return version;
-}
-
-static void set_shards(struct index *index, struct version *version)
-{
-	for (int i = 0; i < VERSION_SHARDS; i++) {
-		(void)pthread_mutex_lock(&index->shards[i].lock);
-		index->shards[i].version = version;
-		(void)pthread_mutex_unlock(&index->shards[i].lock);
-	}
 }
 
 int index_init(struct index *index, struct io *io, int dirfd)
@@ -52,7 +43,7 @@ int index_init(struct index *index, struct io *io, int dirfd)
 	index->version = !index->shards ? NULL : first_version(index);
 	if (!index->version)
 		return -ENOMEM;
-	set_shards(index, index->version);
+	readers_show(index, index->version);
 	index->active = index->version->parts.active;
 	return 0;
 }
@@ -72,18 +63,7 @@ void index_release(struct index *index)
 	index->io = NULL;
 }
 
-/* --- readers and versions --- */
-
-/* Count in for a look below the active delta; the lock of the shard is held. */
-static struct version *count_in_locked(struct index *index, unsigned shard)
-{
-	struct version *version = index->shards[shard].version;
-
-	if (!parts_have_below(&version->parts))
-		return NULL;
-	atomic_fetch_add(&version->pins[shard].count, 1);
-	return version;
-}
+/* --- reading --- */
 
 /* Look into the active delta, and if it knows nothing count in for a look below.  True: it
  * knows, and `*ret` is what. */
@@ -96,65 +76,10 @@ static bool get_active(struct index *index, struct dw_bytes key, uint64_t hash, 
 	(void)pthread_mutex_lock(lock);
 	struct delta *active = index->shards[shard].version->parts.active;
 	bool known = keydir_get_locked(&active->keydir, key, hash, pin, ret);
-	*version_ret = known ? NULL : count_in_locked(index, shard);
+	*version_ret = known ? NULL : readers_count_in_locked(index, shard);
 	(void)pthread_mutex_unlock(lock);
 	return known;
 }
-
-/* Free the retired versions without readers; `change` is held. */
-static void sweep(struct index *index)
-{
-	struct version **at = &index->retired;
-
-	while (*at) {
-		struct version *version = *at;
-		if (version_is_read(version)) {
-			at = &version->next;
-			continue;
-		}
-		*at = version->next;
-		atomic_fetch_sub(&index->retired_count, 1);
-		version_free(version);
-	}
-}
-
-static void count_out(struct index *index, unsigned shard, struct version *version)
-{
-	atomic_fetch_sub(&version->pins[shard].count, 1);
-	/* `version` may be gone.  If it was retired before, then this sees the count; if after,
-	 * then the thread that retires it sees that no reader is left. */
-	if (!atomic_load(&index->retired_count))
-		return;
-	(void)pthread_mutex_lock(&index->change);
-	sweep(index);
-	(void)pthread_mutex_unlock(&index->change);
-}
-
-void index_replace(struct index *index, struct version *version)
-{
-	struct version *old = index->version;
-
-	/* One after the other: both say the same of every key, and no key is in two shards. */
-	index->version = version;
-	set_shards(index, version);
-	atomic_store(&index->sealed_count, version->parts.sealed_count);
-	atomic_store(&index->has_below, parts_have_below(&version->parts));
-	atomic_fetch_add(&index->sequence, 1);
-	old->next = index->retired;
-	index->retired = old;
-	atomic_fetch_add(&index->retired_count, 1);
-	sweep(index);
-}
-
-struct version *index_hold(struct index *index)
-{
-	(void)pthread_mutex_lock(&index->change);
-	struct version *version = version_new(&index->version->parts);
-	(void)pthread_mutex_unlock(&index->change);
-	return version;
-}
-
-/* --- reading --- */
 
 /* The same without the active delta, for a reader that was counted in; counts it out. */
 static int get_below(struct index *index, unsigned shard, struct version *version,
@@ -162,7 +87,7 @@ static int get_below(struct index *index, unsigned shard, struct version *versio
 {
 	int rc = parts_get_below(&version->parts, key, pin, ret);
 
-	count_out(index, shard, version);
+	readers_count_out(index, shard, version);
 	if (rc == -EBADMSG)
 		atomic_store(&index->damaged, true);
 	return rc;
@@ -250,7 +175,7 @@ static int find_below(struct index *index, struct dw_bytes key, uint64_t hash,
 	if (!atomic_load(&index->has_below))
 		return 0;
 	(void)pthread_mutex_lock(&index->shards[shard].lock);
-	struct version *version = count_in_locked(index, shard);
+	struct version *version = readers_count_in_locked(index, shard);
 	(void)pthread_mutex_unlock(&index->shards[shard].lock);
 	int rc = version ? get_below(index, shard, version, key, false, ret) : 0;
 	return rc < 0 ? rc : 0;

@@ -7,13 +7,6 @@
 
 #include "index/index.h"
 
-/* `version` is the newest from now on; the one before goes when it has no readers.  `change` is
- * held. */
-void index_replace(struct index *index, struct version *version);
-
-/* The newest version, for as long as the caller likes: a copy of his own.  NULL: no memory. */
-struct version *index_hold(struct index *index);
-
 enum { SEALED_MAX = 8 }; /* sealed deltas: each costs every look-up of a key that it has not */
 
 struct index_moment {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "index/internal.h"
+#include "index/readers.h"
 
 /* The newest version with other segments, which go to `parts`. */
 static int take_segments(const struct index *index, const struct segset *segments,

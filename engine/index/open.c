@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "codec/segname.h"
 #include "index/keyhash.h"
+#include "index/readers.h"
 #include "index/root.h"
 #include "index/stack.h"
 

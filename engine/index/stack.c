@@ -11,6 +11,7 @@
 
 #include "codec/segname.h"
 #include "index/merge.h"
+#include "index/readers.h"
 #include "index/root.h"
 #include "index/runwriter.h"
 
