@@ -541,6 +541,28 @@ bool dw_others_can_read(const struct dw_store *store);
 /* A descriptor of the store's directory, for statvfs(3); the store's own. */
 int dw_directory_fd(const struct dw_store *store);
 
+/* --- positions ---------------------------------------------------------- */
+
+/* How far a reader of the log has come: which record it took last, and where that ended.  Valid
+ * in this store and in its copies. */
+struct dw_position {
+	uint64_t txid;   /* of that record; 0: none was taken */
+	uint64_t offset; /* where it ends in `segment`; with segment 0 also 0: not known */
+	uint32_t segment;
+	/* Its CRC field, the four bytes before `offset`; 0: not known.  After a power cut, or an
+	 * append that failed, another record may get the same txid and place. */
+	uint32_t crc;
+};
+
+enum { DW_POSITION_TEXT_SIZE = 64 };
+
+/* "TXID@SEGMENT:OFFSET:CRC" with the CRC in eight hexadecimal digits; what is not known is left
+ * out: "TXID@SEGMENT:OFFSET", "TXID". */
+void dw_position_text(const struct dw_position *position, char ret[DW_POSITION_TEXT_SIZE]);
+
+/* 0; -EINVAL: `text` is none of these. */
+int dw_position_parse(const char *text, struct dw_position *ret);
+
 /* --- the log without a view --------------------------------------------- */
 
 /* A reader of the log of the store in a directory, record by record: one moment of
