@@ -108,6 +108,7 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(call objs,$(SRC_SUPPORT)) $(O)/fs.a $(O)/engi
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(PIE) $(HARDEN_LINK) $(LDFLAGS) $^ $(PKG_LIBS) -lcunit -o $@
 
+$(O)/tests/unit/tools/common/test_when: $(call objs,tools/common/when.c)
 $(O)/tests/fuzz/fuzz_jsonl: $(call objs,tools/cli/jsonl.c tools/common/base64.c)
 $(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call objs,$(SRC_FUZZ)) $(O)/fs.a $(O)/engine.a
 	@mkdir -p $(@D)
