@@ -360,6 +360,70 @@ int dw_below(struct dw_store *store, struct dw_bytes prefix, struct dw_below_inf
  * -EINVAL: `store` is a snapshot itself. */
 int dw_snapshot(struct dw_store *store, struct dw_store **ret);
 
+/* --- snapshots that last --------------------------------------------------- */
+
+/* A snapshot is a directory in the store's: `.snapshots/NAME`.  It has hard links of all segments
+ * of its moment, and what belongs to them, and is a store itself, which any reader opens.  It
+ * shares its blocks with the store, never changes, and is there until it is removed.  A name has 1
+ * to DW_SNAPSHOT_NAME_MAX bytes, no '/', and does not begin with '.'. */
+#define DW_SNAPSHOT_DIRECTORY ".snapshots"
+#define DW_SNAPSHOT_NAME_MAX  255
+
+/* What its files are: links; where the disk has none, files that share blocks; else copies. */
+enum dw_snapshot_method { DW_SNAPSHOT_LINK, DW_SNAPSHOT_CLONE, DW_SNAPSHOT_COPY };
+
+/* "link", "clone", "copy": a static string. */
+const char *dw_snapshot_method_name(enum dw_snapshot_method method);
+
+struct dw_snapshot_info {
+	char name[DW_SNAPSHOT_NAME_MAX + 1];
+	enum dw_snapshot_method method; /* the dearest that a file of it took */
+	int64_t time_ns;                /* of its moment */
+	uint64_t txid;                  /* the last in it; 0: there is none, or it is not known */
+	uint32_t segments;              /* with those of the attributes */
+	uint64_t bytes;                 /* of these */
+	uint64_t alone_bytes; /* on disk, of files that neither the store has nor another snapshot:
+				 to remove it frees so many (clones share blocks as well) */
+};
+
+/* Make a snapshot of the store, and of the attributes inside (DW_ATTR_DIRECTORY), in three steps,
+ * which one thread makes.  Only the second must be alone: where both stores are written, no one may
+ * write between their moments. */
+struct dw_snapshot_making;
+
+/* Sync, and get ready; waits for another one that is made, or for a compaction about to remove
+ * segments.  From now on, until the end of it, such a compaction waits.
+ * -EEXIST; -EINVAL: no such name may be; -EROFS; -EBADMSG: the attributes are damaged. */
+int dw_snapshot_prepare(struct dw_store *store, const char *name, struct dw_snapshot_making **ret);
+/* The moment.  Once, and then cancel or finish.  Takes a rotation of both stores: milliseconds,
+ * whatever the number of keys.  -EOVERFLOW, as dw_rotate(). */
+int dw_snapshot_take(struct dw_snapshot_making *making);
+/* Make the links, durably: when this returns 0 the snapshot outlives the machine, else there is
+ * none.  `making` is gone in any case.  `ret` may be NULL. */
+int dw_snapshot_finish(struct dw_snapshot_making *making, struct dw_snapshot_info *ret);
+/* Instead of the next step.  NULL is fine. */
+void dw_snapshot_cancel(struct dw_snapshot_making *making);
+
+/* All three steps. */
+int dw_snapshot_create(struct dw_store *store, const char *name, struct dw_snapshot_info *ret);
+
+/* The snapshots of the store in the directory open as `dirfd`, by time.  The array is the caller's:
+ * free(3).  Neither this nor the calls below need the store's lock, or that it is open. */
+int dw_snapshot_list(int dirfd, struct dw_snapshot_info **ret, size_t *count_ret);
+
+/* Remove one.  A store that was opened from it goes on.  -ENOENT; another error: its name may be
+ * gone already, and the next writer that opens the store removes the rest. */
+int dw_snapshot_remove(int dirfd, const char *name);
+
+/* dw_open() of one, for reading whatever `options` say.  Independent of the store that it is of.
+ * Its attributes are opened by dw_open_in().  -ENOENT. */
+int dw_snapshot_open(int dirfd, const char *name, const struct dw_options *options,
+		     struct dw_report *report_ret, struct dw_store **ret);
+
+/* Whether the directory open as `dirfd` is a snapshot: a store that is only read.  dw_open() for
+ * writing is -EROFS there. */
+bool dw_snapshot_is(int dirfd);
+
 /* --- the whole store ---------------------------------------------------- */
 
 /* The JSONL export of one moment of the store, as a stream: the same bytes that

@@ -61,6 +61,7 @@ static int publish_all(void *context)
 	struct compaction *c = context;
 	int rc = 0;
 
+	(void)pthread_mutex_lock(&c->core->names_lock);
 	log_lock(&c->core->log); /* the list of segments changes only under it */
 	for (size_t i = 0; !rc && i < c->count; i++)
 		rc = publish_output(c, &c->outputs[i]);
@@ -71,6 +72,7 @@ static int publish_all(void *context)
 		rc = c->core->io->fsync(c->core->io, c->core->dirfd);
 	if (!rc)
 		seal_hints(c);
+	(void)pthread_mutex_unlock(&c->core->names_lock);
 	return rc;
 }
 
@@ -271,12 +273,18 @@ static int remove_hints(struct compaction *c)
 
 int compact_remove(struct compaction *c)
 {
+	pthread_mutex_t *names_lock = &c->core->names_lock;
 	int rc = checkpoint_before_removal(c->core);
 
+	(void)pthread_mutex_lock(names_lock);
 	if (!rc)
 		rc = remove_hints(c);
+	(void)pthread_mutex_unlock(names_lock);
 	for (size_t i = 0; !rc && i < c->inputs.count; i++) {
+		/* a snapshot may be made between two: what is left is a store */
+		(void)pthread_mutex_lock(names_lock);
 		rc = remove_input(c, c->inputs.items[i]);
+		(void)pthread_mutex_unlock(names_lock);
 		atomic_store(&c->core->progress.segments_done, (unsigned)i + 1);
 	}
 	core_tidy(c->core);

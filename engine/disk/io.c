@@ -7,8 +7,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -138,6 +140,24 @@ static int posix_mkdir(struct io *io, int dirfd, const char *name, mode_t mode)
 	return status(mkdirat(dirfd, name, mode));
 }
 
+static int posix_rmdir(struct io *io, int dirfd, const char *name)
+{
+	(void)io;
+	return status(unlinkat(dirfd, name, AT_REMOVEDIR));
+}
+
+static int posix_link(struct io *io, int from, const char *name, int to)
+{
+	(void)io;
+	return status(linkat(from, name, to, name, 0));
+}
+
+static int posix_clone(struct io *io, int fd, int to)
+{
+	(void)io;
+	return status(ioctl(to, FICLONE, fd));
+}
+
 static int posix_flock(struct io *io, int fd, int operation)
 {
 	int rc;
@@ -263,6 +283,9 @@ struct io io_posix = {
 	.rename = posix_rename,
 	.unlink = posix_unlink,
 	.mkdir = posix_mkdir,
+	.rmdir = posix_rmdir,
+	.link = posix_link,
+	.clone = posix_clone,
 	.flock = posix_flock,
 	.own = posix_own,
 	.filesystem = posix_filesystem,

@@ -36,6 +36,12 @@ struct io {
 	int (*rename)(struct io *io, int dirfd, const char *from, const char *to);
 	int (*unlink)(struct io *io, int dirfd, const char *name);
 	int (*mkdir)(struct io *io, int dirfd, const char *name, mode_t mode);
+	/* NULL: directories stay. */
+	int (*rmdir)(struct io *io, int dirfd, const char *name);
+	/* A second name for a file, the same in another directory.  NULL: no file has two. */
+	int (*link)(struct io *io, int from, const char *name, int to);
+	/* Have the file `to` share all blocks of `fd`, as FICLONE does.  NULL: none can. */
+	int (*clone)(struct io *io, int fd, int to);
 	int (*flock)(struct io *io, int fd, int operation);
 	/* Give a file to that owner and group, as far as the process may, and set its mode.
 	 * NULL: it stays as it was made. */

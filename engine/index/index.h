@@ -266,6 +266,11 @@ void index_checkpoint_cancel(struct index *index);
  * fit.  0 or -errno. */
 int index_disown(struct index *index);
 
+/* Give the files of the index twins in the directory `to` (disk/twin.h), where the twins of the
+ * segments are, the last of which is segment `end`, empty.  0, also if none fits them; or -errno.
+ * Any thread; `to` is not synced. */
+int index_copy(struct index *index, int to, uint32_t end, enum dw_snapshot_method *method);
+
 /* Join runs, if there are too many.  1: some were, and there may be more to do; 0: nothing to do;
  * -errno.  One at a time, without a lock. */
 int index_join(struct index *index, struct throttle *throttle);

@@ -29,6 +29,7 @@ void core_free(struct core *core)
 	(void)pthread_mutex_destroy(&core->compact_lock);
 	(void)pthread_mutex_destroy(&core->checkpoint_lock);
 	(void)pthread_mutex_destroy(&core->join_lock);
+	(void)pthread_mutex_destroy(&core->names_lock);
 	(void)pthread_mutex_destroy(&core->hold_lock);
 	/* the lock last: a program that waits for it may unmount what the directory is on */
 	close_fd(core->io, core->dirfd);
@@ -65,6 +66,8 @@ static int core_init(struct core *core, const struct dw_options *options)
 		rc = -pthread_mutex_init(&core->checkpoint_lock, NULL);
 	if (!rc)
 		rc = -pthread_mutex_init(&core->join_lock, NULL);
+	if (!rc)
+		rc = -pthread_mutex_init(&core->names_lock, NULL);
 	if (!rc)
 		rc = -pthread_mutex_init(&core->hold_lock, NULL);
 	if (!rc)

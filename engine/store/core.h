@@ -6,8 +6,8 @@
  * (store/opendir.h).  A snapshot has none of its own, so what changes a store takes a `struct
  * core` and cannot be asked of a snapshot.  Nothing here reads or writes by itself.
  *
- * Lock order: compact_lock, checkpoint_lock, hold_lock, log.lock, then those of the index
- * (index/index.h), the pool's, that of work.wakeup.  log.sync_lock is taken with none of them
+ * Lock order: compact_lock, checkpoint_lock, names_lock, hold_lock, log.lock, then those of the
+ * index (index/index.h), the pool's, that of work.wakeup.  log.sync_lock is taken with none of them
  * held.
  */
 #ifndef STORE_CORE_H
@@ -37,6 +37,8 @@ struct core {
 		hold_lock; /* one look at once (store/hold.h); covers lockfd once open, and: */
 	size_t hold_turn;  /* which segment comes next */
 	pthread_mutex_t compact_lock; /* one compaction at a time */
+	pthread_mutex_t names_lock;   /* files of segments come or go under a compaction, or a
+					 snapshot is made of them (whole/snapmake.c) */
 	pthread_mutex_t join_lock;    /* runs of the index are joined */
 	pthread_mutex_t
 		checkpoint_lock;      /* one checkpoint at a time (store/checkpoint.h); covers: */

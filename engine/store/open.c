@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "store/orphan.h"
 #include "store/recover.h"
 #include "store/replay.h"
+#include "store/snapdir.h"
 #include "store/store.h"
 
 /* Hints without their segments: the segments were lost.  But if a segment was replaced by one of
@@ -208,6 +210,7 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 
 	clean_index(core);
 	recover_blocks(core);
+	snapdir_leftovers(core);
 	if (!rc && last && sizes[core->segments.count - 1] > last->size)
 		rc = recover_tail(core, last, sizes[core->segments.count - 1],
 				  replayed->report.torn_bytes > 0);
@@ -254,7 +257,7 @@ static int open_locked(struct core *core, const struct dw_options *options,
 	return rc;
 }
 
-static int open_core(struct io *io, const struct core *above, const char *path,
+static int open_core(struct io *io, const struct core *above, int at, const char *path,
 		     const struct dw_options *options, struct dw_report *report_ret,
 		     struct core **ret)
 {
@@ -264,7 +267,7 @@ static int open_core(struct io *io, const struct core *above, const char *path,
 	if (options->create && !options->read_only)
 		rc = above ? directory_make_below(above, path) : directory_make(io, path);
 	if (!rc)
-		rc = directory_open(io, above, path, options, &core);
+		rc = directory_open(io, above, at, path, options, &core);
 	if (rc)
 		return rc;
 	rc = open_locked(core, options, report_ret);
@@ -279,7 +282,7 @@ static int open_core(struct io *io, const struct core *above, const char *path,
 	return 0;
 }
 
-static int open_at(struct io *io, const struct core *above, const char *path,
+static int open_at(struct io *io, const struct core *above, int at, const char *path,
 		   const struct dw_options *options, struct dw_report *report_ret,
 		   struct dw_store **ret)
 {
@@ -287,7 +290,7 @@ static int open_at(struct io *io, const struct core *above, const char *path,
 	int rc = -ESTALE;
 
 	for (int i = 0; rc == -ESTALE && i < (options->read_only ? OPEN_TRIES : 1); i++)
-		rc = open_core(io, above, path, options, report_ret, &core);
+		rc = open_core(io, above, at, path, options, report_ret, &core);
 	if (rc < 0)
 		return rc;
 	rc = store_new(core, NULL, ret);
@@ -299,7 +302,14 @@ static int open_at(struct io *io, const struct core *above, const char *path,
 int store_open(struct io *io, const char *path, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret)
 {
-	return open_at(io, NULL, path, options, report_ret, ret);
+	return open_at(io, NULL, AT_FDCWD, path, options, report_ret, ret);
+}
+
+int store_open_at(struct io *io, int at, const char *name, const struct dw_options *options,
+		  struct dw_report *report_ret, struct dw_store **ret)
+{
+	assert(options->read_only);
+	return open_at(io, NULL, at, name, options, report_ret, ret);
 }
 
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
@@ -321,7 +331,7 @@ int dw_open_in(struct dw_store *above, const char *name, const struct dw_options
 		return -EINVAL;
 	if (writes && atomic_load(&outer->log.first))
 		return -EBUSY;
-	int rc = open_at(outer->io, outer, name, options, report_ret, &store);
+	int rc = open_at(outer->io, outer, outer->dirfd, name, options, report_ret, &store);
 	if (rc < 0)
 		return rc;
 	if (writes) {

@@ -13,6 +13,7 @@
 #include "store/opensegments.h"
 #include "store/place.h"
 #include "store/recover.h"
+#include "store/snapdir.h"
 
 enum { DIRECTORY_MODE = 0700 };
 
@@ -69,11 +70,18 @@ static int check_place(struct io *io, int dirfd, const struct dw_options *option
 	return options->read_only || options->must_exist ? -ENOENT : 0;
 }
 
-int directory_open(struct io *io, const struct core *above, const char *path,
+static bool is_snapshot(const struct core *core)
+{
+	struct snapmark mark;
+
+	return !snapdir_read_mark(core->io, core->dirfd, &mark);
+}
+
+int directory_open(struct io *io, const struct core *above, int at, const char *path,
 		   const struct dw_options *options, struct core **ret)
 {
-	int flags = O_RDONLY | O_DIRECTORY | (above ? O_NOFOLLOW : 0);
-	int dirfd = io->open(io, above ? above->dirfd : AT_FDCWD, path, flags, 0);
+	int flags = O_RDONLY | O_DIRECTORY | (at == AT_FDCWD ? 0 : O_NOFOLLOW);
+	int dirfd = io->open(io, at, path, flags, 0);
 
 	if (dirfd < 0)
 		return dirfd;
@@ -85,6 +93,13 @@ int directory_open(struct io *io, const struct core *above, const char *path,
 	rc = core_new(io, dirfd, options, ret);
 	if (!rc && above)
 		(*ret)->pool.owner = above->pool.owner;
+	if (!rc && !options->read_only && is_snapshot(*ret)) {
+		core_report_io(*ret, -EROFS, 0,
+			       "opening a snapshot for writing (it never changes; a copy without "
+			       "its file '" SNAPMARK_NAME "' may)");
+		core_free(*ret);
+		rc = -EROFS;
+	}
 	return rc;
 }
 
@@ -92,7 +107,7 @@ static int open_unread_once(struct io *io, const char *path, const struct dw_opt
 			    uint64_t **sizes_ret, struct core **ret)
 {
 	struct core *core = NULL;
-	int rc = directory_open(io, NULL, path, options, &core);
+	int rc = directory_open(io, NULL, AT_FDCWD, path, options, &core);
 
 	if (rc < 0)
 		return rc;

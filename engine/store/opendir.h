@@ -15,9 +15,10 @@ int directory_make(struct io *io, const char *path);
 /* The same for `name` in the directory of `above`. */
 int directory_make_below(const struct core *above, const char *name);
 
-/* A core for the directory `path`, or if `above` is not NULL for that name in its directory, where
- * no link is followed.  Errors as dw_open() says of directories. */
-int directory_open(struct io *io, const struct core *above, const char *path,
+/* A core for the directory `path`; of a name in the directory `at`, if that is not AT_FDCWD, no
+ * link is followed.  `above` is NULL, or the store that it is in.  Errors as dw_open() says of
+ * directories. */
+int directory_open(struct io *io, const struct core *above, int at, const char *path,
 		   const struct dw_options *options, struct core **ret);
 
 /* Lock (unless read only) and open the segments as of one moment, without reading or

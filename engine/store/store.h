@@ -37,6 +37,10 @@ void store_drop(struct dw_store *store);
 int store_open(struct io *io, const char *path, const struct dw_options *options,
 	       struct dw_report *report_ret, struct dw_store **ret);
 
+/* The same, for reading, of the directory `name` in the directory `at`; no link is followed. */
+int store_open_at(struct io *io, int at, const char *name, const struct dw_options *options,
+		  struct dw_report *report_ret, struct dw_store **ret);
+
 /* dw_close() of a store in which nothing goes on in the background. */
 int store_close(struct dw_store *store);
 

@@ -137,6 +137,20 @@ static int fault_mkdir(struct io *io, int dirfd, const char *name, mode_t mode)
 	return io_posix.mkdir(&io_posix, dirfd, name, mode);
 }
 
+static int fault_rmdir(struct io *io, int dirfd, const char *name)
+{
+	if (fails(io, "rmdir"))
+		return -self(io)->error;
+	return io_posix.rmdir(&io_posix, dirfd, name);
+}
+
+static int fault_link(struct io *io, int from, const char *name, int to)
+{
+	if (fails(io, "link"))
+		return -self(io)->error;
+	return io_posix.link(&io_posix, from, name, to);
+}
+
 static int fault_flock(struct io *io, int fd, int operation)
 {
 	if (fails(io, "flock"))
@@ -167,6 +181,8 @@ void faultio_init(struct faultio *fault)
 				.rename = fault_rename,
 				.unlink = fault_unlink,
 				.mkdir = fault_mkdir,
+				.rmdir = fault_rmdir,
+				.link = fault_link,
 				.flock = fault_flock,
 				.list = fault_list,
 			},
