@@ -378,6 +378,7 @@ const char *dw_snapshot_method_name(enum dw_snapshot_method method);
 struct dw_snapshot_info {
 	char name[DW_SNAPSHOT_NAME_MAX + 1];
 	enum dw_snapshot_method method; /* the dearest that a file of it took */
+	bool brief;                     /* dw_snapshot_prepare() */
 	int64_t time_ns;                /* of its moment */
 	uint64_t txid;                  /* the last in it; 0: there is none, or it is not known */
 	uint32_t segments;              /* with those of the attributes */
@@ -393,10 +394,14 @@ struct dw_snapshot_making;
 
 /* Sync, and get ready; waits for another one that is made, or for a compaction about to remove
  * segments.  From now on, until the end of it, such a compaction waits.
- * -EEXIST; -EINVAL: no such name may be; -EROFS; -EBADMSG: the attributes are damaged. */
-int dw_snapshot_prepare(struct dw_store *store, const char *name, struct dw_snapshot_making **ret);
-/* The moment.  Once, and then cancel or finish.  Takes a rotation of both stores: milliseconds,
- * whatever the number of keys.  -EOVERFLOW, as dw_rotate(). */
+ * `brief`: it is for the time that the store is open, and removed by the writer that opens the
+ * store next, if it is there by then. -EEXIST; -EINVAL: no such name may be; -EROFS; -EBADMSG: the
+ * attributes are damaged. */
+int dw_snapshot_prepare(struct dw_store *store, const char *name, bool brief,
+			struct dw_snapshot_making **ret);
+/* The moment.  Once, and then cancel or finish.  Attributes that were opened meanwhile are in it.
+ * Takes a rotation of both stores: milliseconds, whatever the number of keys.  -EOVERFLOW, as
+ * dw_rotate(). */
 int dw_snapshot_take(struct dw_snapshot_making *making);
 /* Make the links, durably: when this returns 0 the snapshot outlives the machine, else there is
  * none.  `making` is gone in any case.  `ret` may be NULL. */

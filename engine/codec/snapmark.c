@@ -12,6 +12,8 @@
 static const char *const methods[] = {
 	[DW_SNAPSHOT_LINK] = "link", [DW_SNAPSHOT_CLONE] = "clone", [DW_SNAPSHOT_COPY] = "copy"};
 
+static const char brief[] = "brief\n";
+
 const char *snapmark_method(enum dw_snapshot_method method)
 {
 	return methods[method];
@@ -23,15 +25,26 @@ size_t snapmark_format(const struct snapmark *mark, char ret[SNAPMARK_SIZE])
 			 "datawal snapshot 1\n"
 			 "time %" PRId64 "\n"
 			 "txid %" PRIu64 "\n"
-			 "made %s\n",
-			 mark->time_ns, mark->txid, methods[mark->method]);
+			 "made %s\n"
+			 "%s",
+			 mark->time_ns, mark->txid, methods[mark->method],
+			 mark->brief ? brief : "");
 
 	return (size_t)n;
 }
 
+/* There is one text for each mark. */
+static bool is_text_of(const char *text, const struct snapmark *mark)
+{
+	char again[SNAPMARK_SIZE];
+
+	(void)snapmark_format(mark, again);
+	return !strcmp(text, again);
+}
+
 int snapmark_parse(const char *text, struct snapmark *ret)
 {
-	char again[SNAPMARK_SIZE], method[8];
+	char method[8];
 	struct snapmark mark;
 
 	if (sscanf(text,
@@ -42,15 +55,14 @@ int snapmark_parse(const char *text, struct snapmark *ret)
 		   &mark.time_ns, &mark.txid, method) != 3)
 		return -EBADMSG;
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-		if (strcmp(method, methods[i]) != 0)
-			continue;
 		mark.method = (enum dw_snapshot_method)i;
-		/* there is one text for each mark */
-		(void)snapmark_format(&mark, again);
-		if (strcmp(text, again) != 0)
-			return -EBADMSG;
-		*ret = mark;
-		return 0;
+		for (int j = 0; j < 2; j++) {
+			mark.brief = j;
+			if (!is_text_of(text, &mark))
+				continue;
+			*ret = mark;
+			return 0;
+		}
 	}
 	return -EBADMSG;
 }

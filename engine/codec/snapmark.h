@@ -22,6 +22,7 @@ struct snapmark {
 	int64_t time_ns;
 	uint64_t txid; /* the last in it */
 	enum dw_snapshot_method method;
+	bool brief; /* it goes when the store is opened by another writer */
 };
 
 /* The text, with a NUL behind; its size without. */

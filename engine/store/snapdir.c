@@ -51,6 +51,11 @@ struct names {
 	bool (*wanted)(const char *name);
 };
 
+static bool is_ours(const char *name)
+{
+	return snapmark_is_leftover(name) || snapmark_may_name(name);
+}
+
 static bool is_no_dot(const char *name)
 {
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
@@ -137,10 +142,29 @@ int snapdir_remove(struct io *io, int fd, const char *name)
 	return rc ? rc : snapdir_clear(io, fd, gone);
 }
 
+/* One of a writer that is gone. */
+static bool is_brief(struct io *io, int fd, const char *name)
+{
+	struct snapmark mark = {.brief = false};
+	int dir = snapdir_open(io, fd, name);
+
+	if (dir >= 0)
+		(void)snapdir_read_mark(io, dir, &mark); /* without a mark it stays */
+	close_fd(io, dir);
+	return mark.brief;
+}
+
+static int remove_leftover(struct io *io, int fd, const char *name)
+{
+	if (snapmark_is_leftover(name))
+		return snapdir_clear(io, fd, name);
+	return is_brief(io, fd, name) ? snapdir_remove(io, fd, name) : 0;
+}
+
 void snapdir_leftovers(struct core *core)
 {
 	struct io *io = core->io;
-	struct names names = {.wanted = snapmark_is_leftover};
+	struct names names = {.wanted = is_ours};
 	int fd = snapdir_open(io, core->dirfd, DW_SNAPSHOT_DIRECTORY);
 
 	assert(!core->read_only);
@@ -148,7 +172,7 @@ void snapdir_leftovers(struct core *core)
 		return;
 	int rc = fd < 0 ? fd : io->list(io, fd, note_name, &names);
 	for (size_t i = 0; i < names.count; i++) {
-		int one = snapdir_clear(io, fd, names.items[i]);
+		int one = remove_leftover(io, fd, names.items[i]);
 		rc = rc ? rc : one;
 	}
 	names_release(&names);
@@ -248,6 +272,7 @@ int snapdir_look(struct io *io, int dirfd, const char *name, struct dw_snapshot_
 	info.time_ns = mark.time_ns;
 	info.txid = mark.txid;
 	info.method = mark.method;
+	info.brief = mark.brief;
 	*ret = info;
 	return 0;
 }

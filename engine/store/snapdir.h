@@ -26,8 +26,8 @@ int snapdir_clear(struct io *io, int dirfd, const char *name);
  * -ENOTDIR or another -errno; once its name is gone, what cannot be removed is a leftover. */
 int snapdir_remove(struct io *io, int fd, const char *name);
 
-/* Remove those that are half made or half removed.  Failures are reported, no more: they cost room,
- * and the next writer tries again. */
+/* Remove those that are half made or half removed, and brief ones.  Failures are reported, no more:
+ * they cost room, and the next writer tries again. */
 void snapdir_leftovers(struct core *core);
 
 /* The mark of the snapshot in the directory `fd`.  0; -ENOENT: it has none; -EBADMSG: another file;

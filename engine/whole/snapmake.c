@@ -123,7 +123,8 @@ static int prepare(struct dw_store *store, struct dw_snapshot_making *making)
 	return make_directories(making);
 }
 
-int dw_snapshot_prepare(struct dw_store *store, const char *name, struct dw_snapshot_making **ret)
+int dw_snapshot_prepare(struct dw_store *store, const char *name, bool brief,
+			struct dw_snapshot_making **ret)
 {
 	struct core *core = store_writer(store);
 
@@ -134,8 +135,11 @@ int dw_snapshot_prepare(struct dw_store *store, const char *name, struct dw_snap
 	struct dw_snapshot_making *making = calloc(1, sizeof *making);
 	if (!making)
 		return -ENOMEM;
-	*making = (struct dw_snapshot_making){
-		.io = core->io, .store = {.core = core}, .dir = -1, .to = -1};
+	*making = (struct dw_snapshot_making){.io = core->io,
+					      .store = {.core = core},
+					      .dir = -1,
+					      .to = -1,
+					      .mark = {.brief = brief}};
 	memcpy(making->name, name, strlen(name) + 1);
 	int rc = prepare(store, making);
 	if (rc < 0)
@@ -176,6 +180,8 @@ static int take(struct part *part)
 int dw_snapshot_take(struct dw_snapshot_making *making)
 {
 	assert(making->locked && !making->store.own_id);
+	if (!making->inside.core && (making->inside.core = core_inside(making->store.core)))
+		(void)pthread_mutex_lock(&making->inside.core->names_lock);
 	/* as every sync: what is inside first */
 	int rc = making->inside.core ? take(&making->inside) : 0;
 	if (!rc)
@@ -306,7 +312,8 @@ int dw_snapshot_finish(struct dw_snapshot_making *making, struct dw_snapshot_inf
 		/* it is there all the same */
 		*ret = (struct dw_snapshot_info){.time_ns = making->mark.time_ns,
 						 .txid = making->mark.txid,
-						 .method = making->mark.method};
+						 .method = making->mark.method,
+						 .brief = making->mark.brief};
 		memcpy(ret->name, making->name, sizeof ret->name);
 	}
 	dw_snapshot_cancel(making); /* what is complete stays */
@@ -335,7 +342,7 @@ void dw_snapshot_cancel(struct dw_snapshot_making *making)
 int dw_snapshot_create(struct dw_store *store, const char *name, struct dw_snapshot_info *ret)
 {
 	struct dw_snapshot_making *making = NULL;
-	int rc = dw_snapshot_prepare(store, name, &making);
+	int rc = dw_snapshot_prepare(store, name, false, &making);
 
 	if (rc < 0)
 		return rc;

@@ -194,7 +194,7 @@ static void test_steps(void)
 	int dirfd = dw_directory_fd(store);
 	struct dw_snapshot_making *making = NULL;
 
-	CHECK_EQ(dw_snapshot_prepare(store, "s", &making), 0);
+	CHECK_EQ(dw_snapshot_prepare(store, "s", false, &making), 0);
 	stores_put(store, "a", "before");
 	CHECK_EQ(dw_snapshot_take(making), 0);
 	stores_put(store, "a", "after");
@@ -207,7 +207,7 @@ static void test_steps(void)
 	stores_expect(old, "b", NULL);
 	stores_close(old);
 	/* cancelled: nothing is there, and a compaction does not wait */
-	CHECK_EQ(dw_snapshot_prepare(store, "t", &making), 0);
+	CHECK_EQ(dw_snapshot_prepare(store, "t", false, &making), 0);
 	CHECK_EQ(dw_snapshot_take(making), 0);
 	dw_snapshot_cancel(making);
 	CHECK_EQ(count_snapshots(dirfd), 1);
@@ -279,6 +279,54 @@ static void test_leftovers(void)
 	CHECK_EQ(count_snapshots(dw_directory_fd(store)), 2);
 	CHECK_EQ(dw_snapshot_remove(dw_directory_fd(store), "s"), 0);
 	CHECK(!is_there(snapshots, "s"));
+	stores_close(store);
+}
+
+/* A brief one is there until the next writer opens the store, however this one ends. */
+static void test_brief(void)
+{
+	const char *dir = stores_dir();
+	struct dw_store *store = stores_open(dir, 0);
+	struct dw_snapshot_making *making = NULL;
+	struct dw_snapshot_info info;
+
+	stores_put(store, "a", "1");
+	CHECK_EQ(dw_snapshot_create(store, "lasts", &info), 0);
+	CHECK(!info.brief);
+	CHECK_EQ(dw_snapshot_prepare(store, "brief", true, &making), 0);
+	CHECK_EQ(dw_snapshot_take(making), 0);
+	CHECK_EQ(dw_snapshot_finish(making, &info), 0);
+	CHECK(info.brief);
+	CHECK_EQ(count_snapshots(dw_directory_fd(store)), 2);
+	stores_kill(store);
+	stores_close(stores_open_reader(dir));
+	CHECK(is_there(dir, ".snapshots/brief/00000001.dwal"));
+	store = stores_open(dir, 0);
+	CHECK_EQ(count_snapshots(dw_directory_fd(store)), 1);
+	CHECK(!is_there(dir, ".snapshots/brief"));
+	CHECK(is_there(dir, ".snapshots/lasts/00000001.dwal"));
+	stores_close(store);
+}
+
+/* Attributes that come into being while a snapshot is got ready. */
+static void test_new_attributes(void)
+{
+	struct dw_store *store = stores_open(stores_dir(), 0);
+	struct dw_snapshot_making *making = NULL;
+
+	stores_put(store, "a", "1");
+	CHECK_EQ(dw_snapshot_prepare(store, "s", false, &making), 0);
+	struct dw_store *attrs = open_inside(store, false);
+	stores_put(attrs, "a", "mode 1");
+	CHECK_EQ(dw_snapshot_take(making), 0);
+	CHECK_EQ(dw_snapshot_finish(making, NULL), 0);
+	struct dw_store *old = open_snapshot(dw_directory_fd(store), "s", NULL);
+	struct dw_store *inside = open_inside(old, true);
+	stores_expect(inside, "a", "mode 1");
+	stores_close(inside);
+	stores_close(old);
+	CHECK_EQ(dw_compact(attrs, NULL), 0); /* its names are free again */
+	stores_close(attrs);
 	stores_close(store);
 }
 
@@ -420,6 +468,8 @@ int main(int argc, char **argv)
 		{"snap_steps", test_steps},
 		{"snap_names", test_names},
 		{"snap_leftovers", test_leftovers},
+		{"snap_brief", test_brief},
+		{"snap_new_attributes", test_new_attributes},
 		{"snap_copied", test_copied},
 		{"snap_index", test_index},
 		{"snap_faults", test_faults},
