@@ -685,6 +685,87 @@ void dw_log_progress(const struct dw_log *log, uint64_t *done_ret, uint64_t *tot
 /* NULL is fine. */
 void dw_log_close(struct dw_log *log);
 
+/* --- send and receive --------------------------------------------------- */
+
+/* A store as a stream of frames, from which dw_receive_take() makes a replica: another directory
+ * with the same segments, byte for byte, which is a store itself.  The attributes, a store in
+ * DW_ATTR_DIRECTORY, come along.  No lock: the writer of the store goes on.
+ * One thread at a time. */
+struct dw_send;
+
+struct dw_send_options {
+	/* What the replica has; with neither it has nothing, or what it has is compared with all
+	 * that is sent. */
+	const struct dw_position *since; /* all values up to there; attributes are sent whole */
+	const char *have;          /* or this: what dw_receive_have() said of it; what the writer
+				      compacted meanwhile is then sent as well */
+	dw_finding_fn *on_finding; /* may be NULL; DAMAGE */
+	void *context;
+};
+
+/* Errors as dw_open() has them for a reader, and: -ESTALE: the records behind `since` were
+ * compacted away; -EILSEQ: the replica has other records than the store; -EINVAL: `since` without
+ * a segment, or `have` is not what dw_receive_have() says. */
+int dw_send_open(const char *path, const struct dw_send_options *options, struct dw_send **ret);
+
+/* 1: `*ret` are the next bytes of the stream, valid until the next call; 0: all was sent that the
+ * store has now, up to a mark (a replica shows it when it has the mark), and later calls send what
+ * is appended until then.  Everything was brought to disk here before its mark is sent.
+ * -ESTALE: what comes next was compacted before it was read, or what was sent is not in the store
+ * any more (an append that failed was taken back); -EBADMSG: damage (DW_FINDING_DAMAGE).  After an
+ * error there is no use in going on. */
+int dw_send_next(struct dw_send *send, struct dw_bytes *ret);
+
+/* The last bytes of the stream, after dw_send_next() returned 0. */
+void dw_send_end(struct dw_send *send, struct dw_bytes *ret);
+
+struct dw_send_progress {
+	uint64_t bytes;              /* of the log that were sent */
+	uint64_t left;               /* that were there and are not sent yet */
+	struct dw_position position; /* of the last mark */
+};
+
+void dw_send_progress(const struct dw_send *send, struct dw_send_progress *ret);
+
+/* NULL is fine. */
+void dw_send_close(struct dw_send *send);
+
+/* A replica that is being received.  It is locked as for writing.  Readers find at each instant a
+ * store as it was at one mark, but for segments that a compaction replaced, which may be there
+ * together with their copies.  One thread at a time. */
+struct dw_receive;
+
+/* Open or make (not its parents) the replica in directory `path`.  Of `options` lock_wait_ms,
+ * on_finding and context count; NULL is fine.  Errors as dw_open(). */
+int dw_receive_open(const char *path, const struct dw_options *options, struct dw_receive **ret);
+
+/* Take bytes of the stream, cut anywhere.  When this returns, all up to the last mark in them is on
+ * disk.  1: that was the end of the stream.
+ * -EBADMSG: the stream is damaged; -EPROTO: its version is unknown; -ESTALE: it does not go on
+ * where the replica ends, and something in between is missing; -EILSEQ: the replica has other
+ * records than the sender: it is of another history, or was written to.  After an error every
+ * further call returns it again; nothing of the mark under way is shown, or it is shown whole as
+ * far as the log of values, and a stream that goes on from dw_receive_progress() mends the rest. */
+int dw_receive_take(struct dw_receive *receive, const void *bytes, size_t size);
+
+struct dw_receive_progress {
+	struct dw_position position; /* all up to there is on disk; all zero: nothing */
+	uint64_t bytes;              /* of the log that were new */
+	uint64_t marks;
+	int64_t mark_time_ns;   /* the sender's clock when it sent the last mark; 0: none came */
+	uint64_t left;          /* bytes that the sender had yet to send then */
+	uint64_t segments_kept; /* that the sender has not any more; something of what it made of
+				   them is missing */
+};
+
+void dw_receive_progress(const struct dw_receive *receive, struct dw_receive_progress *ret);
+
+/* What the replica has, for dw_send_options: text of some lines.  The caller's: free(3). */
+int dw_receive_have(const struct dw_receive *receive, char **ret);
+
+/* Let go of the replica; what came behind the last mark is forgotten.  NULL is fine. */
+void dw_receive_close(struct dw_receive *receive);
+
 /* --- repair ------------------------------------------------------------- */
 
 /* Bytes without a sound record; or, SHORTENED and MISSING, the lost part of a segment. */

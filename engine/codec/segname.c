@@ -19,6 +19,7 @@ static const char run_new_suffix[] = ".run.new";
 static const char torn_middle[] = ".dwal.torn-";
 static const char lost_middle[] = ".hint.lost-";
 static const char compact_suffix[] = ".dwal.compact";
+static const char receive_suffix[] = ".dwal.receive";
 
 void segname_format(uint32_t id, char ret[SEGNAME_SIZE])
 {
@@ -35,6 +36,12 @@ void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE])
 {
 	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id,
 		       compact_suffix); /* cannot be cut */
+}
+
+void segname_format_receive(uint32_t id, char ret[SEGNAME_SIZE])
+{
+	(void)snprintf(ret, SEGNAME_SIZE, "%08" PRIu32 "%s", id,
+		       receive_suffix); /* cannot be cut */
 }
 
 void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE])
@@ -120,7 +127,7 @@ bool segname_is_unfinished(const char *name)
 	const char *rest = behind_time(name, torn_middle);
 	uint32_t id;
 
-	return parse(name, compact_suffix, &id) || parse(name, hint_new_suffix, &id) ||
-	       parse(name, run_new_suffix, &id) || !strcmp(name, SEGNAME_INDEX_NEW) ||
-	       (rest && !strcmp(rest, ".tmp"));
+	return parse(name, compact_suffix, &id) || parse(name, receive_suffix, &id) ||
+	       parse(name, hint_new_suffix, &id) || parse(name, run_new_suffix, &id) ||
+	       !strcmp(name, SEGNAME_INDEX_NEW) || (rest && !strcmp(rest, ".tmp"));
 }

@@ -14,6 +14,8 @@ enum { SEGNAME_SIZE = 48 };
 /* The root of the index, and the same while it is written. */
 #define SEGNAME_INDEX     "index"
 #define SEGNAME_INDEX_NEW "index.new"
+/* It is there until a replica has all of its first mark. */
+#define SEGNAME_RECEIVING ".receiving"
 
 /* "00000042.dwal".  `id` is at most SEGMENT_ID_MAX. */
 void segname_format(uint32_t id, char ret[SEGNAME_SIZE]);
@@ -23,6 +25,9 @@ void segname_format_torn(uint32_t id, int64_t time_ns, char ret[SEGNAME_SIZE]);
 
 /* "00000042.dwal.compact": segment `id` while compaction writes it. */
 void segname_format_compact(uint32_t id, char ret[SEGNAME_SIZE]);
+
+/* "00000042.dwal.receive": segment `id` while a replica receives it. */
+void segname_format_receive(uint32_t id, char ret[SEGNAME_SIZE]);
 
 /* "00000042.hint": the hint of segment `id`. */
 void segname_format_hint(uint32_t id, char ret[SEGNAME_SIZE]);

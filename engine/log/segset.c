@@ -28,7 +28,7 @@ static int add_id(void *context, const char *name)
 	return 0;
 }
 
-static int compare_ids(const void *a, const void *b)
+int segset_compare_ids(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
@@ -42,7 +42,7 @@ int segset_list(struct io *io, int dirfd, struct segset_ids *ret)
 	if (rc < 0)
 		return rc;
 	if (ret->count)
-		qsort(ret->items, ret->count, sizeof *ret->items, compare_ids);
+		qsort(ret->items, ret->count, sizeof *ret->items, segset_compare_ids);
 	return 0;
 }
 

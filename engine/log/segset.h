@@ -24,6 +24,8 @@ struct segset_ids {
 /* List the segments in `dirfd`.  0 or -errno; release `ret` in any case. */
 int segset_list(struct io *io, int dirfd, struct segset_ids *ret);
 void segset_ids_release(struct segset_ids *ids);
+/* For bsearch(3) in the ids. */
+int segset_compare_ids(const void *a, const void *b);
 
 /* Make room for `extra` more, so that so many segset_add() cannot fail. */
 int segset_reserve(struct segset *set, size_t extra);

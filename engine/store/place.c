@@ -18,6 +18,15 @@ struct names {
 	bool segment, mark, own, other;
 };
 
+/* A replica that has not come to its first mark has its lock and files of these. */
+static bool is_received(const char *name)
+{
+	const char *suffix = strchr(name, '.');
+
+	return !strcmp(name, SEGNAME_RECEIVING) ||
+	       (suffix && !strcmp(suffix, ".dwal.receive") && segname_is_unfinished(name));
+}
+
 static int look_at(void *context, const char *name)
 {
 	struct names *names = context;
@@ -31,7 +40,7 @@ static int look_at(void *context, const char *name)
 		names->mark = true;
 	else if (segname_is_aside(name) || segname_parse_run(name, &id) ||
 		 !strcmp(name, SEGNAME_INDEX) || !strcmp(name, DW_ATTR_DIRECTORY) ||
-		 !strcmp(name, ".export") || !strcmp(name, ".snapshots") ||
+		 is_received(name) || !strcmp(name, ".export") || !strcmp(name, ".snapshots") ||
 		 !strcmp(name, ".inode-secret") || !strcmp(name, ".inode-secret.tmp"))
 		names->own = true;
 	else
