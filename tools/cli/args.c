@@ -29,6 +29,10 @@ enum id {
 	ID_FORCE,
 	ID_DEAD,
 	ID_RATE,
+	ID_SINCE,
+	ID_FOLLOW,
+	ID_DRY_RUN,
+	ID_HAVE,
 	ID_JSON,
 	ID_QUIET = 'q',
 	ID_HELP = 'h',
@@ -59,7 +63,15 @@ static const struct known {
 	 "    --no-truncate        do not cut long fields"},
 	{"dead", "PERCENT", ID_DEAD, TAKES_COMPACT,
 	 "    --dead PERCENT       only the oldest segments, if so much of them is dead"},
-	{"rate", "BYTES", ID_RATE, TAKES_COMPACT,
+	{"since", "POSITION", ID_SINCE, TAKES_SEND,
+	 "    --since POSITION     only what comes behind it; -: behind what stdin says there is"},
+	{"follow", NULL, ID_FOLLOW, TAKES_SEND,
+	 "    --follow             go on with what is appended, until a signal comes"},
+	{"dry-run", NULL, ID_DRY_RUN, TAKES_SEND,
+	 "    --dry-run            send nothing, say how much it would be"},
+	{"have", NULL, ID_HAVE, TAKES_HAVE,
+	 "    --have               print what DIR has, for 'send --since -'"},
+	{"rate", "BYTES", ID_RATE, TAKES_COMPACT | TAKES_SEND,
 	 "    --rate BYTES         read and write no more than so many bytes a second"},
 	{"force", NULL, ID_FORCE, TAKES_FORCE,
 	 "    --force              also where a file, or a directory with files, is there"},
@@ -158,6 +170,10 @@ static int apply_option(struct args *args, int id)
 	case ID_FILE: args->file = optarg; return -1;
 	case ID_DEAD: return parse_dead(args);
 	case ID_RATE: return parse_number(args, "rate", UINT64_MAX, &args->compact.rate);
+	case ID_SINCE: args->since = optarg; return -1;
+	case ID_FOLLOW: args->follow = true; return -1;
+	case ID_DRY_RUN: args->dry_run = true; return -1;
+	case ID_HAVE: args->have = true; return -1;
 	case ID_FORCE: args->force = true; return -1;
 	case ID_YES: args->yes = true; return -1;
 	case ID_JSON: args->json = true; return -1;

@@ -90,5 +90,21 @@ const struct command commands[] = {
 	 "files NNNNNNNN.dwal.torn-TIME in the store; nothing is deleted.  Exit status 2: there\n"
 	 "is damage, and --yes was not given.",
 	 "datawal repair store", UNMOUNT},
+	{"send", run_send, TAKES_SEND, 1, 1, "STORE [options]",
+	 "write the store as a stream, for 'receive'",
+	 "Write the store to stdout as a stream, of which 'datawal receive' makes a replica: all\n"
+	 "of it, or what comes behind --since.  The writer goes on.  What is sent was brought to\n"
+	 "disk before.  With --since - stdin must hold what 'datawal receive --have' prints;\n"
+	 "then what a compaction did meanwhile is sent as well.",
+	 "datawal send store --follow | ssh b datawal receive store", NULL},
+	{"receive", run_receive, TAKES_HAVE, 1, 1, "DIR [options]",
+	 "make a replica of what 'send' wrote",
+	 "Make a replica in DIR of the stream on stdin, or bring it up to date.  It is a store\n"
+	 "at every instant, byte for byte the sender's up to a position, and is locked\n"
+	 "meanwhile; readers may have it open.  A stream that does not go on where DIR ends, or\n"
+	 "is of another history, is refused, with the position to send from.  Exit status 2:\n"
+	 "the stream broke off; nothing is lost.",
+	 "datawal receive --have copy | datawal send store --since - | datawal receive copy",
+	 UNMOUNT},
 	{NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };
