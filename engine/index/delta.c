@@ -79,19 +79,24 @@ void delta_unseal(struct delta *delta)
 
 /* --- sorting and counting what is there --- */
 
+static struct dw_bytes item_key(const struct keydir *keydir, const struct sort_item *item)
+{
+	return keydir_entry_key(keydir, item->slot->entry);
+}
+
 static int sort_locked(struct delta *delta)
 {
 	struct keydir_cursor cursor = {0};
 	size_t at = 0;
 
 	delta->sorted_count = delta_count(delta);
-	struct delta_item *items = bulk_alloc(sorted_size(delta));
+	struct sort_item *items = bulk_alloc(sorted_size(delta));
 	int rc = items ? 0 : -ENOMEM;
 	while (!rc && (items[at].slot = keydir_next_slot(&delta->keydir, &cursor)))
 		at++;
 	assert(rc || at == delta->sorted_count);
 	if (!rc)
-		rc = sort_items(&delta->keydir, items, at);
+		rc = sort_items(&delta->keydir, items, at, item_key);
 	if (rc < 0)
 		bulk_free(items, sorted_size(delta));
 	else
@@ -131,26 +136,24 @@ static int count_all(struct delta *delta)
 	return rc;
 }
 
-/* Each in order, so that its place is right behind the one before. */
+/* A node for each; they get their places when the first key is sought. */
 static int order_all(struct delta *delta)
 {
-	int rc = delta->sorted ? 0 : sort_locked(delta);
+	const struct keydir_slot *slot;
+	struct keydir_cursor cursor = {0};
 
-	for (size_t i = 0; !rc && i < delta->sorted_count; i++) {
-		uint32_t entry = delta->sorted[i].slot->entry;
-		const struct keydir_prepared prepared = {keydir_entry_hash(&delta->keydir, entry),
-							 entry};
+	while ((slot = keydir_next_slot(&delta->keydir, &cursor))) {
+		const struct keydir_prepared prepared = {
+			keydir_entry_hash(&delta->keydir, slot->entry), slot->entry};
 		uint32_t node = order_prepare(&delta->keydir, &prepared);
 		if (!node) {
 			/* the nodes made so far are lost in the arena until the delta goes */
 			memset(&delta->order, 0, sizeof delta->order);
-			rc = -ENOMEM;
-		} else {
-			order_insert(&delta->order, &delta->keydir, node);
+			return -ENOMEM;
 		}
+		order_add(&delta->order, &delta->keydir, node);
 	}
-	drop_sorted(delta);
-	return rc;
+	return 0;
 }
 
 int delta_list(struct delta *delta)
@@ -176,18 +179,20 @@ int delta_list(struct delta *delta)
 
 int delta_prepare(struct delta *delta, struct dw_bytes key, struct delta_prepared *ret)
 {
-	struct delta_prepared made = {.depth = 0};
-	int rc = keydir_prepare(&delta->keydir, key, &made.prepared);
+	/* not a copy of all at the end, which would wait for these stores to reach the cache */
+	int rc = keydir_prepare(&delta->keydir, key, &ret->prepared);
 
-	if (!rc && atomic_load_explicit(&delta->listed, memory_order_relaxed)) {
-		made.node = order_prepare(&delta->keydir, &made.prepared);
-		rc = made.node ? dirs_reserve(&delta->dirs, dirs_depth(key)) : -ENOMEM;
-		made.depth = rc ? 0 : (uint32_t)dirs_depth(key);
-	}
 	if (rc < 0)
-		delta_drop(delta, &made);
-	else
-		*ret = made;
+		return rc;
+	ret->node = ret->depth = 0;
+	if (atomic_load_explicit(&delta->listed, memory_order_relaxed)) {
+		ret->node = order_prepare(&delta->keydir, &ret->prepared);
+		rc = ret->node ? dirs_reserve(&delta->dirs, dirs_depth(key)) : -ENOMEM;
+		if (rc < 0)
+			delta_drop(delta, ret);
+		else
+			ret->depth = (uint32_t)dirs_depth(key);
+	}
 	return rc;
 }
 
@@ -218,7 +223,7 @@ bool delta_set(struct delta *delta, struct delta_prepared *prepared,
 		if (known)
 			order_drop(keydir, &prepared->prepared, prepared->node);
 		else
-			order_insert(&delta->order, keydir, prepared->node);
+			order_add(&delta->order, keydir, prepared->node);
 		atomic_fetch_add(&delta->changes, 1);
 		dirs_keep(&delta->dirs, prepared->depth);
 	}
@@ -266,14 +271,24 @@ void delta_cursor_release(struct delta_cursor *cursor)
 
 static struct dw_bytes sorted_key(const struct delta *delta, size_t at)
 {
-	return keydir_entry_key(&delta->keydir, delta->sorted[at].slot->entry);
+	return item_key(&delta->keydir, &delta->sorted[at]);
+}
+
+static void catch_up(struct delta *delta)
+{
+	if (!order_is_behind(&delta->order, &delta->keydir))
+		return;
+	(void)pthread_mutex_lock(&delta->lock);
+	order_catch_up(&delta->order, &delta->keydir);
+	(void)pthread_mutex_unlock(&delta->lock);
 }
 
 void delta_cursor_seek(struct delta_cursor *cursor, struct dw_bytes key)
 {
-	const struct delta *delta = cursor->delta;
+	struct delta *delta = cursor->delta;
 
 	if (!delta->sorted) {
+		catch_up(delta);
 		cursor->node = order_seek(&delta->order, &delta->keydir, key);
 		return;
 	}

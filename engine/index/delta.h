@@ -22,22 +22,19 @@
 #include "index/order.h"
 #include "index/segments.h"
 
-struct delta_item {
-	uint64_t prefix; /* the key's first bytes */
-	const struct keydir_slot *slot;
-};
+struct sort_item;
 
 struct delta {
 	struct keydir keydir;
 	struct segments *segments; /* sealed: all that it points into, also what was moved since */
 	atomic_uint refs;          /* of versions, moments, cursors */
-	atomic_bool listed;        /* `order` has all entries */
+	atomic_bool listed;        /* `order` gets all entries */
 	atomic_bool counted;       /* `dirs` has all entries */
 	atomic_uint_fast64_t changes; /* made so far, while it is listed */
 	struct order order;
 	struct dirs dirs;
-	pthread_mutex_t lock;      /* of a sealed delta: one thread sorts or counts it */
-	struct delta_item *sorted; /* of a sealed delta that is not listed, when it was asked for */
+	pthread_mutex_t lock;     /* one thread sorts or counts it, or brings `order` up to date */
+	struct sort_item *sorted; /* of a sealed delta that is not listed, when it was asked for */
 	size_t sorted_count;
 };
 

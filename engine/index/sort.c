@@ -15,29 +15,35 @@
 
 enum { FEW = 32, MANY = 1 << 16, DIGIT_BITS = 8, LARGE_DIGIT_BITS = 11 };
 
+/* Where the keys of items are. */
+struct source {
+	const struct keydir *keydir;
+	sort_key_fn *key_of;
+};
+
 static int compare(const void *a, const void *b, void *context)
 {
-	const struct delta_item *x = a, *y = b;
+	const struct sort_item *x = a, *y = b;
+	const struct source *source = context;
 
 	if (x->prefix != y->prefix)
 		return x->prefix < y->prefix ? -1 : 1;
-	return keydir_compare(keydir_entry_key(context, x->slot->entry),
-			      keydir_entry_key(context, y->slot->entry));
+	return keydir_compare(source->key_of(source->keydir, x), source->key_of(source->keydir, y));
 }
 
-static void sort_few(struct keydir *keydir, struct delta_item *items, size_t count)
+static void sort_few(struct source *source, struct sort_item *items, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
-		const struct delta_item item = items[i];
+		const struct sort_item item = items[i];
 		size_t at = i;
-		for (; at && compare(&items[at - 1], &item, keydir) > 0; at--)
+		for (; at && compare(&items[at - 1], &item, source) > 0; at--)
 			items[at] = items[at - 1];
 		items[at] = item;
 	}
 }
 
 /* Part them by the digit at `shift`, through `other`; ends_ret: where each part ends. */
-static void part(struct delta_item *items, struct delta_item *other, size_t count, unsigned shift,
+static void part(struct sort_item *items, struct sort_item *other, size_t count, unsigned shift,
 		 size_t digits, size_t *ends_ret)
 {
 	const uint64_t mask = digits - 1;
@@ -57,25 +63,25 @@ static void part(struct delta_item *items, struct delta_item *other, size_t coun
 }
 
 /* Sort those whose prefixes are the same above the lower `bits` bits. */
-static void sort_part(struct keydir *keydir, struct delta_item *items, struct delta_item *other,
+static void sort_part(struct source *source, struct sort_item *items, struct sort_item *other,
 		      size_t count, unsigned bits)
 {
 	unsigned digit = count < MANY ? DIGIT_BITS : LARGE_DIGIT_BITS;
 	size_t ends[1 << LARGE_DIGIT_BITS], at = 0;
 
 	if (count <= FEW) {
-		sort_few(keydir, items, count);
+		sort_few(source, items, count);
 		return;
 	}
 	if (!bits) {
-		qsort_r(items, count, sizeof *items, compare, keydir);
+		qsort_r(items, count, sizeof *items, compare, source);
 		return;
 	}
 	digit = digit < bits ? digit : bits;
 	part(items, other, count, bits - digit, (size_t)1 << digit, ends);
 	for (size_t d = 0; d < (size_t)1 << digit; at = ends[d++])
 		if (ends[d] - at > 1)
-			sort_part(keydir, items + at, other + at, ends[d] - at, bits - digit);
+			sort_part(source, items + at, other + at, ends[d] - at, bits - digit);
 }
 
 static uint64_t prefix_of(struct dw_bytes key)
@@ -90,16 +96,20 @@ static uint64_t prefix_of(struct dw_bytes key)
 	return prefix;
 }
 
-int sort_items(const struct keydir *keydir, struct delta_item *items, size_t count)
+int sort_items(const struct keydir *keydir, struct sort_item *items, size_t count,
+	       sort_key_fn *key_of)
 {
-	struct delta_item *other = bulk_alloc((count + 1) * sizeof *other);
+	struct source source = {keydir, key_of};
+	struct sort_item *other = NULL;
 
-	if (!other)
-		return -ENOMEM;
+	if (count > FEW) {
+		other = bulk_alloc(count * sizeof *other);
+		if (!other)
+			return -ENOMEM;
+	}
 	for (size_t i = 0; i < count; i++)
-		items[i].prefix = prefix_of(keydir_entry_key(keydir, items[i].slot->entry));
-	/* qsort_r() has no place for a context that is const */
-	sort_part((struct keydir *)(uintptr_t)keydir, items, other, count, 64);
-	bulk_free(other, (count + 1) * sizeof *other);
+		items[i].prefix = prefix_of(key_of(keydir, &items[i]));
+	sort_part(&source, items, other, count, 64);
+	bulk_free(other, count * sizeof *other);
 	return 0;
 }
