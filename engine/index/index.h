@@ -94,6 +94,17 @@ struct index_prepared {
  * once.  Each must be set, removed or dropped before log.lock is let go.  0, -ENOMEM, -EBADMSG or
  * another -errno. */
 int index_prepare(struct index *index, struct dw_bytes key, struct index_prepared *ret);
+
+enum { INDEX_PREPARE_MAX = 32 };
+
+/* The same for up to INDEX_PREPARE_MAX keys at once, so that waits for memory overlap.  On failure
+ * none of them is prepared. */
+struct index_wanted {
+	struct dw_bytes key;
+	struct index_prepared *ret;
+};
+int index_prepare_many(struct index *index, const struct index_wanted *wanted, size_t count);
+
 /* Give back what was prepared and not used; `{0}` is fine.  log.lock. */
 void index_drop(struct index *index, struct index_prepared *prepared);
 
@@ -102,11 +113,11 @@ void index_drop(struct index *index, struct index_prepared *prepared);
 void index_prefetch(const struct index *index, const struct index_prepared *prepared);
 void index_prefetch_key(const struct index *index, struct dw_bytes key);
 
-/* The key that was prepared is at `place` from now on (`hides` of it does not count), or is removed
+/* The key that was prepared is at `place` from now on (whose `hides` is set), or is removed
  * at `mtime_ns`; the prepared entry is used up.  Keeps live_bytes of segments.  `*old_ret`: the
  * place before; segment NULL: the key was not there.  log.lock. */
-void index_set(struct index *index, struct index_prepared *prepared,
-	       const struct keydir_place *place, struct keydir_place *old_ret);
+void index_set(struct index *index, struct index_prepared *prepared, struct keydir_place *place,
+	       struct keydir_place *old_ret);
 void index_remove(struct index *index, struct index_prepared *prepared, int64_t mtime_ns,
 		  struct keydir_place *old_ret);
 

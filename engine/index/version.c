@@ -91,14 +91,23 @@ static int get_from_runs(const struct parts *parts, struct dw_bytes key, struct 
 	return 0;
 }
 
+/* Whether a sealed delta knows the key; then `*ret` is where it is, segment NULL: it was removed.
+ */
+static bool get_from_sealed(const struct parts *parts, struct dw_bytes key, bool pin,
+			    struct keydir_place *ret)
+{
+	for (size_t i = 0; i < parts->sealed_count; i++)
+		if (keydir_get(&parts->sealed[i]->keydir, key, pin, ret))
+			return true;
+	return false;
+}
+
 int parts_get_below(const struct parts *parts, struct dw_bytes key, bool pin,
 		    struct keydir_place *ret)
 {
 	struct keydir_place place;
 
-	for (size_t i = 0; i < parts->sealed_count; i++) {
-		if (!keydir_get(&parts->sealed[i]->keydir, key, pin, &place))
-			continue;
+	if (get_from_sealed(parts, key, pin, &place)) {
 		if (place.segment)
 			*ret = place;
 		return place.segment ? 1 : 0;
@@ -112,4 +121,61 @@ int parts_get_below(const struct parts *parts, struct dw_bytes key, bool pin,
 	}
 	*ret = place;
 	return 1;
+}
+
+/* --- several keys --- */
+
+/* The answer of a run about a key.  True: it is all there is to say. */
+static bool take_answer(const struct parts *parts, const struct run_probe *answer,
+			struct parts_probe *probe)
+{
+	if (!answer->rc)
+		return false;
+	probe->rc = answer->rc;
+	if (answer->rc < 0)
+		return true;
+	probe->rc = 0;
+	if (!answer->place.tombstone) {
+		int rc = parts_place(parts, &answer->place, &probe->place);
+		probe->rc = rc < 0 ? rc : 1;
+	}
+	return true;
+}
+
+/* Ask one run after the other about those keys that none before knew. */
+static void get_many_from_runs(const struct parts *parts, struct parts_probe **probes, size_t count)
+{
+	struct run_probe asked[PARTS_PROBES];
+
+	for (size_t i = 0; i < count; i++)
+		asked[i] = (struct run_probe){.key = probes[i]->key,
+					      .hash = run_hash(parts->seed, probes[i]->key)};
+	for (size_t r = 0; r < parts->run_count && count; r++) {
+		size_t left = 0;
+		run_get_many(parts->runs[r], asked, count);
+		for (size_t i = 0; i < count; i++) {
+			if (take_answer(parts, &asked[i], probes[i]))
+				continue;
+			asked[left] = asked[i];
+			probes[left++] = probes[i];
+		}
+		count = left;
+	}
+}
+
+void parts_get_below_many(const struct parts *parts, struct parts_probe *probes, size_t count)
+{
+	struct parts_probe *left[PARTS_PROBES];
+	size_t n = 0;
+
+	assert(count <= PARTS_PROBES);
+	for (size_t i = 0; i < count; i++) {
+		struct parts_probe *probe = &probes[i];
+		probe->rc = 0;
+		if (get_from_sealed(parts, probe->key, false, &probe->place))
+			probe->rc = probe->place.segment ? 1 : 0;
+		else
+			left[n++] = probe;
+	}
+	get_many_from_runs(parts, left, n);
 }

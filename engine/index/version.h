@@ -60,6 +60,19 @@ static inline bool parts_have_below(const struct parts *parts)
 int parts_get_below(const struct parts *parts, struct dw_bytes key, bool pin,
 		    struct keydir_place *ret);
 
+/* A key that is asked for together with others. */
+struct parts_probe {
+	struct dw_bytes key;
+	int rc;                    /* ret: the result that parts_get_below() would return */
+	struct keydir_place place; /* ret, if that is 1 */
+};
+
+enum { PARTS_PROBES = 32 };
+
+/* As parts_get_below() of each, without references; of up to PARTS_PROBES at once, so that waits
+ * for memory overlap. */
+void parts_get_below_many(const struct parts *parts, struct parts_probe *probes, size_t count);
+
 /* Where a run says that a record is; -EBADMSG: there is no such segment, so the run is wrong. */
 int parts_place(const struct parts *parts, const struct run_place *place, struct keydir_place *ret);
 

@@ -38,7 +38,7 @@ static int apply(struct replay *replay, struct dw_segment *segment,
 		 const struct record_header *header, struct dw_bytes key, uint64_t offset,
 		 int64_t mtime_ns)
 {
-	const struct keydir_place place = {
+	struct keydir_place place = {
 		.segment = segment,
 		.offset = offset,
 		.mtime_ns = mtime_ns,

@@ -35,19 +35,22 @@ enum { PREFETCH = 8 };
 static int prepare_locked(struct core *core, const struct dw_op *ops, size_t count,
 			  struct index_prepared *prepared)
 {
-	for (size_t i = 0; i < count; i++) {
+	struct index_wanted wanted[INDEX_PREPARE_MAX];
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && !rc; i++) {
 		prepared[i] = (struct index_prepared){0};
-		if (ops[i].type == DW_RAW)
+		if (ops[i].type != DW_RAW)
+			wanted[n++] = (struct index_wanted){store_key(ops[i].key), &prepared[i]};
+		if (!n || (n < INDEX_PREPARE_MAX && i + 1 < count))
 			continue;
-		if (i + PREFETCH < count)
-			index_prefetch_key(&core->index, ops[i + PREFETCH].key);
-		int rc = index_prepare(&core->index, store_key(ops[i].key), &prepared[i]);
-		if (rc < 0) {
-			drop(core, prepared, i);
-			return core_index_failed(core, rc);
-		}
+		rc = index_prepare_many(&core->index, wanted, n);
+		n = 0;
+		if (rc < 0)
+			drop(core, prepared, i + 1);
 	}
-	return 0;
+	return rc < 0 ? core_index_failed(core, rc) : 0;
 }
 
 /* Let the view know what was appended at `offset`.  A reader may see a part of a batch. */
@@ -58,7 +61,7 @@ static void publish_locked(struct core *core, const struct dw_op *ops, size_t co
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t size = RECORD_OVERHEAD + ops[i].key.size + ops[i].value.size;
-		const struct keydir_place place = {
+		struct keydir_place place = {
 			.segment = segment,
 			.offset = offset,
 			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now,

@@ -109,7 +109,7 @@ static void close_moments(struct indexworld *w)
 void world_set(struct indexworld *w, size_t key, bool there)
 {
 	struct dw_segment *segment = segset_last(&w->segments);
-	const struct keydir_place place = {.segment = segment, .offset = segment->size};
+	struct keydir_place place = {.segment = segment, .offset = segment->size};
 	struct index_prepared prepared;
 	struct keydir_place old;
 	char name[32];
@@ -178,7 +178,7 @@ static void apply(struct indexworld *w, struct index_prepared *prepared, const s
 	struct keydir_place old;
 
 	if (op->place.segment) {
-		const struct keydir_place place = place_of(w, &op->place);
+		struct keydir_place place = place_of(w, &op->place);
 		index_set(&w->index, prepared, &place, &old);
 	} else {
 		index_remove(&w->index, prepared, w->clock_ns, &old);
@@ -194,17 +194,31 @@ static void note(struct indexworld *w, const struct world_op *op)
 	w->ops[w->op_count++] = *op;
 }
 
-void world_change(struct indexworld *w, struct rng *rng)
+/* Some at once, or one by one: that makes no difference. */
+static void prepare(struct indexworld *w, const size_t *keys, size_t count, bool many,
+		    struct index_prepared *ret)
 {
-	enum { BATCH = 4 };
-	struct index_prepared prepared[BATCH];
-	size_t keys[BATCH], count = 1 + rng_below(rng, BATCH);
-	char name[32];
+	struct index_wanted wanted[INDEX_PREPARE_MAX];
+	char names[INDEX_PREPARE_MAX][32];
 
 	for (size_t i = 0; i < count; i++) {
-		keys[i] = i && !rng_below(rng, 3) ? keys[0] : rng_below(rng, WORLD_KEYS);
-		CHECK_EQ(index_prepare(&w->index, world_key(name, keys[i]), &prepared[i]), 0);
+		wanted[i] = (struct index_wanted){world_key(names[i], keys[i]), &ret[i]};
+		if (!many)
+			CHECK_EQ(index_prepare(&w->index, wanted[i].key, &ret[i]), 0);
 	}
+	if (many)
+		CHECK_EQ(index_prepare_many(&w->index, wanted, count), 0);
+}
+
+void world_change(struct indexworld *w, struct rng *rng)
+{
+	struct index_prepared prepared[INDEX_PREPARE_MAX];
+	size_t keys[INDEX_PREPARE_MAX];
+	size_t count = 1 + rng_below(rng, rng_below(rng, 8) ? 4 : INDEX_PREPARE_MAX);
+
+	for (size_t i = 0; i < count; i++)
+		keys[i] = i && !rng_below(rng, 3) ? keys[0] : rng_below(rng, WORLD_KEYS);
+	prepare(w, keys, count, rng_below(rng, 2), prepared);
 	for (size_t i = 0; i < count; i++) {
 		struct world_op op = {.key = keys[i]};
 		unsigned what = (unsigned)rng_below(rng, 10);

@@ -53,7 +53,7 @@ static void put(struct shared *s, uint64_t i, bool removed)
 	char name[32];
 
 	CHECK_EQ(index_prepare(&s->index, key_of(name, i), &prepared), 0);
-	const struct keydir_place place = {
+	struct keydir_place place = {
 		.segment = segment, .offset = segment->size, .value_size = (uint32_t)i};
 	segment->size += RECORD_OVERHEAD + 6 + i;
 	if (removed)

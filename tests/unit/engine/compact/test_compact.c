@@ -343,7 +343,7 @@ static void test_lying_index(void)
 	CHECK_EQ(dw_rotate(store), 0);
 	struct core *core = store->core;
 	log_lock(&core->log);
-	const struct keydir_place place = {.segment = core->segments.items[0], .value_size = 3};
+	struct keydir_place place = {.segment = core->segments.items[0], .value_size = 3};
 	CHECK_EQ(index_prepare(&core->index, stores_bytes("k"), &prepared), 0);
 	index_set(&core->index, &prepared, &place, &old);
 	log_unlock(&core->log);
