@@ -632,6 +632,84 @@ void dw_position_text(const struct dw_position *position, char ret[DW_POSITION_T
 /* 0; -EINVAL: `text` is none of these. */
 int dw_position_parse(const char *text, struct dw_position *ret);
 
+/* --- following the log -------------------------------------------------- */
+
+/* A reader that goes on as records are appended, by this or another process or machine, across
+ * rotations and compactions.  It takes no lock, and writers do not notice it.  One thread at a
+ * time, but for dw_tail_cancel(). */
+struct dw_tail;
+
+struct dw_tail_options {
+	bool from_now;        /* without a position: only what is appended from now on */
+	bool from_state;      /* without one: first all live keys, as after a DW_CHANGE_RESET */
+	bool durable;         /* bring each record to disk before it is given (fdatasync(2) of its
+				 segment, for many at once): a power cut then takes none back */
+	uint32_t interval_ms; /* look so often where no event tells of a change; 0: as fits the
+				 file system, 100 or 1000 */
+	dw_finding_fn *on_finding; /* may be NULL: of damage */
+	void *context;
+};
+
+enum dw_change_kind {
+	DW_CHANGE_RECORD, /* a record of the log */
+	DW_CHANGE_RESET,  /* what was given before does not lead to what comes: forget it */
+	DW_CHANGE_STATE,  /* after a RESET: a live key of one moment, in byte order of the keys */
+	DW_CHANGE_READY,  /* these were all; go on from `position` */
+};
+
+/* The reason of a RESET. */
+enum dw_reset {
+	DW_RESET_NONE,
+	DW_RESET_ASKED,      /* dw_tail_options.from_state */
+	DW_RESET_COMPACTED,  /* records between were dropped by a compaction or a repair */
+	DW_RESET_TAKEN_BACK, /* the record given last is gone, or another one has its txid: a power
+				cut or a failed append took it back, or this is another store */
+};
+
+struct dw_change {
+	enum dw_change_kind kind;
+	enum dw_reset reset;
+	enum dw_type type;   /* RECORD; STATE: a Put */
+	uint32_t value_size; /* RECORD, STATE */
+	struct dw_bytes key; /* likewise; valid until the next call */
+	int64_t mtime_ns;    /* likewise: when it was committed, as far as known */
+	/* RECORD, READY: where another tail can go on once this was dealt with; else zeros */
+	struct dw_position position;
+	/* RESET, COMPACTED: of these txids at least one is gone */
+	uint64_t missing_from, missing_to;
+};
+
+/* Follow the store in directory `path` from behind `since` on; NULL: from its first record on,
+ * unless the options say otherwise.  A position whose place is not known, or was compacted, is
+ * found by its txid.
+ * -ENOENT: no store there; -ENOMEDIUM: other files; with from_now also as dw_open() of a reader. */
+int dw_tail_open(const char *path, const struct dw_position *since,
+		 const struct dw_tail_options *options, struct dw_tail **ret);
+/* Likewise the store that is open, which may be closed before the tail is. */
+int dw_tail_open_in(struct dw_store *store, const struct dw_position *since,
+		    const struct dw_tail_options *options, struct dw_tail **ret);
+void dw_tail_free(struct dw_tail *tail); /* NULL is fine */
+
+/* 1 and `*ret`; 0: there is nothing new yet.  Records come whole, once, and in order of their
+ * txids without a gap; a batch may come in parts.  They may come before the call that appends them
+ * returns.  -EBADMSG: damage (on_finding); -ENOENT: the store was removed; or another -errno; the
+ * next call tries again. */
+int dw_tail_next(struct dw_tail *tail, struct dw_change *ret);
+
+/* Sleep until there may be something new: 1; 0: `timeout_ms` (-1: none) is over; -ECANCELED. */
+int dw_tail_wait(struct dw_tail *tail, int timeout_ms);
+
+/* Have a dw_tail_wait() that runs, and each later one, return -ECANCELED.  Any thread, also in a
+ * signal handler. */
+void dw_tail_cancel(struct dw_tail *tail);
+
+/* Read up to `size` bytes from `offset` of the value (or Raw payload) that dw_tail_next() gave
+ * last.  Their number, 0 at its end; -EINVAL: it gave none; -ESTALE: it was taken back. */
+ssize_t dw_tail_read(struct dw_tail *tail, void *ret, size_t size, uint64_t offset);
+
+/* The position behind the last record given. */
+void dw_tail_position(const struct dw_tail *tail, struct dw_position *ret);
+
 /* --- the log without a view --------------------------------------------- */
 
 /* A reader of the log of the store in a directory, record by record: one moment of

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * follower.h - a reader of the log that keeps the view, as a program that indexes a store does.
+ *
+ * Checks what it is given: each txid once and in order, STATE only after a RESET.  Any error ends
+ * the test.
+ */
+#ifndef SUPPORT_FOLLOWER_H
+#define SUPPORT_FOLLOWER_H
+
+#include "tests/support/stores.h"
+
+struct follower {
+	const char *dir;
+	struct dw_tail *tail;
+	struct model model;
+	struct dw_position position; /* what it would have kept over its end */
+	bool in_state;               /* between RESET and READY */
+	bool at_end;                 /* there was nothing new */
+	unsigned resets;
+};
+
+/* From the first record on. */
+void follower_init(struct follower *follower, const char *dir);
+/* Take up to `limit` changes. */
+void follower_follow(struct follower *follower, uint64_t limit);
+/* Forget the tail, go on from the position; `txid_only`: the place was forgotten. */
+void follower_restart(struct follower *follower, bool txid_only);
+void follower_release(struct follower *follower);
+
+#endif
