@@ -707,6 +707,12 @@ void dw_tail_cancel(struct dw_tail *tail);
  * last.  Their number, 0 at its end; -EINVAL: it gave none; -ESTALE: it was taken back. */
 ssize_t dw_tail_read(struct dw_tail *tail, void *ret, size_t size, uint64_t offset);
 
+/* The change that dw_tail_next() gave last as a line of JSON, with its value if `values`, ended by
+ * a line feed; docs/man/datawal.1.scd has the fields.  `*ret`, of `*size_ret` bytes, is the
+ * caller's: free(3).  0, -ENOMEM, or as dw_tail_read(). */
+int dw_tail_json(struct dw_tail *tail, const struct dw_change *change, bool values, char **ret,
+		 size_t *size_ret);
+
 /* The position behind the last record given. */
 void dw_tail_position(const struct dw_tail *tail, struct dw_position *ret);
 

@@ -5,6 +5,60 @@
 #include "tests/support/follower.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+struct dw_tail *tails_open(const char *dir, const struct dw_position *since)
+{
+	struct dw_tail *tail = NULL;
+
+	CHECK_EQ(dw_tail_open(dir, since, NULL, &tail), 0);
+	return tail;
+}
+
+void tails_expect_end(struct dw_tail *tail)
+{
+	struct dw_change change;
+
+	CHECK_EQ(dw_tail_next(tail, &change), 0);
+}
+
+/* The next one is a record of that txid, type, key and value (NULL: a Delete). */
+struct dw_position tails_expect(struct dw_tail *tail, uint64_t txid, const char *key,
+				const char *value)
+{
+	struct dw_change change = {0};
+	char bytes[100];
+
+	CHECK_EQ(dw_tail_next(tail, &change), 1);
+	CHECK_EQ(change.kind, DW_CHANGE_RECORD);
+	CHECK_EQ(change.position.txid, txid);
+	CHECK_EQ(change.type, value ? DW_PUT : DW_DELETE);
+	CHECK(change.key.size == strlen(key) && !memcmp(change.key.data, key, strlen(key)));
+	CHECK_EQ(change.value_size, value ? strlen(value) : 0);
+	CHECK_EQ(dw_tail_read(tail, bytes, sizeof bytes, 0), change.value_size);
+	CHECK(!value || !memcmp(bytes, value, strlen(value)));
+	CHECK(clock_now_ns() - change.mtime_ns < 100 * CLOCK_SECOND_NS);
+	return change.position;
+}
+
+/* The next ones are a RESET for that reason, `keys` keys, READY. */
+struct dw_change tails_expect_reset(struct dw_tail *tail, enum dw_reset reset, int keys)
+{
+	struct dw_change first, change;
+	int rc, count = 0;
+
+	CHECK_EQ(dw_tail_next(tail, &first), 1);
+	CHECK_EQ(first.kind, DW_CHANGE_RESET);
+	CHECK_EQ(first.reset, reset);
+	while ((rc = dw_tail_next(tail, &change)) == 1 && change.kind == DW_CHANGE_STATE)
+		count++;
+	CHECK_EQ(rc, 1);
+	CHECK_EQ(change.kind, DW_CHANGE_READY);
+	CHECK_EQ(count, keys);
+	return first;
+}
 
 void follower_init(struct follower *follower, const char *dir)
 {

@@ -28,4 +28,15 @@ void follower_follow(struct follower *follower, uint64_t limit);
 void follower_restart(struct follower *follower, bool txid_only);
 void follower_release(struct follower *follower);
 
+/* --- a tail by itself --- */
+
+struct dw_tail *tails_open(const char *dir, const struct dw_position *since);
+/* There is nothing new. */
+void tails_expect_end(struct dw_tail *tail);
+/* The next one is a record of that txid, type, key and value (NULL: a Delete). */
+struct dw_position tails_expect(struct dw_tail *tail, uint64_t txid, const char *key,
+				const char *value);
+/* The next ones are a RESET for that reason, which is returned, `keys` keys, READY. */
+struct dw_change tails_expect_reset(struct dw_tail *tail, enum dw_reset reset, int keys);
+
 #endif

@@ -33,6 +33,10 @@ enum id {
 	ID_FOLLOW,
 	ID_DRY_RUN,
 	ID_HAVE,
+	ID_STATE,
+	ID_VALUES,
+	ID_ONCE,
+	ID_SYNCED,
 	ID_JSON,
 	ID_QUIET = 'q',
 	ID_HELP = 'h',
@@ -65,6 +69,16 @@ static const struct known {
 	 "    --dead PERCENT       only the oldest segments, if so much of them is dead"},
 	{"since", "POSITION", ID_SINCE, TAKES_SEND,
 	 "    --since POSITION     only what comes behind it; -: behind what stdin says there is"},
+	{"since", "POSITION", ID_SINCE, TAKES_WATCH,
+	 "    --since POSITION     what comes behind it; 0: from the beginning of the log"},
+	{"state", NULL, ID_STATE, TAKES_WATCH,
+	 "    --state              first all keys that there are"},
+	{"values", NULL, ID_VALUES, TAKES_WATCH,
+	 "    --values             with --json: values, too"},
+	{"once", NULL, ID_ONCE, TAKES_WATCH,
+	 "    --once               end when there is nothing new"},
+	{"synced", NULL, ID_SYNCED, TAKES_WATCH,
+	 "    --synced             bring each change to disk before it is told"},
 	{"follow", NULL, ID_FOLLOW, TAKES_SEND,
 	 "    --follow             go on with what is appended, until a signal comes"},
 	{"dry-run", NULL, ID_DRY_RUN, TAKES_SEND,
@@ -174,6 +188,10 @@ static int apply_option(struct args *args, int id)
 	case ID_FOLLOW: args->follow = true; return -1;
 	case ID_DRY_RUN: args->dry_run = true; return -1;
 	case ID_HAVE: args->have = true; return -1;
+	case ID_STATE: args->state = true; return -1;
+	case ID_VALUES: args->values = true; return -1;
+	case ID_ONCE: args->once = true; return -1;
+	case ID_SYNCED: args->synced = true; return -1;
 	case ID_FORCE: args->force = true; return -1;
 	case ID_YES: args->yes = true; return -1;
 	case ID_JSON: args->json = true; return -1;

@@ -106,5 +106,12 @@ const struct command commands[] = {
 	 "the stream broke off; nothing is lost.",
 	 "datawal receive --have copy | datawal send store --since - | datawal receive copy",
 	 UNMOUNT},
+	{"watch", run_watch, TAKES_WATCH | TAKES_BYTES, 1, 2, "STORE [PREFIX] [options]",
+	 "tell changes as they happen",
+	 "Tell each change of a key, or of those that begin with PREFIX, as it happens, until a\n"
+	 "signal comes: time, txid, what was done, size, key.  --since goes on behind a position\n"
+	 "that was told; where a compaction dropped changes behind it, or a power cut took back\n"
+	 "what was told, that is told, and then all keys that there are.",
+	 "datawal watch store users/ --json", NULL},
 	{NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

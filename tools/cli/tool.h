@@ -32,6 +32,7 @@ enum {
 	TAKES_FORCE = 1 << 7,
 	TAKES_SEND = 1 << 8,
 	TAKES_HAVE = 1 << 9,
+	TAKES_WATCH = 1 << 10,
 };
 
 struct command;
@@ -41,8 +42,9 @@ struct args {
 	const char *store;       /* the first operand */
 	const char *operands[2]; /* arguments after the command; NULL: not given */
 	bool json, quiet, no_truncate, yes, force;
-	bool follow, dry_run, have; /* of send and receive */
-	const char *since;          /* of send: a position, or "-" */
+	bool follow, dry_run, have;       /* of send and receive */
+	const char *since;                /* of send and watch: a position; of send also "-" */
+	bool state, values, once, synced; /* of watch */
 	bool tells_damage; /* with --json what is damaged and lost is told as objects, too */
 	const char *key_text, *key_base64, *key_hex, *value_base64, *file;
 	uint64_t limit; /* UINT64_MAX: none */
@@ -74,7 +76,7 @@ extern const struct command commands[]; /* ended by a NULL name */
 
 command_fn run_init, run_scan, run_dump, run_report, run_verify, run_get, run_ls, run_check,
 	run_stats, run_export, run_compact, run_put, run_delete, run_rotate, run_apply, run_import,
-	run_repair, run_send, run_receive;
+	run_repair, run_watch, run_send, run_receive;
 
 /* --- cli/args.c --- */
 

@@ -72,8 +72,8 @@ static void test_refuses(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		{"positions as text and back", test_round_trip},
-		{"what is no position", test_refuses},
+		{"position_round_trip", test_round_trip},
+		{"position_refuses", test_refuses},
 		{NULL, NULL},
 	};
 
