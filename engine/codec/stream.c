@@ -97,8 +97,10 @@ int stream_hello_decode(struct dw_bytes payload, struct stream_hello *ret)
 		return -EBADMSG;
 	for (int i = 0; i < STREAM_SIDES; i++) {
 		const uint8_t *at = bytes + HELLO_PLACES_AT + i * HELLO_PLACE_SIZE;
+		if (bytes_get32(at) > STREAM_RECORD)
+			return -EBADMSG;
 		ret->places[i] = (struct stream_place){
-			.known = bytes_get32(at) != 0,
+			.known = (enum stream_known)bytes_get32(at),
 			.segment = bytes_get32(at + 4),
 			.offset = bytes_get64(at + 8),
 			.txid = bytes_get64(at + 16),
@@ -165,7 +167,8 @@ bool stream_mark_decode(struct dw_bytes payload, struct stream_mark *ret)
 	for (int i = 0; i < STREAM_SIDES; i++) {
 		const uint8_t *at = bytes + i * MARK_PLACE_SIZE;
 		ret->places[i] = (struct stream_place){
-			.known = bytes_get64(at + 16) != UINT64_MAX,
+			.known =
+				bytes_get64(at + 16) == UINT64_MAX ? STREAM_UNKNOWN : STREAM_RECORD,
 			.segment = bytes_get32(at),
 			.crc = bytes_get32(at + 4),
 			.offset = bytes_get64(at + 8),

@@ -46,14 +46,20 @@ struct stream_frame {
 	uint32_t crc;          /* of the frame; set by encoding and decoding */
 };
 
+/* What is known of a place: in a HELLO, what its CRC is of. */
+enum stream_known {
+	STREAM_UNKNOWN, /* HELLO: everything is sent; MARK: there is no such log */
+	STREAM_PREFIX,  /* all bytes of the segment before it */
+	STREAM_RECORD,  /* the record before it: the sender has that elsewhere, by its txid */
+};
+
 /* A place in a log: behind the record that ends there. */
 struct stream_place {
-	bool known; /* HELLO: only what is behind it is sent; false: everything is */
+	enum stream_known known;
 	uint32_t segment;
 	uint64_t offset;
 	uint64_t txid; /* of the last record before it; 0: none */
-	uint32_t crc;  /* HELLO: of all bytes of the segment before it; MARK: the CRC field of that
-			  record */
+	uint32_t crc;  /* see stream_known; of a record its CRC field; MARK: of that record */
 };
 
 struct stream_hello {

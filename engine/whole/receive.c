@@ -182,12 +182,11 @@ static int take_hello(struct dw_receive *receive, struct dw_bytes payload)
 
 	for (int side = 0; !rc && side < STREAM_SIDES; side++) {
 		const struct stream_place *place = &hello.places[side];
-		if (!place->known)
+		if (place->known == STREAM_UNKNOWN)
 			continue;
 		rc = receive->incomplete || !receive->cores[side]
 			     ? -ESTALE
-			     : replica_prove(&receive->replicas[side], place->segment,
-					     place->offset, place->crc);
+			     : replica_prove(&receive->replicas[side], place);
 	}
 	receive->began = !rc;
 	return rc;
@@ -246,7 +245,7 @@ static int take_mark(struct dw_receive *receive, struct dw_bytes payload)
 		return -EBADMSG;
 	for (int side = 0; !rc && side < STREAM_SIDES; side++) {
 		const struct replica *replica = &receive->replicas[side];
-		if (mark.places[side].known)
+		if (mark.places[side].known != STREAM_UNKNOWN)
 			rc = replica_fits(replica, &mark.places[side]);
 		else if (replica->count || replica->staged_count)
 			rc = -EILSEQ;
@@ -349,6 +348,14 @@ void dw_receive_progress(const struct dw_receive *receive, struct dw_receive_pro
 	*ret = receive->progress;
 }
 
+static void tell_end(FILE *out, const char *side, const struct replica *replica)
+{
+	const struct replica_segment *last = replica_last(replica);
+
+	(void)fprintf(out, "end %s %" PRIu32 " %" PRIu64 " %" PRIu64 " %08" PRIx32 "\n", side,
+		      last->id, last->size, replica->txid, last->crc);
+}
+
 int dw_receive_have(const struct dw_receive *receive, char **ret)
 {
 	static const char *const names[STREAM_SIDES] = {"attr", "values"};
@@ -365,8 +372,7 @@ int dw_receive_have(const struct dw_receive *receive, char **ret)
 				      names[side], replica->items[i].id, replica->items[i].size,
 				      replica->items[i].crc);
 		if (replica->count)
-			(void)fprintf(out, "end %s %" PRIu32 " %" PRIu64 "\n", names[side],
-				      replica_last(replica)->id, replica->txid);
+			tell_end(out, names[side], replica);
 	}
 	return fclose(out) ? -ENOMEM : 0;
 }

@@ -188,15 +188,12 @@ struct replica_segment *replica_find(const struct replica *replica, uint32_t id)
 	return NULL;
 }
 
-int replica_prove(struct replica *replica, uint32_t id, uint64_t size, uint32_t crc)
+static int crc_of(struct replica *replica, uint32_t id, uint64_t size, uint32_t *ret)
 {
-	struct replica_segment *segment = replica_find(replica, id);
 	struct io *io = replica->core->io;
 	uint32_t found = 0;
 	int rc = 0;
 
-	if (!segment || segment->size < size)
-		return -ESTALE;
 	int fd = replica_open_segment(replica, id, O_RDONLY);
 	if (fd < 0)
 		return fd;
@@ -207,10 +204,27 @@ int replica_prove(struct replica *replica, uint32_t id, uint64_t size, uint32_t 
 		at += n;
 	}
 	(void)io->close(io, fd); /* nothing was written through it */
-	if (!rc && found != crc)
+	if (!rc)
+		*ret = found;
+	return rc;
+}
+
+int replica_prove(struct replica *replica, const struct stream_place *place)
+{
+	struct replica_segment *segment = replica_find(replica, place->segment);
+	uint32_t crc = segment ? segment->crc : 0;
+	int rc = 0;
+
+	if (!segment || segment->size < place->offset)
+		return -ESTALE;
+	if (place->known == STREAM_PREFIX)
+		rc = crc_of(replica, place->segment, place->offset, &crc);
+	else if (segment->size != place->offset || segment != replica_last(replica))
+		return -EILSEQ;
+	if (!rc && crc != place->crc)
 		rc = -EILSEQ;
 	if (!rc)
-		segment->seen = size;
+		segment->seen = place->offset;
 	return rc;
 }
 
@@ -262,9 +276,11 @@ static int begin_longer(struct replica *replica)
 		rc = fd;
 	if (!rc)
 		rc = recover_copy(replica->core->io, fd, 0, last->size, &replica->longer);
-	if (!rc)
-		rc = atomicfile_write(&replica->longer, replica->pending.data,
-				      replica->pending.size);
+	for (size_t at = 0; !rc && at < replica->pending.size; at += COMPARE_SIZE) {
+		size_t left = replica->pending.size - at;
+		rc = atomicfile_write(&replica->longer, replica->pending.data + at,
+				      left < COMPARE_SIZE ? left : COMPARE_SIZE);
+	}
 	if (fd >= 0)
 		(void)replica->core->io->close(replica->core->io, fd); /* it was only read */
 	buf_release(&replica->pending);

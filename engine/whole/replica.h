@@ -55,9 +55,9 @@ uint64_t replica_size(const struct replica *replica);
 /* A descriptor of a published segment, or -errno. */
 int replica_open_segment(const struct replica *replica, uint32_t id, int flags);
 
-/* Whether the segment begins with `size` bytes of that CRC: 0; -ESTALE: it is not there, or is
- * shorter; -EILSEQ: it begins otherwise.  They then count as seen. */
-int replica_prove(struct replica *replica, uint32_t id, uint64_t size, uint32_t crc);
+/* Whether the replica has what a HELLO says of it: 0; -ESTALE: the segment is not there, or is
+ * shorter; -EILSEQ: it has something else.  What comes before then counts as seen. */
+int replica_prove(struct replica *replica, const struct stream_place *place);
 
 /* Take whole records of a segment.  -EBADMSG: they are none; -ESTALE: they are not the next ones;
  * -EILSEQ: the replica has others there; or another -errno. */

@@ -87,7 +87,11 @@ static int start_since(struct dw_send *send, const struct dw_position *since)
 	int rc = sendlog_has_below(log, since->segment);
 	if (!rc)
 		rc = sendlog_has(log, since->segment, since->offset, since->crc);
-	return rc ? rc : sendlog_continue(log, since->segment, since->txid);
+	const struct stream_place end = {.segment = since->segment,
+					 .offset = since->offset,
+					 .txid = since->txid,
+					 .crc = since->crc};
+	return rc ? rc : sendlog_continue(log, &end);
 }
 
 /* One line of what a replica has. */
@@ -102,9 +106,12 @@ static int start_line(struct dw_send *send, const char *line)
 		enum stream_side side = strcmp(name, "attr") ? STREAM_VALUES : STREAM_ATTRS;
 		return sendlog_has(&send->logs[side], id, size, crc);
 	}
-	if (sscanf(line, "end %7s %" SCNu32 " %" SCNu64, name, &id, &txid) == 3) {
+	if (sscanf(line, "end %7s %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNx32, name, &id, &size,
+		   &txid, &crc) == 5) {
 		enum stream_side side = strcmp(name, "attr") ? STREAM_VALUES : STREAM_ATTRS;
-		return sendlog_continue(&send->logs[side], id, txid);
+		const struct stream_place end = {
+			.segment = id, .offset = size, .txid = txid, .crc = crc};
+		return sendlog_continue(&send->logs[side], &end);
 	}
 	return -EINVAL;
 }

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "codec/segname.h"
+#include "disk/scan.h"
 #include "log/segset.h"
 #include "whole/sendlog_internal.h"
 
@@ -217,15 +218,63 @@ int sendlog_has_below(struct sendlog *log, uint32_t id)
 	return rc;
 }
 
-int sendlog_continue(struct sendlog *log, uint32_t id, uint64_t txid)
+/* Look for the record in a copy: 1; 0: it is not in this segment; -ESTALE: here is a copy of what
+ * came after it, and that was not sent. */
+static int find_record(struct sendlog *log, const struct send_segment *segment,
+		       const struct stream_place *end)
 {
-	const struct send_segment *segment = sendlog_find(log, id);
+	struct scan_record record;
+	struct scan scan;
+	uint64_t size = 0;
+	bool found = false, older = false, newer = false;
+	int rc = sendlog_size_of(log, segment, &size);
 
-	if (!segment || !segment->told)
+	if (rc < 0)
+		return rc;
+	rc = scan_init(&scan, log->io, segment->fd, 0, size);
+	while (!rc && (rc = scan_next(&scan, &record)) == 1) {
+		older = older || record.header.txid <= end->txid;
+		newer = newer || record.header.txid > end->txid;
+		found = found || (record.header.txid == end->txid && record.crc == end->crc);
+		rc = !older; /* one of the tail need not be read */
+	}
+	scan_release(&scan);
+	if (rc < 0 && rc != -EBADMSG)
+		return rc;
+	return older && newer ? -ESTALE : found;
+}
+
+static int continue_gone(struct sendlog *log, const struct stream_place *end)
+{
+	int found = 0;
+
+	if (!end->txid || !end->crc)
 		return -ESTALE;
+	for (size_t i = 0; i < log->count; i++) {
+		int rc = log->items[i].fd < 0 || log->items[i].id < end->segment
+				 ? 0
+				 : find_record(log, &log->items[i], end);
+		if (rc < 0)
+			return rc;
+		found += rc;
+	}
+	if (!found)
+		return -ESTALE;
+	log->gone = *end;
+	log->gone.known = STREAM_RECORD;
+	return 0;
+}
+
+int sendlog_continue(struct sendlog *log, const struct stream_place *end)
+{
+	const struct send_segment *segment = sendlog_find(log, end->segment);
+	int rc = segment ? 0 : continue_gone(log, end);
+
+	if (rc < 0 || (segment && !segment->told))
+		return rc ? rc : -ESTALE;
 	log->whole = false;
-	log->tail = id;
-	log->txid = txid;
+	log->tail = end->segment;
+	log->txid = end->txid;
 	return 0;
 }
 
@@ -261,10 +310,11 @@ static int crc_of_prefix(const struct sendlog *log, const struct send_segment *s
 int sendlog_place(const struct sendlog *log, bool field, struct stream_place *ret)
 {
 	const struct send_segment *segment = log->whole ? NULL : sendlog_find(log, log->tail);
-	struct stream_place place = {.known = segment != NULL};
+	struct stream_place place = log->gone;
 	int rc = 0;
 
 	if (segment) {
+		place.known = STREAM_PREFIX;
 		place.segment = segment->id;
 		place.offset = segment->sent;
 		place.txid = log->txid;

@@ -29,6 +29,8 @@ struct sendlog {
 	enum stream_side side;
 	struct send_segment *items; /* ascending ids; owned */
 	size_t count;
+	struct stream_place gone; /* STREAM_RECORD: the replica ends there, in a segment that was
+				     compacted away */
 	bool whole;      /* the replica has nothing: all segments go in order of their ids */
 	uint32_t tail;   /* id of the segment that is sent from its middle on; 0: none yet */
 	uint64_t txid;   /* the last one sent of the tail */
@@ -51,9 +53,11 @@ int sendlog_refresh(struct sendlog *log);
 int sendlog_has(struct sendlog *log, uint32_t id, uint64_t size, uint32_t crc);
 /* The same of all sealed segments below `id`, as they are. */
 int sendlog_has_below(struct sendlog *log, uint32_t id);
-/* All of this is known: go on behind segment `id`, whose last record has that txid.  -ESTALE: that
- * segment was compacted away. */
-int sendlog_continue(struct sendlog *log, uint32_t id, uint64_t txid);
+/* All of this is known: go on behind segment `id`, of which the replica has `size` bytes; the last
+ * record there has that txid and CRC field.  Where that segment was compacted away a copy of the
+ * record proves that the replica is of this history, and a txid that follows that nothing is
+ * missing.  -ESTALE: it cannot go on. */
+int sendlog_continue(struct sendlog *log, const struct stream_place *end);
 
 /* Where the tail stands; `crc` is of the bytes of its segment before that, or, `field`, the CRC
  * field of the last record. */

@@ -114,16 +114,17 @@ static int stream_out(struct args *args, struct dw_send *send, struct progress *
 		int more = ended ? 0 : dw_send_next(send, &bytes);
 		if (more < 0)
 			return explain_next(args, more);
-		if (!more && (!args->follow || ended))
-			dw_send_end(send, &bytes);
-		else if (!more && !wait_for_more(args))
+		bool ends = !more && (!args->follow || ended);
+		if (!more && !ends && !wait_for_more(args))
 			return explain_broken(args, -EPIPE);
-		if (!more && args->follow && !ended)
+		if (!more && !ends)
 			continue;
+		if (ends)
+			dw_send_end(send, &bytes);
 		int rc = args->dry_run ? 0 : write_all(bytes.data, bytes.size);
 		if (rc < 0)
 			return explain_broken(args, rc);
-		if (!more)
+		if (ends)
 			return STATUS_OK;
 		written += bytes.size;
 		progress_at(progress, written);
