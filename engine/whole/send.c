@@ -46,7 +46,7 @@ struct dw_send {
 	bool unmarked; /* something was sent behind the last mark */
 	bool marked;   /* there was one */
 	uint64_t number, bytes;
-	struct buf payload, frame;
+	struct buf frame; /* room for its header, then its payload */
 	struct dw_position position;
 };
 
@@ -193,35 +193,25 @@ void dw_send_close(struct dw_send *send)
 		(void)send->io->close(send->io, attrs->dirfd); /* a directory: nothing to lose */
 	if (send->core)
 		core_free(send->core);
-	buf_release(&send->payload);
 	buf_release(&send->frame);
 	free(send);
 }
 
 /* --- frames --- */
 
-static int make_frame(struct dw_send *send, enum stream_type type, enum stream_side side,
-		      struct dw_bytes *ret)
+static void make_frame(struct dw_send *send, enum stream_type type, enum stream_side side,
+		       struct dw_bytes *ret)
 {
+	struct buf *bytes = &send->frame;
 	struct stream_frame frame = {
 		.type = type,
 		.side = side,
-		.number = send->number,
-		.size = (uint32_t)send->payload.size,
+		.number = send->number++,
+		.size = (uint32_t)(bytes->size - STREAM_HEADER_SIZE),
 	};
-	struct buf *to = &send->frame;
 
-	to->size = 0;
-	int rc = buf_reserve(to, STREAM_HEADER_SIZE + send->payload.size);
-	if (rc < 0)
-		return rc;
-	stream_frame_encode(&frame, send->payload.data, to->data);
-	if (frame.size)
-		memcpy(to->data + STREAM_HEADER_SIZE, send->payload.data, frame.size);
-	to->size = STREAM_HEADER_SIZE + send->payload.size;
-	send->number++;
-	*ret = (struct dw_bytes){to->data, to->size};
-	return 1;
+	stream_frame_encode(&frame, bytes->data + STREAM_HEADER_SIZE, bytes->data);
+	*ret = (struct dw_bytes){bytes->data, bytes->size};
 }
 
 static int make_hello(struct dw_send *send)
@@ -235,7 +225,7 @@ static int make_hello(struct dw_send *send)
 	if (rc < 0)
 		return rc;
 	stream_hello_encode(&hello, bytes);
-	rc = buf_add(&send->payload, bytes, sizeof bytes);
+	rc = buf_add(&send->frame, bytes, sizeof bytes);
 	return rc ? rc : 1;
 }
 
@@ -256,7 +246,7 @@ static int make_mark(struct dw_send *send)
 	}
 	stream_mark_encode(&mark, bytes);
 	if (!rc)
-		rc = buf_add(&send->payload, bytes, sizeof bytes);
+		rc = buf_add(&send->frame, bytes, sizeof bytes);
 	if (rc < 0)
 		return rc;
 	const struct stream_place *place = &mark.places[STREAM_VALUES];
@@ -274,11 +264,11 @@ typedef int next_fn(struct sendlog *log, struct buf *payload);
 static int next_data(struct dw_send *send, enum stream_side side, next_fn *next)
 {
 	struct sendlog *log = &send->logs[side];
-	int rc = log->dirfd < 0 ? 0 : next(log, &send->payload);
+	int rc = log->dirfd < 0 ? 0 : next(log, &send->frame);
 
 	if (rc == 1) {
 		send->unmarked = true;
-		send->bytes += send->payload.size - STREAM_DATA_SIZE;
+		send->bytes += send->frame.size - STREAM_HEADER_SIZE - STREAM_DATA_SIZE;
 	}
 	const struct dw_finding finding = {.kind = DW_FINDING_DAMAGE,
 					   .damage = DW_DAMAGE_CRC,
@@ -342,10 +332,10 @@ static int step(struct dw_send *send, enum stream_type *type_ret, enum stream_si
 		*type_ret = STREAM_LIST;
 		rc = send->logs[STREAM_ATTRS].dirfd < 0
 			     ? 0
-			     : sendlog_list(&send->logs[STREAM_ATTRS], &send->payload);
+			     : sendlog_list(&send->logs[STREAM_ATTRS], &send->frame);
 		if (!rc) {
 			*side_ret = STREAM_VALUES;
-			rc = sendlog_list(&send->logs[STREAM_VALUES], &send->payload);
+			rc = sendlog_list(&send->logs[STREAM_VALUES], &send->frame);
 		}
 		send->unmarked = send->unmarked || rc == 1;
 		if (!rc)
@@ -364,24 +354,24 @@ int dw_send_next(struct dw_send *send, struct dw_bytes *ret)
 	if (send->phase == PHASE_IDLE)
 		send->phase = PHASE_BEGIN;
 	while (send->phase != PHASE_IDLE) {
-		enum stream_type type;
-		enum stream_side side;
-		send->payload.size = 0;
-		int rc = step(send, &type, &side);
-		if (rc < 0)
-			return rc;
+		enum stream_type type = STREAM_DATA;
+		enum stream_side side = STREAM_ATTRS;
+		int rc = buf_reserve(&send->frame, STREAM_HEADER_SIZE);
+		send->frame.size = rc ? 0 : STREAM_HEADER_SIZE;
+		rc = rc ? rc : step(send, &type, &side);
 		if (rc == 1)
-			return make_frame(send, type, side, ret);
+			make_frame(send, type, side, ret);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
 
 void dw_send_end(struct dw_send *send, struct dw_bytes *ret)
 {
-	send->payload.size = 0;
-	int rc = make_frame(send, STREAM_END, STREAM_ATTRS, ret);
-	assert(rc == 1); /* its buffer is there since the first frame */
-	(void)rc;
+	assert(send->frame.data); /* since the first frame */
+	send->frame.size = STREAM_HEADER_SIZE;
+	make_frame(send, STREAM_END, STREAM_ATTRS, ret);
 }
 
 void dw_send_progress(const struct dw_send *send, struct dw_send_progress *ret)

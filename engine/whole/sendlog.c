@@ -61,7 +61,7 @@ static int read_span(struct sendlog *log, const struct send_segment *segment, ui
 		int rc = buf_reserve(payload, STREAM_DATA_SIZE + want);
 		if (rc < 0)
 			return rc;
-		uint8_t *bytes = payload->data + STREAM_DATA_SIZE;
+		uint8_t *bytes = payload->data + payload->size + STREAM_DATA_SIZE;
 		ssize_t n = io_read_up_to(log->io, segment->fd, bytes, want, segment->sent);
 		if (n < 0)
 			return (int)n;
@@ -109,8 +109,8 @@ static int read_segment(struct sendlog *log, struct send_segment *segment, struc
 	rc = buf_reserve(payload, STREAM_DATA_SIZE);
 	if (rc < 0)
 		return rc;
-	stream_data_encode(segment->id, segment->sent, payload->data);
-	payload->size = STREAM_DATA_SIZE + span.size;
+	stream_data_encode(segment->id, segment->sent, payload->data + payload->size);
+	payload->size += STREAM_DATA_SIZE + span.size;
 	segment->told = true;
 	segment->sent += span.size;
 	if (span.size)

@@ -63,7 +63,7 @@ int sendlog_continue(struct sendlog *log, const struct stream_place *end);
  * field of the last record. */
 int sendlog_place(const struct sendlog *log, bool field, struct stream_place *ret);
 
-/* The next frame's payload (DATA) of the tail, to the empty `payload`: 1; 0: there is none for
+/* The next frame's payload (DATA) of the tail, behind what `payload` holds: 1; 0: there is none for
  * now; -EBADMSG: damage; -ESTALE: what comes next was compacted away, or what was sent was taken
  * back; or another -errno. */
 int sendlog_next(struct sendlog *log, struct buf *payload);

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 put() { "$DATAWAL" put "$S" --key "$1" "$2"; }
-segments() { (cd "$1" && sha256sum ????????.dwal); }
+segments() { (cd "$1" && sha256sum -- *.dwal); }
 same_segments() { same "$(segments "$S")" segments "$1"; }
 resume() { "$DATAWAL" receive --have "$1" | "$DATAWAL" -q send "$S" --since - | "$DATAWAL" -q receive "$1"; }
 
@@ -66,8 +66,8 @@ test_send_refused()
 	status 3 "$DATAWAL" receive damaged < stream 2> err
 	grep 'the stream is damaged' err
 	"$DATAWAL" -q send "$S" > stream
-	head -c 150 stream > cut
-	status 2 "$DATAWAL" receive broken < cut 2> err
+	head -c 150 stream > half
+	status 2 "$DATAWAL" receive broken < half 2> err
 	grep 'broke off' err
 	"$DATAWAL" -q receive broken < stream
 	same_segments broken
