@@ -160,7 +160,7 @@ test_completions()
 	. "$TOP/tools/completions/datawal.bash"
 	compopt() { :; }
 	complete_at() { COMP_WORDS=(datawal "$@") COMP_CWORD=$#; _datawal; echo "${COMPREPLY[*]}"; }
-	same "report rotate repair" complete_at r
+	same "report repair" complete_at rep
 	same "auto raw base64 hex" complete_at scan --bytes ''
 	same "--yes --json --quiet --help" complete_at repair "$S" --
 	same "--version" complete_at --v

@@ -23,6 +23,9 @@ enum id {
 	ID_KEY_HEX,
 	ID_BYTES,
 	ID_NO_TRUNCATE,
+	ID_REMOVE,
+	ID_NAME_PREFIX,
+	ID_KEEP,
 	ID_VALUE_BASE64,
 	ID_FILE,
 	ID_YES,
@@ -89,6 +92,12 @@ static const struct known {
 	 "    --rate BYTES         read and write no more than so many bytes a second"},
 	{"force", NULL, ID_FORCE, TAKES_FORCE,
 	 "    --force              also where a file, or a directory with files, is there"},
+	{"prefix", "P", ID_NAME_PREFIX, TAKES_SNAPSHOT,
+	 "    --prefix P           without NAME: call it P and the time; the names that --keep "
+	 "counts"},
+	{"keep", "N", ID_KEEP, TAKES_SNAPSHOT,
+	 "    --keep N             then remove all but the newest N whose names begin with P"},
+	{"remove", NULL, ID_REMOVE, TAKES_SNAPSHOT, "    --remove             remove it"},
 	{"yes", NULL, ID_YES, TAKES_YES, "    --yes                do it, do not only tell"},
 	{"json", NULL, ID_JSON, GLOBAL, "    --json               JSON, an object a line"},
 	{"quiet", NULL, ID_QUIET, GLOBAL,
@@ -161,6 +170,14 @@ static int parse_dead(struct args *args)
 	return rc;
 }
 
+static int parse_keep(struct args *args)
+{
+	int rc = parse_number(args, "keep", UINT64_MAX, &args->keep);
+
+	return rc < 0 && !args->keep ? fail(args, STATUS_USER, "--keep 0 would remove the new one")
+				     : rc;
+}
+
 static int parse_bytes(struct args *args)
 {
 	if (format_mode_parse(optarg, &args->bytes))
@@ -180,6 +197,9 @@ static int apply_option(struct args *args, int id)
 	case ID_KEY_HEX: args->key_hex = optarg; return -1;
 	case ID_BYTES: return parse_bytes(args);
 	case ID_NO_TRUNCATE: args->no_truncate = true; return -1;
+	case ID_REMOVE: args->remove = true; return -1;
+	case ID_NAME_PREFIX: args->prefix = optarg; return -1;
+	case ID_KEEP: return parse_keep(args);
 	case ID_VALUE_BASE64: args->value_base64 = optarg; return -1;
 	case ID_FILE: args->file = optarg; return -1;
 	case ID_DEAD: return parse_dead(args);

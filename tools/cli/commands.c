@@ -83,6 +83,21 @@ const struct command commands[] = {
 	 "and write its live view to a fresh store there, keys in byte order, txids from 1; the\n"
 	 "directory must be missing or empty.",
 	 "datawal compact store", "do it there: echo compact > '%s/.datawal/control'"},
+	{"snapshot", run_snapshot, TAKES_SNAPSHOT, 1, 2, "STORE [NAME] [options]",
+	 "make a snapshot, or remove one",
+	 "Make a snapshot of the store in STORE/.snapshots/NAME, a directory of hard links that is "
+	 "a\n"
+	 "store itself, never changes, and takes no room of its own until the store drops what is\n"
+	 "in it.  Without NAME it is called by --prefix and the time.  What is removed is only "
+	 "the\n"
+	 "snapshot.  Exit status 2: there is none to remove.",
+	 "datawal snapshot store --prefix hourly- --keep 24",
+	 "do it there: mkdir '%s/.datawal/snapshots/NAME'"},
+	{"snapshots", run_snapshots, 0, 1, 1, "STORE [options]", "list the snapshots",
+	 "List the snapshots of the store, the oldest first: when they were made, how much log is "
+	 "in\n"
+	 "them, how much of that takes room on the disk for them alone, the last txid, the name.",
+	 "datawal snapshots store", NULL},
 	{"repair", run_repair, TAKES_YES, 1, 1, "STORE [options]",
 	 "take damaged bytes out of the log",
 	 "Say which bytes of the log are no records, and how many whole records come back that\n"

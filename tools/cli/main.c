@@ -20,7 +20,7 @@ static void print_help(void)
 	     "\n"
 	     "Commands:");
 	for (const struct command *command = commands; command->name; command++)
-		printf("    %-8s %s\n", command->name, command->summary);
+		printf("    %-9s %s\n", command->name, command->summary);
 	puts("\n"
 	     "'datawal help COMMAND' tells more of one.\n"
 	     "\n"

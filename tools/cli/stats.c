@@ -24,6 +24,8 @@ struct figures {
 	size_t segment_count;
 	uint64_t frees; /* bytes that a compaction would free */
 	uint32_t keys[PERCENTS], values[PERCENTS];
+	struct dw_snapshot_info *snapshots; /* owned */
+	size_t snapshot_count;
 };
 
 static int compare_sizes(const void *a, const void *b)
@@ -83,6 +85,9 @@ static int gather(struct dw_store *store, struct figures *figures)
 	int rc = dw_segment_stats(store, &figures->segments, &figures->segment_count);
 	for (size_t i = 0; !rc && i < figures->segment_count; i++)
 		figures->frees -= figures->segments[i].raw_bytes;
+	if (!rc)
+		rc = dw_snapshot_list(dw_directory_fd(store), &figures->snapshots,
+				      &figures->snapshot_count);
 	return rc ? rc : gather_sizes(store, figures);
 }
 
@@ -111,6 +116,8 @@ static void show_json(const struct figures *figures)
 		json_u64("deletes", segment->deletes);
 		json_end();
 	}
+	for (size_t i = 0; i < figures->snapshot_count; i++)
+		show_snapshot_json(&figures->snapshots[i]);
 	json_begin("stats");
 	json_u64("keys", figures->stats.keys);
 	json_u64("segments", figures->segment_count);
@@ -148,6 +155,9 @@ static void show_text(const struct figures *figures)
 	print_percentiles("value size", figures->values);
 	printf("log         %s, of which %s live\n", bytes, live);
 	printf("compaction  would free %s\n", frees);
+	if (figures->snapshot_count)
+		putchar('\n');
+	show_snapshots(figures->snapshots, figures->snapshot_count);
 }
 
 int run_stats(struct args *args)
@@ -166,6 +176,7 @@ int run_stats(struct args *args)
 	else
 		show_text(&figures);
 	free(figures.segments);
+	free(figures.snapshots);
 	(void)dw_close(store); /* a reader has nothing to bring to the disk */
 	return status ? status : torn;
 }

@@ -27,6 +27,7 @@ enum {
 	TAKES_KEY = 1 << 2,
 	TAKES_BYTES = 1 << 3,
 	TAKES_VALUE = 1 << 4,
+	TAKES_SNAPSHOT = 1 << 16,
 	TAKES_YES = 1 << 5,
 	TAKES_COMPACT = 1 << 6,
 	TAKES_FORCE = 1 << 7,
@@ -50,6 +51,9 @@ struct args {
 	uint64_t limit; /* UINT64_MAX: none */
 	uint64_t from_offset;
 	struct dw_compact_options compact;
+	bool remove;        /* snapshot */
+	const char *prefix; /* of names of snapshots */
+	uint64_t keep;      /* so many of those; 0: all */
 	uint32_t from_segment;
 	bool from_segment_given, from_offset_given;
 	enum format_mode bytes;
@@ -126,6 +130,14 @@ void print_finding(void *context, const struct dw_finding *finding);
 
 /* The field key_base64, which is null if `key` is unknown (data is NULL). */
 void json_key(struct dw_bytes key);
+
+/* --- cli/snapshot.c --- */
+
+command_fn run_snapshot, run_snapshots;
+
+void show_snapshot_json(const struct dw_snapshot_info *info);
+/* A table; nothing if there are none. */
+void show_snapshots(const struct dw_snapshot_info *list, size_t count);
 
 /* --- cli/json.c: one object, one line of stdout --- */
 

@@ -10,7 +10,7 @@ _datawal()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--limit | --from-segment | --from-offset | --key | --key-base64 | --key-hex | \
-			--value-base64 | --file | --bytes | --since) ((i++)) ;;
+			--value-base64 | --file | --bytes | --since | --prefix | --keep) ((i++)) ;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then
@@ -32,7 +32,8 @@ _datawal()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--limit | --from-segment | --from-offset | --key | --key-base64 | --key-hex | --value-base64 | --since)
+	--limit | --from-segment | --from-offset | --key | --key-base64 | --key-hex | --value-base64 | --since | \
+		--prefix | --keep)
 		return
 		;;
 	esac
