@@ -21,7 +21,7 @@ here=$(dirname "$(readlink -f "$0")")
 top=$(readlink -f "$here/../..")
 out=${BENCH_OUT:-$top/build/bench/result}
 
-all_scenarios_kv="small batch1000 sync1 sync1000 4k 1m half threads open index export"
+all_scenarios_kv="small batch1000 sync1 sync1000 4k 1m half threads open index export send"
 all_scenarios_fs="pinned free busy million"
 all_peers_kv="null raw rawmm rawpre model modelmm lmdb sqlite leveldb rocksdb tkrzw datawal"
 all_peers_fs="ext4 memfs memfs_fast bindfs mergerfs gocryptfs project${BEFORE:+ before}"

@@ -9,11 +9,12 @@
 #   index      kvindex: finding 1,000,000 keys, 16 hexadecimal digits, and what it takes on disk
 #   index_many kvindex: the same with KEYS keys, 1000 in a directory; and without the index's files
 #   export     kvexport: the JSONL export beside base64 and write(2)
+#   send       kvsend: a replica by send and receive beside cp(1)
 # -x divides all counts, KEYS aside.
 here=$(dirname "$(readlink -f "$0")")
 cd "${KV_BUILD:-$here/../../../build/bench/kv}" || exit
 reps=5 div=1 keys=10000000 out=${B:=${TMPDIR:-/tmp}/bench}/kv.csv w=$B/vol/kv failed=0
-scn="small batch1000 sync1 sync1000 4k 1m half threads open index export"
+scn="small batch1000 sync1 sync1000 4k 1m half threads open index export send"
 while getopts n:x:k:o:w:s: c; do
 	case $c in
 	n) reps=$OPTARG ;; x) div=$OPTARG ;; k) keys=$OPTARG ;; o) out=$OPTARG ;; w) w=$OPTARG ;;
@@ -32,7 +33,7 @@ backends_of()
 	open) echo "datawal model lmdb sqlite leveldb rocksdb tkrzw" ;;
 	open_many) echo "datawal rocksdb" ;;
 	index*) echo "datawal lmdb rocksdb" ;;
-	export) echo datawal ;;
+	export | send) echo datawal ;;
 	*) echo "$bes" ;;
 	esac
 }
@@ -47,6 +48,7 @@ run() # BACKEND REP SCENARIO
 	index) command=(./kvindex -b "./be_$b.so" -x "$div") ;;
 	index_many) command=(./kvindex -b "./be_$b.so" -s index_many -t -R -n "$keys") ;;
 	export) command=(./kvexport -x "$div") ;;
+	send) command=(./kvsend -x "$div") ;;
 	*) command=(./kvbench -b "./be_$b.so" -s "$s" -x "$div") ;;
 	esac
 	case $s:$b in open*:datawal) command+=(-u .hint) ;; esac

@@ -2,7 +2,9 @@
  *
  * test_send.c - dw_send and dw_receive: a replica has the segments of the store, byte for byte.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -142,6 +144,38 @@ static void test_end_compacted(void)
 	stores_close(p.store);
 }
 
+/* From one snapshot to the next, and on to the store. */
+static void test_snapshots(void)
+{
+	struct transfer p = transfer_pair(2000);
+	char one[300], two[300];
+
+	(void)snprintf(one, sizeof one, "%s/%s/one", p.from, DW_SNAPSHOT_DIRECTORY);
+	(void)snprintf(two, sizeof two, "%s/%s/two", p.from, DW_SNAPSHOT_DIRECTORY);
+	transfer_put(p.store, 0, 60);
+	CHECK_EQ(dw_snapshot_create(p.store, "one", NULL), 0);
+	transfer_put(p.store, 60, 90);
+	CHECK_EQ(dw_snapshot_create(p.store, "two", NULL), 0);
+	transfer_put(p.store, 90, 100);
+	CHECK_EQ(transfer_all(one, p.to, NULL, NULL), 0);
+	transfer_expect_same(one, p.to);
+	struct dw_store *replica = stores_open_reader(p.to);
+	CHECK_EQ(dw_count(replica), 60);
+	stores_close(replica);
+	char *have = transfer_have(p.to);
+	CHECK_EQ(transfer_all(two, p.to, NULL, have), 0);
+	transfer_expect_same(two, p.to);
+	free(have);
+	have = transfer_have(p.to);
+	CHECK_EQ(transfer_all(p.from, p.to, NULL, have), 0);
+	transfer_expect_same(p.from, p.to);
+	free(have);
+	/* and not back */
+	CHECK_EQ(transfer_all(one, p.to, NULL, NULL), -EILSEQ);
+	transfer_expect_same(p.from, p.to);
+	stores_close(p.store);
+}
+
 static void test_attributes(void)
 {
 	struct transfer p = transfer_pair(2000);
@@ -230,6 +264,7 @@ int main(int argc, char **argv)
 		{"send_follows", test_follows},
 		{"send_compacted_meanwhile", test_compacted_meanwhile},
 		{"send_end_compacted", test_end_compacted},
+		{"send_snapshots", test_snapshots},
 		{"send_attributes", test_attributes},
 		{"send_large", test_large},
 		{"send_guard", test_guard},
