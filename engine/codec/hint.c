@@ -125,13 +125,13 @@ bool hint_block_check(unsigned layout, const uint8_t *bytes, const uint8_t *entr
 
 /* --- entries --- */
 
-static void put_number(struct buf *buf, uint64_t v)
+/* Returns where the next one goes. */
+static uint8_t *put_number(uint8_t *at, uint64_t v)
 {
-	while (v >= 0x80) {
-		buf->data[buf->size++] = (uint8_t)(v | 0x80);
-		v >>= 7;
-	}
-	buf->data[buf->size++] = (uint8_t)v;
+	for (; v >= 0x80; v >>= 7)
+		*at++ = (uint8_t)(v | 0x80);
+	*at++ = (uint8_t)v;
+	return at;
 }
 
 static bool get_number(const uint8_t *p, size_t size, size_t *at, uint64_t *ret)
@@ -166,17 +166,18 @@ int hint_entry_add(struct buf *entries, struct hint_state *state, const struct h
 
 	if (rc < 0)
 		return rc;
-	entries->data[entries->size++] = (uint8_t)header->type;
-	bytes_put32(entries->data + entries->size, entry->crc);
-	entries->size += CRC_SIZE;
-	put_number(entries, header->key_size);
-	put_number(entries, header->payload_size);
+	/* not by entries->size: the compiler would load it again after each byte */
+	uint8_t *at = entries->data + entries->size;
+	*at++ = (uint8_t)header->type;
+	bytes_put32(at, entry->crc);
+	at = put_number(at + CRC_SIZE, header->key_size);
+	at = put_number(at, header->payload_size);
 	/* differences wrap: unsigned arithmetic on both sides */
-	put_number(entries, zigzag(header->txid - state->txid));
-	put_number(entries, zigzag((uint64_t)entry->mtime_ns - (uint64_t)state->mtime_ns));
+	at = put_number(at, zigzag(header->txid - state->txid));
+	at = put_number(at, zigzag((uint64_t)entry->mtime_ns - (uint64_t)state->mtime_ns));
 	if (header->key_size)
-		memcpy(entries->data + entries->size, entry->key.data, header->key_size);
-	entries->size += header->key_size;
+		memcpy(at, entry->key.data, header->key_size);
+	entries->size = (size_t)(at - entries->data) + header->key_size;
 	*state = (struct hint_state){header->txid, entry->mtime_ns};
 	return 0;
 }

@@ -29,54 +29,49 @@ static void count_out(struct index *index, unsigned shard, struct version *versi
 		atomic_store(&index->damaged, true);
 }
 
-/* Keys that the active delta does not know. */
-struct unknown {
-	struct parts_probe probes[INDEX_PREPARE_MAX];
-	struct index_prepared *prepared[INDEX_PREPARE_MAX];
-	size_t count;
-};
 _Static_assert((int)INDEX_PREPARE_MAX <= (int)PARTS_PROBES, "asked all at once");
 
-static void find_unknown(const struct index *index, const struct index_wanted *wanted, size_t count,
-			 struct unknown *ret)
+/* The keys that the active delta does not know; returns their number.  Pointers instead of copies:
+ * a copy of what was stored a moment ago waits for all stores before it. */
+static size_t find_unknown(const struct index *index, const struct index_wanted *wanted,
+			   size_t count, struct parts_probe *ret)
 {
 	struct keydir_place place;
+	size_t unknown = 0;
 
-	ret->count = 0;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t hash = wanted[i].ret->prepared.prepared.hash;
-		if (keydir_get_locked(&index->active->keydir, wanted[i].key, hash, false, &place))
+		struct index_prepared *prepared = wanted[i].ret;
+		if (keydir_get_locked(&index->active->keydir, wanted[i].key,
+				      prepared->prepared.prepared.hash, false, &place))
 			continue;
-		ret->prepared[ret->count] = wanted[i].ret;
-		ret->probes[ret->count++].key = wanted[i].key;
+		ret[unknown].key = &wanted[i].key;
+		ret[unknown++].place = &prepared->below;
 	}
+	return unknown;
 }
 
-/* Find out where they are below the active delta. */
-static int look_below(struct index *index, struct unknown *unknown)
+/* Find out where those are below the active delta. */
+static int look_below(struct index *index, const struct index_wanted *wanted, size_t count)
 {
 	/* Any shard's version will do for all keys: with log.lock held, the newest ones only differ
 	 * in how they keep what is below. */
-	unsigned shard = keydir_table_of(unknown->prepared[0]->prepared.prepared.hash);
-	struct version *version = count_in(index, shard);
+	unsigned shard = keydir_table_of(wanted->ret->prepared.prepared.hash);
+	struct parts_probe probes[INDEX_PREPARE_MAX];
+	size_t unknown = find_unknown(index, wanted, count, probes);
+	struct version *version = unknown ? count_in(index, shard) : NULL;
 	int rc = 0;
 
 	if (!version)
 		return 0;
-	parts_get_below_many(&version->parts, unknown->probes, unknown->count);
-	for (size_t i = 0; i < unknown->count; i++) {
-		const struct parts_probe *probe = &unknown->probes[i];
-		if (probe->rc == 1)
-			unknown->prepared[i]->below = probe->place;
-		rc = probe->rc < 0 ? probe->rc : rc;
-	}
+	parts_get_below_many(&version->parts, probes, unknown);
+	for (size_t i = 0; i < unknown; i++)
+		rc = probes[i].rc < 0 ? probes[i].rc : rc;
 	count_out(index, shard, version, rc);
 	return rc;
 }
 
 int index_prepare_many(struct index *index, const struct index_wanted *wanted, size_t count)
 {
-	struct unknown unknown;
 	size_t made = 0;
 	int rc = 0;
 
@@ -85,10 +80,8 @@ int index_prepare_many(struct index *index, const struct index_wanted *wanted, s
 		wanted[made].ret->below.segment = NULL;
 		rc = delta_prepare(index->active, wanted[made].key, &wanted[made].ret->prepared);
 	}
-	if (!rc && atomic_load(&index->has_below)) {
-		find_unknown(index, wanted, count, &unknown);
-		rc = unknown.count ? look_below(index, &unknown) : 0;
-	}
+	if (!rc && atomic_load(&index->has_below))
+		rc = look_below(index, wanted, count);
 	for (; rc < 0 && made; made--)
 		delta_drop(index->active, &wanted[made - 1].ret->prepared);
 	return rc;

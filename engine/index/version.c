@@ -112,15 +112,12 @@ int parts_get_below(const struct parts *parts, struct dw_bytes key, bool pin,
 			*ret = place;
 		return place.segment ? 1 : 0;
 	}
-	int rc = parts->run_count ? get_from_runs(parts, key, &place) : 0;
-	if (rc != 1)
-		return rc;
-	if (pin) {
-		segment_prefetch(place.segment, place.offset);
-		(void)segment_ref(place.segment);
+	int rc = parts->run_count ? get_from_runs(parts, key, ret) : 0;
+	if (rc == 1 && pin) {
+		segment_prefetch(ret->segment, ret->offset);
+		(void)segment_ref(ret->segment);
 	}
-	*ret = place;
-	return 1;
+	return rc;
 }
 
 /* --- several keys --- */
@@ -136,7 +133,7 @@ static bool take_answer(const struct parts *parts, const struct run_probe *answe
 		return true;
 	probe->rc = 0;
 	if (!answer->place.tombstone) {
-		int rc = parts_place(parts, &answer->place, &probe->place);
+		int rc = parts_place(parts, &answer->place, probe->place);
 		probe->rc = rc < 0 ? rc : 1;
 	}
 	return true;
@@ -147,9 +144,11 @@ static void get_many_from_runs(const struct parts *parts, struct parts_probe **p
 {
 	struct run_probe asked[PARTS_PROBES];
 
-	for (size_t i = 0; i < count; i++)
-		asked[i] = (struct run_probe){.key = probes[i]->key,
-					      .hash = run_hash(parts->seed, probes[i]->key)};
+	for (size_t i = 0; i < count; i++) {
+		const struct dw_bytes *key = probes[i]->key;
+		asked[i].key = run_bytes(key->data, key->size);
+		asked[i].hash = run_hash(parts->seed, *key);
+	}
 	for (size_t r = 0; r < parts->run_count && count; r++) {
 		size_t left = 0;
 		run_get_many(parts->runs[r], asked, count);
@@ -169,13 +168,19 @@ void parts_get_below_many(const struct parts *parts, struct parts_probe *probes,
 	size_t n = 0;
 
 	assert(count <= PARTS_PROBES);
+	if (count == 1) {
+		probes->rc = parts_get_below(parts, *probes->key, false, probes->place);
+		return;
+	}
 	for (size_t i = 0; i < count; i++) {
-		struct parts_probe *probe = &probes[i];
-		probe->rc = 0;
-		if (get_from_sealed(parts, probe->key, false, &probe->place))
-			probe->rc = probe->place.segment ? 1 : 0;
-		else
-			left[n++] = probe;
+		struct keydir_place place;
+		probes[i].rc = 0;
+		if (!get_from_sealed(parts, *probes[i].key, false, &place)) {
+			left[n++] = &probes[i];
+		} else if (place.segment) {
+			*probes[i].place = place;
+			probes[i].rc = 1;
+		}
 	}
 	get_many_from_runs(parts, left, n);
 }

@@ -62,9 +62,9 @@ int parts_get_below(const struct parts *parts, struct dw_bytes key, bool pin,
 
 /* A key that is asked for together with others. */
 struct parts_probe {
-	struct dw_bytes key;
-	int rc;                    /* ret: the result that parts_get_below() would return */
-	struct keydir_place place; /* ret, if that is 1 */
+	const struct dw_bytes *key;
+	struct keydir_place *place; /* ret, if rc is 1 */
+	int rc;                     /* ret: the result that parts_get_below() would return */
 };
 
 enum { PARTS_PROBES = 32 };
