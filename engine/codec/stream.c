@@ -50,8 +50,9 @@ bool stream_frame_decode(const uint8_t bytes[STREAM_HEADER_SIZE], struct stream_
 {
 	uint32_t size = bytes_get32(bytes + 16);
 
-	if (bytes_get32(bytes) != FRAME_MAGIC || bytes[4] < STREAM_HELLO || bytes[4] > STREAM_END ||
-	    bytes[5] >= STREAM_SIDES || bytes_get16(bytes + 6) || size > STREAM_PAYLOAD_MAX)
+	if (bytes_get32(bytes) != FRAME_MAGIC || bytes[4] < STREAM_HELLO ||
+	    bytes[4] > STREAM_HINT || bytes[5] >= STREAM_SIDES || bytes_get16(bytes + 6) ||
+	    size > STREAM_PAYLOAD_MAX)
 		return false;
 	*ret = (struct stream_frame){
 		.type = (enum stream_type)bytes[4],
@@ -127,6 +128,21 @@ bool stream_data_decode(struct dw_bytes payload, uint32_t *segment_ret, uint64_t
 	*segment_ret = bytes_get32(bytes);
 	*offset_ret = bytes_get64(bytes + 8);
 	*records_ret = (struct dw_bytes){bytes + STREAM_DATA_SIZE, payload.size - STREAM_DATA_SIZE};
+	return true;
+}
+
+void stream_hint_encode(uint32_t segment, bool last, uint64_t offset, uint8_t ret[STREAM_DATA_SIZE])
+{
+	stream_data_encode(segment, offset, ret);
+	bytes_put32(ret + 4, last);
+}
+
+bool stream_hint_decode(struct dw_bytes payload, uint32_t *segment_ret, bool *last_ret,
+			uint64_t *offset_ret, struct dw_bytes *bytes_ret)
+{
+	if (!stream_data_decode(payload, segment_ret, offset_ret, bytes_ret))
+		return false;
+	*last_ret = bytes_get32((const uint8_t *)payload.data + 4) != 0;
 	return true;
 }
 

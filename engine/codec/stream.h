@@ -36,6 +36,7 @@ enum stream_type {
 	STREAM_LIST,      /* the segments of one side, as of the next mark */
 	STREAM_MARK,      /* all that came before is one moment of the store */
 	STREAM_END,       /* nothing follows */
+	STREAM_HINT,      /* bytes of the hint of a segment that is sealed and was marked */
 };
 
 struct stream_frame {
@@ -96,6 +97,12 @@ void stream_data_encode(uint32_t segment, uint64_t offset, uint8_t ret[STREAM_DA
 /* `*records_ret` points into the payload. */
 bool stream_data_decode(struct dw_bytes payload, uint32_t *segment_ret, uint64_t *offset_ret,
 			struct dw_bytes *records_ret);
+
+/* The same for a HINT; `last`: its bytes end here. */
+void stream_hint_encode(uint32_t segment, bool last, uint64_t offset,
+			uint8_t ret[STREAM_DATA_SIZE]);
+bool stream_hint_decode(struct dw_bytes payload, uint32_t *segment_ret, bool *last_ret,
+			uint64_t *offset_ret, struct dw_bytes *bytes_ret);
 
 void stream_entry_encode(const struct stream_entry *entry, uint8_t ret[STREAM_ENTRY_SIZE]);
 void stream_entry_decode(const uint8_t bytes[STREAM_ENTRY_SIZE], struct stream_entry *ret);

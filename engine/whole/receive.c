@@ -133,7 +133,7 @@ int receive_open(struct io *io, const char *path, const struct dw_options *optio
 		writer.context = options->context;
 	}
 	for (int side = 0; side < STREAM_SIDES; side++)
-		receive->replicas[side].longer.fd = -1;
+		receive->replicas[side].longer.fd = receive->replicas[side].hint.fd = -1;
 	int rc = directory_make(io, path);
 	if (!rc)
 		rc = core_open_unread(io, path, &writer, &sizes, &receive->cores[STREAM_VALUES]);
@@ -204,6 +204,20 @@ static int take_data(struct dw_receive *receive, enum stream_side side, struct d
 	if (!receive->cores[side])
 		rc = open_attrs(receive, true);
 	return rc ? rc : replica_take(&receive->replicas[side], id, offset, records);
+}
+
+static int take_hint(struct dw_receive *receive, enum stream_side side, struct dw_bytes payload)
+{
+	struct dw_bytes bytes;
+	uint64_t offset;
+	uint32_t id;
+	bool last;
+
+	if (!stream_hint_decode(payload, &id, &last, &offset, &bytes))
+		return -EBADMSG;
+	if (!receive->cores[side])
+		return 0;
+	return replica_take_hint(&receive->replicas[side], id, offset, last, bytes);
 }
 
 static int take_list(struct dw_receive *receive, enum stream_side side, struct dw_bytes payload)
@@ -283,6 +297,7 @@ static int take_frame(struct dw_receive *receive, const struct stream_frame *fra
 	case STREAM_DATA: return take_data(receive, frame->side, bytes);
 	case STREAM_LIST: return take_list(receive, frame->side, bytes);
 	case STREAM_MARK: return take_mark(receive, bytes);
+	case STREAM_HINT: return take_hint(receive, frame->side, bytes);
 	case STREAM_END: return frame->size ? -EBADMSG : 1;
 	}
 	return -EBADMSG;

@@ -147,7 +147,7 @@ int replica_init(struct replica *replica, struct core *core, const uint64_t *siz
 	size_t count = core->segments.count;
 	int rc = 0;
 
-	*replica = (struct replica){.core = core, .longer = {.fd = -1}};
+	*replica = (struct replica){.core = core, .longer = {.fd = -1}, .hint = {.fd = -1}};
 	replica->items = calloc(count + 1, sizeof *replica->items);
 	replica->bytes = malloc(COMPARE_SIZE);
 	if (!replica->items || !replica->bytes)
@@ -166,13 +166,15 @@ void replica_release(struct replica *replica)
 {
 	for (size_t i = 0; i < replica->staged_count; i++)
 		atomicfile_release(&replica->staged[i].file);
-	if (replica->core)
+	if (replica->core) {
 		atomicfile_release(&replica->longer);
+		atomicfile_release(&replica->hint);
+	}
 	free(replica->staged);
 	free(replica->items);
 	free(replica->bytes);
 	buf_release(&replica->pending);
-	*replica = (struct replica){.longer = {.fd = -1}};
+	*replica = (struct replica){.longer = {.fd = -1}, .hint = {.fd = -1}};
 }
 
 struct replica_segment *replica_last(const struct replica *replica)
@@ -411,5 +413,46 @@ int replica_take(struct replica *replica, uint32_t id, uint64_t offset, struct d
 			 : take_new(replica, id, offset, records.data, records.size);
 	if (!rc)
 		replica->txid = txid;
+	return rc;
+}
+
+static int begin_hint(struct replica *replica, uint32_t id)
+{
+	struct core *core = replica->core;
+	char name[SEGNAME_SIZE], temporary[SEGNAME_SIZE];
+
+	atomicfile_release(&replica->hint);
+	segname_format_hint(id, name);
+	segname_format_hint_new(id, temporary);
+	int rc = atomicfile_init(&replica->hint, core->io, core->dirfd, name, temporary,
+				 OWNER_MODE_NEW);
+	if (!rc)
+		owner_apply(&core->pool.owner, core->io, replica->hint.fd);
+	replica->hint_id = id;
+	return rc;
+}
+
+int replica_take_hint(struct replica *replica, uint32_t id, uint64_t offset, bool last,
+		      struct dw_bytes bytes)
+{
+	const struct replica_segment *segment = replica_find(replica, id);
+	struct atomicfile *hint = &replica->hint;
+	int rc = 0;
+
+	/* a hint that tells of more than its segment holds would prove a loss */
+	if (!segment || segment == replica_last(replica) || segment->seen != segment->size)
+		return 0;
+	if (!offset)
+		rc = begin_hint(replica, id);
+	if (!rc && (hint->fd < 0 || replica->hint_id != id || hint->size != offset))
+		return 0;
+	if (!rc && bytes.size)
+		rc = atomicfile_write(hint, bytes.data, bytes.size);
+	if (!rc && last)
+		rc = atomicfile_sync(hint);
+	if (!rc && last)
+		rc = atomicfile_commit(hint, false); /* its name may come to disk later */
+	if (rc || last)
+		atomicfile_release(hint);
 	return rc;
 }

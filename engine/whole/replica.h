@@ -35,7 +35,9 @@ struct replica {
 	struct atomicfile longer; /* or the segment with all of it; fd -1: none */
 	uint64_t longer_size;
 	uint32_t longer_crc;
-	uint64_t txid;  /* the highest that is there or staged */
+	uint64_t txid;          /* the highest that is there or staged */
+	struct atomicfile hint; /* one on its way; fd -1: none, or it is no use */
+	uint32_t hint_id;
 	uint8_t *bytes; /* for comparing; owned */
 	uint64_t taken; /* bytes that were new */
 };
@@ -62,6 +64,11 @@ int replica_prove(struct replica *replica, const struct stream_place *place);
 /* Take whole records of a segment.  -EBADMSG: they are none; -ESTALE: they are not the next ones;
  * -EILSEQ: the replica has others there; or another -errno. */
 int replica_take(struct replica *replica, uint32_t id, uint64_t offset, struct dw_bytes records);
+
+/* Take bytes of the hint of a segment that is published and sealed.  It is not needed: where it
+ * does not fit it is left alone. */
+int replica_take_hint(struct replica *replica, uint32_t id, uint64_t offset, bool last,
+		      struct dw_bytes bytes);
 
 /* Whether all that is there and staged ends at `place`, and all that is published and not older was
  * in the stream: 0, -ESTALE: something is missing; -EILSEQ: there is more, or something else. */

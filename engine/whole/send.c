@@ -33,6 +33,7 @@ enum phase {
 	PHASE_COPIES,
 	PHASE_LISTS,
 	PHASE_LAST_MARK,
+	PHASE_HINTS,
 	PHASE_IDLE,
 };
 
@@ -279,6 +280,18 @@ static int next_data(struct dw_send *send, enum stream_side side, next_fn *next)
 	return rc;
 }
 
+static int next_hint(struct dw_send *send, enum stream_side *side_ret)
+{
+	int rc = 0;
+
+	for (int side = 0; !rc && side < STREAM_SIDES; side++) {
+		*side_ret = (enum stream_side)side;
+		if (send->logs[side].dirfd >= 0)
+			rc = sendlog_next_hint(&send->logs[side], &send->frame);
+	}
+	return rc;
+}
+
 /* The payload of the next frame, or the next phase: 1, 0 or -errno. */
 static int step(struct dw_send *send, enum stream_type *type_ret, enum stream_side *side_ret)
 {
@@ -343,8 +356,14 @@ static int step(struct dw_send *send, enum stream_type *type_ret, enum stream_si
 		return rc;
 	case PHASE_LAST_MARK:
 		*type_ret = STREAM_MARK;
-		send->phase = PHASE_IDLE;
+		send->phase = PHASE_HINTS;
 		return send->unmarked ? make_mark(send) : 0;
+	case PHASE_HINTS:
+		*type_ret = STREAM_HINT;
+		rc = next_hint(send, side_ret);
+		if (!rc)
+			send->phase = PHASE_IDLE;
+		return rc;
 	default: return -EINVAL;
 	}
 }

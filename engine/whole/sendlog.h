@@ -21,6 +21,8 @@ struct send_segment {
 	bool listed;   /* it was there when the directory was last listed */
 	bool told;     /* the replica knows of it */
 	bool done;     /* sealed, and sent to its end */
+	bool hint_due; /* and its hint is yet to be sent, from: */
+	uint64_t hint_sent;
 };
 
 struct sendlog {
@@ -70,6 +72,9 @@ int sendlog_next(struct sendlog *log, struct buf *payload);
 
 /* The same of copies that a compaction made.  The tail is at its end. */
 int sendlog_next_copy(struct sendlog *log, struct buf *payload);
+
+/* The payload of a HINT, of a segment that is done and marked: 1; 0: there is none; or -errno. */
+int sendlog_next_hint(struct sendlog *log, struct buf *payload);
 
 /* The payload of a LIST: 1; 0: nothing changed since the last one; or -errno. */
 int sendlog_list(struct sendlog *log, struct buf *payload);

@@ -144,6 +144,36 @@ static void test_end_compacted(void)
 	stores_close(p.store);
 }
 
+/* Commit times come with the hints of sealed segments. */
+static void test_times(void)
+{
+	struct transfer p = transfer_pair(0);
+	const struct dw_op op = {.type = DW_PUT,
+				 .key = stores_bytes("old"),
+				 .value = stores_bytes("value"),
+				 .mtime_set = true,
+				 .mtime_ns = 981173106000000000};
+	struct dw_stat stat;
+
+	CHECK_EQ(dw_batch(p.store, &op, 1), 0);
+	CHECK_EQ(transfer_all(p.from, p.to, NULL, NULL), 0);
+	CHECK_EQ(files_count_suffixed(p.to, ".hint"), 0);
+	CHECK_EQ(dw_rotate(p.store), 0);
+	char *have = transfer_have(p.to);
+	CHECK_EQ(transfer_all(p.from, p.to, NULL, have), 0);
+	free(have);
+	CHECK_EQ(files_count_suffixed(p.to, ".hint"), 1);
+	struct dw_store *replica = stores_open_reader(p.to);
+	CHECK_EQ(dw_stat(replica, stores_bytes("old"), &stat), 0);
+	CHECK_EQ(stat.mtime_ns, op.mtime_ns);
+	stores_close(replica);
+	replica = stores_open(p.to, 0);
+	CHECK_EQ(dw_stat(replica, stores_bytes("old"), &stat), 0);
+	CHECK_EQ(stat.mtime_ns, op.mtime_ns);
+	stores_close(replica);
+	stores_close(p.store);
+}
+
 /* From one snapshot to the next, and on to the store. */
 static void test_snapshots(void)
 {
@@ -264,6 +294,7 @@ int main(int argc, char **argv)
 		{"send_follows", test_follows},
 		{"send_compacted_meanwhile", test_compacted_meanwhile},
 		{"send_end_compacted", test_end_compacted},
+		{"send_times", test_times},
 		{"send_snapshots", test_snapshots},
 		{"send_attributes", test_attributes},
 		{"send_large", test_large},
