@@ -168,8 +168,8 @@ struct dw_report {
  * writes it (DW_FINDING_LOCKED), or makes and removes segments faster than they are opened
  * (DW_FINDING_IO); -EBADMSG: damaged (DW_FINDING_DAMAGE; nothing was changed; `datawal repair`);
  * -ELOOP: a segment is a symlink; -EINVAL: a segment is no regular file; -EEXIST: .lock is no
- * regular file (DW_FINDING_IO).
- * A writer quarantines a torn tail before this returns.
+ * regular file (DW_FINDING_IO); -EROFS: for writing, a snapshot, or a replica that has not all of
+ * its first stream (DW_FINDING_IO). A writer quarantines a torn tail before this returns.
  * `report_ret` may be NULL; it is also set on -EBADMSG. */
 int dw_open(const char *path, const struct dw_options *options, struct dw_report *report_ret,
 	    struct dw_store **ret);

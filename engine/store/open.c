@@ -231,6 +231,22 @@ static int start_writing(struct core *core, const uint64_t *sizes, const struct 
 	return core_rotate_locked(core, 0);
 }
 
+/* A replica whose first stream broke off has a part of a store, which is no moment of it. */
+static int refuse_part(struct core *core)
+{
+	int fd = core->read_only ? -ENOENT
+				 : core->io->open(core->io, core->dirfd, SEGNAME_RECEIVING,
+						  O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	(void)core->io->close(core->io, fd); /* it was only looked for */
+	core_report_io(core, -EROFS, 0,
+		       "opening a replica for writing that has not all of its first stream (send "
+		       "it again; or remove '" SEGNAME_RECEIVING "' to go on with a part)");
+	return -EROFS;
+}
+
 static int open_locked(struct core *core, const struct dw_options *options,
 		       struct dw_report *report_ret)
 {
@@ -238,6 +254,8 @@ static int open_locked(struct core *core, const struct dw_options *options,
 	uint64_t *sizes = NULL;
 	int rc = core->read_only ? 0 : hold_directory(core, options->lock_wait_ms);
 
+	if (!rc)
+		rc = refuse_part(core);
 	/* records of the other store that must be on disk before any of this one */
 	if (!rc && !core->read_only)
 		rc = recover_first(core);

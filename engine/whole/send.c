@@ -292,6 +292,19 @@ static int next_hint(struct dw_send *send, enum stream_side *side_ret)
 	return rc;
 }
 
+static int next_list(struct dw_send *send, enum stream_side *side_ret)
+{
+	int rc = 0;
+
+	for (int side = 0; !rc && side < STREAM_SIDES; side++) {
+		*side_ret = (enum stream_side)side;
+		if (send->logs[side].dirfd >= 0)
+			rc = sendlog_list(&send->logs[side], &send->frame);
+	}
+	send->unmarked = send->unmarked || rc == 1;
+	return rc;
+}
+
 /* The payload of the next frame, or the next phase: 1, 0 or -errno. */
 static int step(struct dw_send *send, enum stream_type *type_ret, enum stream_side *side_ret)
 {
@@ -343,14 +356,7 @@ static int step(struct dw_send *send, enum stream_type *type_ret, enum stream_si
 		return rc;
 	case PHASE_LISTS:
 		*type_ret = STREAM_LIST;
-		rc = send->logs[STREAM_ATTRS].dirfd < 0
-			     ? 0
-			     : sendlog_list(&send->logs[STREAM_ATTRS], &send->frame);
-		if (!rc) {
-			*side_ret = STREAM_VALUES;
-			rc = sendlog_list(&send->logs[STREAM_VALUES], &send->frame);
-		}
-		send->unmarked = send->unmarked || rc == 1;
+		rc = next_list(send, side_ret);
 		if (!rc)
 			send->phase = PHASE_LAST_MARK;
 		return rc;

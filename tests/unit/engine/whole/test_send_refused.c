@@ -174,6 +174,24 @@ static void test_locked(void)
 	stores_close(p.store);
 }
 
+/* A part of the first stream is no store to write to. */
+static void test_part(void)
+{
+	struct transfer p = transfer_pair(600);
+	struct dw_store *store = NULL;
+
+	transfer_put(p.store, 0, 20);
+	struct buf stream = transfer_stream(p.from);
+	struct dw_receive *receive = transfer_receiver(p.to);
+	CHECK_EQ(dw_receive_take(receive, stream.data, first_mark(&stream)), 0);
+	dw_receive_close(receive);
+	CHECK_EQ(dw_open(p.to, &(struct dw_options){.create = true}, NULL, &store), -EROFS);
+	CHECK_EQ(transfer_all(p.from, p.to, NULL, NULL), 0);
+	stores_close(stores_open(p.to, 0));
+	buf_release(&stream);
+	stores_close(p.store);
+}
+
 /* An append that was taken back, or a disk that lost power. */
 static void test_taken_back(void)
 {
@@ -208,6 +226,7 @@ int main(int argc, char **argv)
 		{"send_damaged_stream", test_damaged_stream},
 		{"send_cut_stream", test_cut_stream},
 		{"send_locked", test_locked},
+		{"send_part", test_part},
 		{"send_taken_back", test_taken_back},
 		{NULL, NULL},
 	};
