@@ -140,6 +140,7 @@ add DATAWALFS=build/tsan/datawalfs tests/mount/test_metrics.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_readonly.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_daemon.sh
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_snapshot.sh
+add DATAWALFS=build/tsan/datawalfs tests/mount/test_snapshot_lasts.sh test_snapshot_removed_elsewhere
 add DATAWALFS=build/tsan/datawalfs tests/mount/test_attr.sh test_attr_many_at_once
 scripts build/san cli
 scripts build/san mount

@@ -129,28 +129,6 @@ int attrstore_open(struct dw_store *above, bool read_only, attrstore_log_fn *log
 	return 0;
 }
 
-int attrstore_freeze(struct attrstore *attrs, struct attrstore **ret)
-{
-	struct dw_store *store = atomic_load(&attrs->store), *frozen = NULL;
-	struct attrstore *made = calloc(1, sizeof *made);
-
-	if (!made)
-		return -ENOMEM;
-	int rc = store ? dw_snapshot(store, &frozen) : 0;
-	if (rc < 0) {
-		free(made);
-		return rc;
-	}
-	made->above = attrs->above;
-	made->read_only = true;
-	made->log = attrs->log;
-	made->context = attrs->context;
-	(void)pthread_mutex_init(&made->lock, NULL); /* cannot fail on Linux */
-	atomic_store(&made->store, frozen);
-	*ret = made;
-	return 0;
-}
-
 /* --- what is to go --- */
 
 static void drop_pending(struct attrstore *attrs, struct pending *pending)

@@ -34,9 +34,6 @@ typedef void attrstore_log_fn(void *context, int priority, const char *text);
 int attrstore_open(struct dw_store *above, bool read_only, attrstore_log_fn *log, void *context,
 		   struct attrstore **ret);
 
-/* A read-only one of this moment (dw_snapshot), to be closed before `attrs` is. */
-int attrstore_freeze(struct attrstore *attrs, struct attrstore **ret);
-
 /* Sync, close, free.  The first error.  NULL is fine. */
 int attrstore_close(struct attrstore *attrs);
 

@@ -34,6 +34,7 @@
 #include "fs/fuse/forget.h"
 #include "fs/fuse/ops.h"
 #include "fs/fuse/serve.h"
+#include "fs/mounted/snapshots.h"
 #include "fs/tree/spare.h"
 
 /* Bytes that the heap may keep at its end, as mallopt(3) has it. */
@@ -237,6 +238,7 @@ static int make_mount(const struct settings *settings, struct volume *volume, st
 		.changed = forget_volume,
 		.open_context = (void *)settings,
 		.changed_context = mount,
+		.open_snapshot = store_open_snapshot,
 	};
 	int rc = generations_new(volume, &generations, &mount->generations);
 
@@ -272,6 +274,8 @@ static int release_mount(struct settings *settings, struct mount *mount)
 	uint64_t keys = mount->generations ? count_keys(mount) : 0;
 
 	control_free(mount->control);
+	if (mount->generations)
+		snapshots_end(mount->generations);
 	/* before the lock: a process that waits for the lock may then unmount the disk of this
 	 * directory */
 	settings_close_export(settings);

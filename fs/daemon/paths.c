@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "datawal.h"
 #include "fs/daemon/fail.h"
 #include "fs/daemon/mounts.h"
 #include "fs/mounted/export.h"
@@ -84,6 +85,18 @@ static int resolve_export(struct settings *settings)
 	return 0;
 }
 
+/* A snapshot never changes. */
+static void note_snapshot(struct settings *settings)
+{
+	int fd = open(settings->store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return; /* opening the store says why */
+	if (dw_snapshot_is(fd))
+		settings->read_only = 1;
+	(void)close(fd); /* was only looked at */
+}
+
 int paths_resolve(struct settings *settings, const char *mountpoint)
 {
 	struct stat st;
@@ -93,6 +106,7 @@ int paths_resolve(struct settings *settings, const char *mountpoint)
 		return fail(
 			"store '%s': %s; make an empty directory, or a store with 'datawal init'",
 			settings->store, strerror(errno));
+	note_snapshot(settings);
 	/* there may be several, one on top of the other */
 	while (mounts_is_dead(mountpoint))
 		if (clear_stale(settings, mountpoint))

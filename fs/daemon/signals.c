@@ -3,7 +3,7 @@
  * signals.c - see signals.h.
  *
  * One thread takes the signals that are no end, and lets older volumes of a mount with -o ro, and
- * removed snapshots, go.
+ * snapshots that are removed or not used, go.
  */
 #include "fs/daemon/signals.h"
 
@@ -23,9 +23,6 @@
 #include "fs/daemon/logger.h"
 #include "fs/fuse/forget.h"
 #include "fs/mounted/figures.h"
-
-/* How often to ask whether the kernel forgot the last of an older volume. */
-enum { COLLECT_MS = 1000 };
 
 struct signals {
 	struct mount *mount;
@@ -140,7 +137,7 @@ static void *wait_for_signals(void *arg)
 
 	for (;;) {
 		eventfd_t count;
-		int n = poll(fds, 3, left ? COLLECT_MS : -1);
+		int n = poll(fds, 3, generations_look_ms(generations, left));
 		if (n < 0 && errno != EINTR)
 			break;
 		if (n > 0 && fds[1].revents)

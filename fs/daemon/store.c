@@ -216,10 +216,14 @@ static void repair_attrs(const struct settings *settings, struct dw_store *store
 
 /* --- opening --- */
 
-static int open_names(const struct settings *settings, struct dw_store *store, struct volume **ret)
+/* `snapshot`: the name of the one that the store is; NULL: it is none. */
+static int open_names(const struct settings *settings, struct dw_store *store, const char *snapshot,
+		      struct volume **ret)
 {
 	struct volume_options options = volume_options(settings);
 
+	options.read_only = options.read_only || snapshot;
+	options.snapshot = snapshot;
 	memcpy(options.ino_secret, ino_secret, sizeof options.ino_secret);
 	int rc = volume_open(store, &options, ret);
 
@@ -249,7 +253,7 @@ int store_open_volume(const struct settings *settings, struct volume **ret)
 	if (rc < 0)
 		return explain_open(settings, rc);
 	take_ino_secret(settings, store);
-	rc = open_names(settings, store, ret);
+	rc = open_names(settings, store, NULL, ret);
 	if (rc < 0)
 		return fail("reading the names of '%s': %s", settings->store, strerror(-rc));
 	return 0;
@@ -262,5 +266,24 @@ int store_reopen_volume(void *settings_arg, struct volume **ret)
 	struct dw_store *store = NULL;
 	int rc = dw_open(settings->store_path, &options, NULL, &store);
 
-	return rc < 0 ? rc : open_names(settings, store, ret);
+	return rc < 0 ? rc : open_names(settings, store, NULL, ret);
+}
+
+int store_open_snapshot(void *settings, int dirfd, const char *name, struct volume **ret)
+{
+	static char place[] = DW_SNAPSHOT_DIRECTORY;
+	const struct dw_options options = {
+		.read_only = true,
+		.on_finding = log_finding,
+		.context = place,
+	};
+	struct dw_store *store = NULL;
+	int rc = dw_snapshot_open(dirfd, name, &options, NULL, &store);
+
+	if (!rc)
+		rc = open_names(settings, store, name, ret);
+	if (rc < 0 && rc != -ENOENT)
+		logger_printf(LOG_ERR, "snapshot '%s' cannot be opened: %s", name,
+			      rc == -EBADMSG ? "it is damaged" : strerror(-rc));
+	return rc;
 }

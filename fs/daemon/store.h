@@ -18,5 +18,7 @@ int store_open_volume(const struct settings *settings, struct volume **ret);
 /* The same for a volume that takes the place of another (generations_config.open; `settings`
  * is a struct settings): 0 or -errno. */
 int store_reopen_volume(void *settings, struct volume **ret);
+/* Open a snapshot of the store in directory `dirfd` (generations_config.open_snapshot). */
+int store_open_snapshot(void *settings, int dirfd, const char *name, struct volume **ret);
 
 #endif

@@ -32,7 +32,9 @@ static void forget_known(void *mount, struct node *parent, const char *name)
 {
 	/* the names of a root that another one took the place of are forgotten, and its id is
 	 * the other's now */
-	if (volume_is_snapshot(parent) || !volume_is_root(parent))
+	if (!parent)
+		forget_name(mount, CONTROL_SNAPSHOTS, name);
+	else if (volume_is_snapshot(parent) || !volume_is_root(parent))
 		forget_name(mount, (fuse_ino_t)parent, name);
 }
 

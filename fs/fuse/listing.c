@@ -17,7 +17,7 @@
 struct open_dir {
 	struct generation *generation; /* in which the listing goes on; NULL: that of the node */
 	struct listing *listing;       /* of a directory of the volume; owned */
-	atomic_uint_fast64_t end;      /* of the list of snapshots, as of its start */
+	struct snapshot_listing snapshots;
 };
 
 static struct open_dir *open_dir_of(const struct fuse_file_info *fi)
@@ -28,6 +28,7 @@ static struct open_dir *open_dir_of(const struct fuse_file_info *fi)
 static void open_dir_free(struct generations *generations, struct open_dir *dir)
 {
 	volume_closedir(dir->listing);
+	snapshot_listing_release(&dir->snapshots);
 	if (dir->generation)
 		generations_drop(generations, dir->generation);
 	free(dir);
@@ -43,12 +44,12 @@ static void op_opendir(fuse_req_t handle, fuse_ino_t ino, struct fuse_file_info 
 		reply_err(&request, -ENOMEM);
 		return;
 	}
-	atomic_init(&dir->end, UINT64_MAX);
+	snapshot_listing_init(&dir->snapshots);
 	int rc = control_owns(ino) ? 0
 				   : volume_opendir(request.volume, request_node(&request, ino),
 						    &dir->listing);
 	if (rc < 0) {
-		free(dir);
+		open_dir_free(generations, dir);
 		reply_err(&request, rc);
 		return;
 	}
@@ -115,7 +116,7 @@ static void read_dir(fuse_req_t handle, fuse_ino_t ino, size_t size, off_t offse
 	REQUEST request = request_begin_in(handle, METRIC_READDIR, ino, dir->generation);
 
 	if (ino == CONTROL_SNAPSHOTS)
-		snapshots_op_readdir(&request, size, offset, &dir->end, plus);
+		snapshots_op_readdir(&request, size, offset, &dir->snapshots, plus);
 	else if (control_owns(ino))
 		control_op_readdir(&request, size, offset, plus);
 	else

@@ -143,7 +143,7 @@ static void op_mkdir(fuse_req_t handle, fuse_ino_t parent, const char *name, mod
 	struct volume_entry entry;
 
 	if (parent == CONTROL_SNAPSHOTS) {
-		snapshots_op_mkdir(&request, name);
+		snapshots_op_mkdir(&request, name, mode);
 		return;
 	}
 	if (control_refuses(&request, parent))

@@ -4,8 +4,12 @@
  */
 #include "fs/fuse/snapshot.h"
 
+#include <stdlib.h>
+
 #include "fs/fuse/dirbuf.h"
-#include "fs/mounted/snapshots.h"
+
+/* So long may the kernel keep the name of a snapshot. */
+#define SNAPSHOT_SECONDS 1.0
 
 static void reply_snapshot(const struct request *request, int rc, const struct volume_entry *entry)
 {
@@ -17,6 +21,7 @@ static void reply_snapshot(const struct request *request, int rc, const struct v
 	}
 	/* its root is no root for the kernel: the request's volume is another one */
 	struct fuse_entry_param param = request_entry(request, entry->node, &entry->st);
+	param.entry_timeout = SNAPSHOT_SECONDS;
 	if (fuse_reply_entry(request->handle, &param) != -ENOENT)
 		return;
 	struct generation *generation = generations_hold(generations, entry->node);
@@ -37,13 +42,13 @@ void snapshots_op_lookup(const struct request *request, const char *name)
 	reply_snapshot(request, rc, &entry);
 }
 
-void snapshots_op_mkdir(const struct request *request, const char *name)
+void snapshots_op_mkdir(const struct request *request, const char *name, mode_t mode)
 {
 	struct volume_entry entry = {.node = NULL};
 	int rc = check_caller(request);
 
 	if (!rc)
-		rc = snapshots_add(request->mount->generations, name, &entry);
+		rc = snapshots_add(request->mount->generations, name, mode & S_ISVTX, &entry);
 	reply_snapshot(request, rc, &entry);
 }
 
@@ -54,44 +59,73 @@ void snapshots_op_rmdir(const struct request *request, const char *name)
 	reply_err(request, rc ? rc : snapshots_remove(request->mount->generations, name));
 }
 
-/* A place in the listing: 1 and 2 after the dots, then 2 more than the snapshot's serial. */
+/* --- listing --- */
+
+void snapshot_listing_init(struct snapshot_listing *listing)
+{
+	*listing = (struct snapshot_listing){.names = NULL};
+	(void)pthread_mutex_init(&listing->lock, NULL); /* cannot fail on Linux */
+}
+
+void snapshot_listing_release(struct snapshot_listing *listing)
+{
+	free(listing->names);
+	(void)pthread_mutex_destroy(&listing->lock); /* fails only while it is held */
+}
+
+/* The names of this moment. */
+static int begin_locked(const struct request *request, struct snapshot_listing *listing)
+{
+	struct snapshot_name *names = NULL;
+	size_t count = 0;
+	int rc = snapshots_list(request->mount->generations, &names, &count);
+
+	if (rc < 0)
+		return rc;
+	free(listing->names);
+	listing->names = names;
+	listing->count = count;
+	return 0;
+}
+
+/* A place in the listing: 1 and 2 after the dots, then one after each name. */
 enum { DOTS = 2 };
 
-static bool next_entry(const struct request *request, off_t offset, uint64_t end,
-		       struct snapshot_entry *ret, off_t *next_ret)
+static void fill_locked(struct dirbuf *buf, const struct snapshot_listing *listing, uint64_t at)
 {
-	if (offset < DOTS) {
-		*ret = (struct snapshot_entry){.ino = offset ? CONTROL_DIR : CONTROL_SNAPSHOTS,
-					       .name = "."};
-		ret->name[1] = offset ? '.' : '\0';
-		*next_ret = offset + 1;
-		return true;
+	struct fuse_entry_param name_only = {.attr = {.st_mode = S_IFDIR}};
+
+	for (; at < DOTS + listing->count; at++) {
+		const struct snapshot_name *name = at < DOTS ? NULL : &listing->names[at - DOTS];
+		name_only.attr.st_ino = name ? name->ino : at ? CONTROL_DIR : CONTROL_SNAPSHOTS;
+		if (!dirbuf_add(buf,
+				name ? name->name
+				: at ? ".."
+				     : ".",
+				&name_only, (off_t)at + 1))
+			break;
 	}
-	if (snapshots_next(request->mount->generations, (uint64_t)offset - DOTS, ret) < 0 ||
-	    ret->serial > end)
-		return false;
-	*next_ret = (off_t)ret->serial + DOTS;
-	return true;
 }
 
 void snapshots_op_readdir(const struct request *request, size_t size, off_t offset,
-			  atomic_uint_fast64_t *end, bool plus)
+			  struct snapshot_listing *listing, bool plus)
 {
-	struct snapshot_entry entry;
 	struct dirbuf buf;
+	int rc = dirbuf_init(&buf, request, size, plus);
 
-	if (dirbuf_init(&buf, request, size, plus) < 0) {
-		reply_err(request, -ENOMEM);
+	if (rc < 0) {
+		reply_err(request, rc);
 		return;
 	}
-	if (!offset)
-		atomic_store(end, snapshots_last(request->mount->generations));
-	while (next_entry(request, offset, atomic_load(end), &entry, &offset)) {
-		const struct fuse_entry_param name_only = {
-			.attr = {.st_ino = entry.ino, .st_mode = S_IFDIR},
-		};
-		if (!dirbuf_add(&buf, entry.name, &name_only, offset))
-			break;
-	}
-	dirbuf_reply(&buf);
+	(void)pthread_mutex_lock(&listing->lock);
+	/* a listing may also go on in a directory that was opened anew */
+	if (!offset || !listing->names)
+		rc = begin_locked(request, listing);
+	if (!rc)
+		fill_locked(&buf, listing, (uint64_t)offset);
+	(void)pthread_mutex_unlock(&listing->lock);
+	if (rc < 0)
+		dirbuf_fail(&buf, rc);
+	else
+		dirbuf_reply(&buf);
 }

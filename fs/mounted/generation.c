@@ -7,10 +7,19 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "fs/base/clock.h"
 #include "fs/volume/core.h"
+
+/* When the kernel is asked to forget a snapshot, and how many of them may be open before those that
+ * were not used for longest are asked sooner: each holds descriptors and mappings of all its
+ * segments. */
+enum { IDLE_MS = 5 * 60 * 1000, OPEN_MAX = 16 };
+/* How often to look whether the kernel forgot something: where it was asked to, else. */
+enum { ASKED_MS = 1000, OPEN_MS = 10000 };
 
 /* A volume knows more nodes than it should. */
 static void on_crowd(void *generations)
@@ -40,10 +49,14 @@ int generations_new(struct volume *first, const struct generations_config *confi
 	if (!generations)
 		return -ENOMEM;
 	generations->config = *config;
+	if (!generations->config.idle_ms)
+		generations->config.idle_ms = IDLE_MS;
 	generations->left_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = generations->left_fd < 0 ? -errno : 0;
 	if (!rc)
 		rc = -pthread_mutex_init(&generations->reloading, NULL);
+	if (!rc)
+		rc = -pthread_mutex_init(&generations->opening, NULL);
 	if (!rc)
 		rc = -pthread_mutex_init(&generations->lock, NULL);
 	if (!rc) {
@@ -81,13 +94,17 @@ int generations_free(struct generations *generations)
 {
 	if (!generations)
 		return 0;
-	/* snapshots before what they are of */
 	int older = close_all(generations->newest->next);
 	generations->newest->next = NULL;
 	int rc = close_all(generations->newest);
 	rc = rc ? rc : older;
+	for (struct brief_snapshot *brief = generations->briefs, *next; brief; brief = next) {
+		next = brief->next;
+		free(brief);
+	}
 	(void)close(generations->left_fd);               /* nothing is in it that counts */
 	(void)pthread_mutex_destroy(&generations->lock); /* fails only while it is held */
+	(void)pthread_mutex_destroy(&generations->opening);
 	(void)pthread_mutex_destroy(&generations->reloading);
 	free(generations);
 	return rc;
@@ -126,6 +143,8 @@ void generations_drop(struct generations *generations, struct generation *genera
 	(void)pthread_mutex_lock(&generations->lock);
 	assert(generation->holds);
 	generation->holds--;
+	if (generation->name)
+		generation->used_ms = clock_monotonic_ms();
 	(void)pthread_mutex_unlock(&generations->lock);
 }
 
@@ -139,21 +158,64 @@ bool generations_is_newest(struct generations *generations, const struct volume 
 	return newest;
 }
 
+/* --- letting go --- */
+
+/* The snapshot that was not used for longest of those that stay; NULL: none. */
+static struct generation *oldest_staying(struct generation *generation)
+{
+	struct generation *oldest = NULL;
+
+	for (; generation; generation = generation->next)
+		if (generation->name && !generation->leaving &&
+		    (!oldest || generation->used_ms < oldest->used_ms))
+			oldest = generation;
+	return oldest;
+}
+
+/* Which snapshots the kernel is to be asked to forget.  `lock` is held. */
+static void mark_leaving_locked(struct generations *generations, int64_t now)
+{
+	struct generation *snapshots = generations->newest->next, *oldest;
+	size_t open = 0;
+
+	for (struct generation *at = snapshots; at; at = at->next) {
+		open += at->name != NULL;
+		at->leaving = at->name && now - at->used_ms >= generations->config.idle_ms;
+	}
+	for (; open > OPEN_MAX && (oldest = oldest_staying(snapshots)); open--) {
+		if (now - oldest->used_ms < ASKED_MS)
+			break; /* it is in use, or was asked just now */
+		oldest->leaving = true;
+	}
+}
+
+/* Whether the kernel is to forget what it knows of a generation. */
+static bool is_left(const struct generation *generation)
+{
+	return !generation->name || generation->leaving;
+}
+
+/* A request can only refer to a generation that the kernel holds nodes of; or to a snapshot by its
+ * name, and then it opens the snapshot anew. */
+static bool is_unused(const struct generation *generation, int64_t now)
+{
+	if (generation->holds || volume_is_known(generation->volume))
+		return false;
+	return !generation->name || now - generation->used_ms >= ASKED_MS;
+}
+
 size_t generations_collect(struct generations *generations)
 {
+	const int64_t now = clock_monotonic_ms();
 	struct generation *unused = NULL;
 	size_t left = 0;
 
 	(void)pthread_mutex_lock(&generations->lock);
+	mark_leaving_locked(generations, now);
 	for (struct generation **at = &generations->newest->next; *at;) {
 		struct generation *generation = *at;
-		if (generation->name) {
-			at = &generation->next;
-			continue;
-		}
-		/* a request can only refer to a generation that the kernel holds nodes of */
-		if (generation->holds || volume_is_known(generation->volume)) {
-			left++;
+		if (!is_unused(generation, now)) {
+			left += is_left(generation);
 			at = &generation->next;
 			continue;
 		}
@@ -166,10 +228,23 @@ size_t generations_collect(struct generations *generations)
 	return left;
 }
 
+int generations_look_ms(struct generations *generations, size_t left)
+{
+	bool open = false;
+
+	if (left)
+		return ASKED_MS;
+	(void)pthread_mutex_lock(&generations->lock);
+	for (const struct generation *at = generations->newest->next; at; at = at->next)
+		open = open || at->name;
+	(void)pthread_mutex_unlock(&generations->lock);
+	return open ? OPEN_MS : -1;
+}
+
 /* Hold the first of a list that waits to be closed; NULL: none.  The lock is held. */
 static struct generation *hold_left(struct generation *generation)
 {
-	while (generation && generation->name)
+	while (generation && !is_left(generation))
 		generation = generation->next;
 	if (generation)
 		generation->holds++;
@@ -181,8 +256,16 @@ void generations_for_left(struct generations *generations, volume_known_fn *visi
 	(void)pthread_mutex_lock(&generations->lock);
 	struct generation *generation = hold_left(generations->newest->next);
 	while (generation) {
+		/* asked once, or a process that only stands in it would lose its path for good */
+		char *name =
+			generation->leaving && generation->name ? strdup(generation->name) : NULL;
+		generation->leaving = false;
+		generation->used_ms = clock_monotonic_ms();
 		(void)pthread_mutex_unlock(&generations->lock);
 		volume_for_known(generation->volume, visit, context);
+		if (name)
+			visit(context, NULL, name);
+		free(name);
 		(void)pthread_mutex_lock(&generations->lock);
 		struct generation *next = hold_left(generation->next);
 		generation->holds--;

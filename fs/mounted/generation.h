@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * generation.h - the volume that is mounted now; of a mount that is read only, a newer one
- * may take its place; beside one that writes there may be snapshots of it.
+ * may take its place; beside it there may be snapshots of the store.
  *
  * A generation is one of these volumes, and how many requests hold it.  The one that writes
  * stays the newest.  One that is read only shows one moment of its store: a reload opens the
  * store again, and each lookup from then on finds the newer moment.  A caller with a file or
  * directory of the older generation stays in that, until the kernel forgets its last node.
  *
- * Snapshots (fs/mounted/snapshots.h) stand in the same list, after the one that writes.
+ * Snapshots that are open (fs/mounted/snapshots.h) stand in the same list, after the newest.
  *
  * Node ids are addresses, so a node tells its generation: by the root above it, which never
  * changes, for nothing moves in a volume that is read only.  Where there are no reloads, the
@@ -19,14 +19,25 @@
 
 #include <pthread.h>
 
+#include "fs/name/name.h"
 #include "fs/volume/volume.h"
+
+/* Tells the directory of a snapshot from another one that has its name later. */
+struct snapshot_identity {
+	dev_t dev;
+	ino_t ino;
+	struct timespec ctim; /* an inode number comes back */
+};
 
 struct generation {
 	struct volume *volume;
 	struct generation *next; /* older, or a snapshot */
 	unsigned holds;          /* requests, open directories, commands.  Lock: generations.lock */
-	char *name;      /* of a snapshot, until it is removed; owned.  Lock: generations.lock */
-	uint64_t serial; /* of a snapshot; 0: it is none.  Never changes */
+	/* The rest is of a snapshot. */
+	char *name; /* until it is removed; owned.  Lock: generations.lock; so of the next two */
+	int64_t used_ms; /* monotonic: when it was used last */
+	bool leaving;    /* unused for so long that the kernel is to be asked to forget it */
+	struct snapshot_identity identity; /* never changes */
 };
 
 struct generations_config {
@@ -36,16 +47,28 @@ struct generations_config {
 	/* A newer one took the place of `old`, which is still there during the call. */
 	void (*changed)(void *context, struct volume *old);
 	void *changed_context;
+	/* Open a snapshot of the store in directory `dirfd` (volume_options.snapshot).  NULL: none
+	 * can be opened. */
+	int (*open_snapshot)(void *context, int dirfd, const char *name, struct volume **ret);
+	int64_t idle_ms; /* forget a snapshot that was not used for so long; 0: a default */
+};
+
+/* A snapshot that ends with the mount. */
+struct brief_snapshot {
+	struct brief_snapshot *next;
+	char name[NAME_SIZE_MAX + 1];
 };
 
 /* All there are.  Its fields are for fs/mounted. */
 struct generations {
 	struct generations_config config;
-	int left_fd;               /* an eventfd */
-	pthread_mutex_t reloading; /* one reload or new snapshot at a time; before `lock` */
-	pthread_mutex_t lock;      /* of what follows, but for: */
+	int left_fd;                   /* an eventfd */
+	pthread_mutex_t reloading;     /* one reload, new or removed snapshot at a time; covers: */
+	struct brief_snapshot *briefs; /* snapshots that end with the mount; owned */
+	/* --- */
+	pthread_mutex_t opening;   /* one snapshot is opened at a time; before `lock` */
+	pthread_mutex_t lock;      /* of what follows */
 	struct generation *newest; /* never changes where there are no reloads */
-	uint64_t snapshots;        /* taken so far */
 };
 
 /* Takes `first` over on success. */
@@ -69,10 +92,11 @@ bool generations_is_newest(struct generations *generations, const struct volume 
  * `open` returned, and nothing changed. */
 int generations_reload(struct generations *generations);
 
-/* Close older volumes, and snapshots that were removed, that have no users any
- * more.  How many are left. */
+/* Close older volumes, and snapshots, that have no users any more.  How many are left that the
+ * kernel is to forget. */
 size_t generations_collect(struct generations *generations);
-/* Call `visit` for what is known of those that are left; no lock is held meanwhile. */
+/* Call `visit` for what is known of those that are left; no lock is held meanwhile.  `parent` NULL:
+ * the name of a snapshot that was not used for long; it is asked once in idle_ms. */
 void generations_for_left(struct generations *generations, volume_known_fn *visit, void *context);
 /* Call `visit` for what each volume wants the kernel to forget (volume_for_surplus()); no lock is
  * held meanwhile. */
@@ -80,6 +104,9 @@ void generations_for_surplus(struct generations *generations, volume_known_fn *v
 			     void *context);
 /* An eventfd that counts when there may be one that is left, or something to forget. */
 int generations_left_fd(const struct generations *generations);
+/* When generations_collect() is to be called next, in milliseconds; -1: when the eventfd counts.
+ * `left`: what it returned last. */
+int generations_look_ms(struct generations *generations, size_t left);
 
 /* --- for fs/mounted/snapshots.c --- */
 

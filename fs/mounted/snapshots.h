@@ -1,34 +1,39 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * snapshots.h - snapshots of the mounted volume, by name.
+ * snapshots.h - snapshots of the mounted store, by name.
  *
- * A snapshot is a read-only volume of one moment, whole, beside the one that goes on.
- * It has a name until it is removed; files open then stay readable.  When the kernel forgot its
- * last node it is closed, and releases its segments of the log.  None outlives the mount.
+ * A snapshot is a directory in the store's `.snapshots/` (dw_snapshot_prepare()), a store by itself
+ * that never changes.  It is opened, as a read-only volume, when its name is looked up, and closed
+ * when the kernel knows nothing of it any more; which files there are is asked of the disk each
+ * time, for other programs make and remove snapshots, too.  One that was removed stays readable by
+ * whoever has a file of it open.
  */
 #ifndef FS_MOUNTED_SNAPSHOTS_H
 #define FS_MOUNTED_SNAPSHOTS_H
 
 #include "fs/mounted/generation.h"
+#include "fs/name/name.h"
 
-/* Freeze the volume; its root is counted in `*ret`.  -EEXIST; -EROFS: the mount is read
- * only; -ENAMETOOLONG; or why something could not be committed. */
-int snapshots_add(struct generations *generations, const char *name, struct volume_entry *ret);
-/* Take its name away.  -ENOENT. */
+/* Make a snapshot; its root is counted in `*ret`.  `brief`: it ends with the mount.
+ * -EEXIST; -EROFS: the mount is read only; -EINVAL: a name that none can have; -ENAMETOOLONG; or
+ * why something could not be committed, synced or linked. */
+int snapshots_add(struct generations *generations, const char *name, bool brief,
+		  struct volume_entry *ret);
+/* Remove it.  -ENOENT; -EROFS. */
 int snapshots_remove(struct generations *generations, const char *name);
-/* Its root, counted.  -ENOENT. */
+/* Its root, counted.  -ENOENT; or why it cannot be opened. */
 int snapshots_find(struct generations *generations, const char *name, struct volume_entry *ret);
 
-struct snapshot_entry {
-	uint64_t serial;
-	char name[256];
+/* Names of snapshots, in byte order, and the st_ino of each. */
+struct snapshot_name {
 	uint64_t ino;
+	char name[NAME_SIZE_MAX + 1];
 };
 
-/* The oldest that is younger than `serial` (0: of all).  -ENOENT: there is none. */
-int snapshots_next(struct generations *generations, uint64_t serial, struct snapshot_entry *ret);
-/* The serial of the youngest that there is or was; 0: there was none. */
-uint64_t snapshots_last(struct generations *generations);
-size_t snapshots_count(struct generations *generations);
+/* All there are.  The array is the caller's: free(3).  0 or -errno. */
+int snapshots_list(struct generations *generations, struct snapshot_name **ret, size_t *count_ret);
+
+/* Remove those that end with the mount.  Before generations_free(). */
+void snapshots_end(struct generations *generations);
 
 #endif

@@ -129,6 +129,18 @@ static void print_last(const struct command_outcome *last, FILE *out)
 		      (last->finished_ns - last->started_ns) / 1000000);
 }
 
+/* How many there are; no line where that cannot be told. */
+static void print_snapshots(const struct status *status, FILE *out)
+{
+	struct snapshot_name *names = NULL;
+	size_t count = 0;
+
+	if (snapshots_list(status->generations, &names, &count) < 0)
+		return;
+	(void)fprintf(out, "snapshots %zu\n", count);
+	free(names);
+}
+
 char *status_text(const struct status *status)
 {
 	struct text text;
@@ -139,7 +151,7 @@ char *status_text(const struct status *status)
 	(void)fprintf(text.out, "version %s\npid %ld\nmode %s\n", DATAWALFS_VERSION, (long)getpid(),
 		      status->read_only ? "ro" : "rw");
 	print_time(text.out, "started", status->started_ns);
-	(void)fprintf(text.out, "snapshots %zu\n", snapshots_count(status->generations));
+	print_snapshots(status, text.out);
 	print_compaction(status, text.out);
 	(void)pthread_mutex_lock(&status->commands->lock);
 	print_jobs(status, text.out);

@@ -15,6 +15,8 @@
 
 #include "fs/base/seed.h"
 
+enum { ROOT_INO = 1 };
+
 static void lock(struct tree *tree)
 {
 	(void)pthread_mutex_lock(&tree->lock);
@@ -374,12 +376,14 @@ uint64_t tree_ino(struct tree *tree, const struct node *parent, struct dw_bytes 
 	return ino;
 }
 
-void tree_set_ino(struct tree *tree, const char *name)
+uint64_t tree_snapshot_ino(struct tree *tree, const char *name)
 {
 	const struct dw_bytes bytes = {name, strlen(name)};
 
-	assert(!tree_count(tree));
-	tree->root->ino = ino_hash_get(tree->inos, tree->root->ino, INO_SNAPSHOT, bytes);
+	lock(tree);
+	uint64_t ino = ino_hash_get(tree->inos, ROOT_INO, INO_SNAPSHOT, bytes);
+	unlock(tree);
+	return ino;
 }
 
 void tree_forget_ino(struct tree *tree, struct node *node)
@@ -410,7 +414,7 @@ int tree_init(struct tree *tree, const struct name_rules *rules,
 	if (!tree->root->hh.tbl)
 		return -ENOMEM;
 	tree->root->flags |= NODE_LINKED;
-	tree->root->ino = 1;
+	tree->root->ino = ROOT_INO;
 	return ino_hash_new(secret, &tree->inos);
 }
 

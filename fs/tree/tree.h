@@ -68,9 +68,9 @@ uint64_t tree_ino(struct tree *tree, const struct node *parent, struct dw_bytes 
 /* How many nodes there are, but the root.  Any thread; no lock: as of some moment. */
 size_t tree_count(const struct tree *tree);
 
-/* Give the root an st_ino by a name, and so all that comes below it: no node has the one
- * that it has in another tree.  The tree is empty. */
-void tree_set_ino(struct tree *tree, const char *name);
+/* The st_ino for the root of a snapshot, by its name, and so for all that comes below it: no node
+ * has the one that it has in another tree. */
+uint64_t tree_snapshot_ino(struct tree *tree, const char *name);
 
 /* An st_ino that no key has, for a node without a name. */
 void tree_forget_ino(struct tree *tree, struct node *node);

@@ -80,6 +80,11 @@ int volume_new(const struct volume_options *options, struct volume **ret)
 	int rc = rules.reserved ? init_locks(volume) : -ENOMEM;
 	if (!rc)
 		rc = tree_init(&volume->tree, &rules, volume->options.ino_secret);
+	if (!rc && options->snapshot) {
+		volume->tree.root->ino = tree_snapshot_ino(&volume->tree, options->snapshot);
+		volume->tree.root->in_snapshot = true;
+		volume->options.snapshot = NULL; /* the caller's */
+	}
 	if (rc < 0)
 		volume_free(volume);
 	else

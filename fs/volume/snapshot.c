@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * snapshot.c - a volume of one moment of another, which goes on.
+ * snapshot.c - a snapshot of a volume, which goes on; the nodes of a volume that the kernel knows.
  *
  * Every change of a value, a name or an attribute is made with `names` held, so a thread that
  * holds it for writing finds both stores between two changes.  Under it what is not yet
- * in the log is committed, and each store is frozen, which takes the engine
- * microseconds.  The names are read later: most snapshots are taken in less time than
- * a walk over all keys takes.
+ * in the log is committed, and both logs are rotated: the segments sealed then are the snapshot.
+ * Their links are made without a lock.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,8 +13,6 @@
 
 #include "fs/volume/commit.h"
 #include "fs/volume/dirty.h"
-#include "fs/volume/life.h"
-#include "fs/volume/stat.h"
 
 /* Nodes that the kernel is asked to forget between two looks at how many there are. */
 enum { SURPLUS_ONCE = 16 };
@@ -37,60 +34,32 @@ static int commit_rest(struct volume *volume)
 	return rc;
 }
 
-/* Copy the times and attributes of the root: they show before the names are read, and afterwards.
- */
-static int copy_root(const struct node *from, struct node *to)
+int volume_snapshot(struct volume *volume, const char *name, bool brief)
 {
-	atomic_store(&to->mtime_ns, atomic_load(&from->mtime_ns));
-	if (!from->attrs)
-		return 0;
-	struct attrs *attrs = volume_own_attrs(to);
-	if (!attrs)
-		return -ENOMEM;
-	*attrs = *from->attrs;
-	attrs->outside = attrs->outside || attrs->xattrs; /* its record is frozen, too */
-	attrs->xattrs = NULL;
-	return 0;
-}
-
-static int snapshot_locked(struct volume *volume, struct volume *frozen)
-{
-	int rc = commit_rest(volume);
-
-	if (!rc)
-		rc = copy_root(volume->tree.root, frozen->tree.root);
-	if (!rc)
-		rc = attrstore_freeze(volume->attrs, &frozen->attrs);
-	if (!rc)
-		rc = dw_snapshot(volume->store, &frozen->store);
-	return rc;
-}
-
-int volume_snapshot(struct volume *volume, const char *name, struct volume **ret)
-{
-	struct volume_options options = volume->options;
-	struct volume *frozen = NULL;
+	struct dw_snapshot_making *making = NULL;
 
 	if (volume->options.read_only)
 		return -EROFS;
-	options.read_only = true;
-	int rc = volume_new(&options, &frozen);
+	/* most of what waits for the disk while others go on */
+	int rc = volume_commit_all(volume);
+	if (!rc)
+		rc = dw_snapshot_prepare(volume->store, name, brief, &making);
 	if (rc < 0)
 		return rc;
-	tree_set_ino(&frozen->tree, name);
-	frozen->tree.root->in_snapshot = true;
-	/* most of it while others go on */
-	rc = volume_commit_all(volume);
-	if (!rc) {
-		names_lock_write(volume);
-		rc = snapshot_locked(volume, frozen);
-		names_unlock(volume);
-	}
-	if (rc < 0)
-		volume_free(frozen);
-	else
-		*ret = frozen;
+	names_lock_write(volume);
+	rc = commit_rest(volume);
+	if (!rc)
+		rc = dw_snapshot_take(making);
+	names_unlock(volume);
+	if (!rc)
+		return dw_snapshot_finish(making, NULL);
+	dw_snapshot_cancel(making);
 	return rc;
+}
+
+uint64_t volume_snapshot_ino(struct volume *volume, const char *name)
+{
+	return tree_snapshot_ino(&volume->tree, name);
 }
 
 static void visit_nodes(struct volume *volume, struct node **nodes, size_t count,

@@ -37,6 +37,9 @@ struct volume_options {
 	uint64_t dirty_max;   /* bytes of values in memory, at least DW_VALUE_SIZE_MAX; 0: by how
 				 much memory there is */
 	const char *reserved; /* name in the root that is no key's; NULL: none */
+	/* The store is a snapshot of this name, read only: its st_ino follow from the name, and are
+	 * not those of the store that it is of.  NULL: it is none.  Not kept. */
+	const char *snapshot;
 	/* A secret: an attacker who knows it could choose names that collide. */
 	uint8_t ino_secret[INO_SECRET_SIZE];
 	size_t nodes_max;   /* above so many files and directories that the kernel knows it is asked
@@ -67,12 +70,13 @@ int volume_start(struct volume *volume);
  * is gone in any case.  NULL is fine. */
 int volume_close(struct volume *volume);
 
-/* A volume of this moment, values and attributes: dirty values are committed first.  It
- * is read only, and does not change; how long this takes depends on what is to be committed,
- * not on how much there is, because names are read at the first lookup.
- * Its st_ino follow from `name`, and are not those of `volume`, before which it is closed.
- * -EROFS: `volume` is read only. */
-int volume_snapshot(struct volume *volume, const char *name, struct volume **ret);
+/* Make a snapshot of this moment, values, names and attributes, that lasts (dw_snapshot_prepare()):
+ * dirty values are committed first.  Others wait for a rotation of the log, no longer.
+ * `brief`: it goes when the store is opened for writing again.
+ * -EROFS: `volume` is read only; -EEXIST; -EINVAL: no name for one. */
+int volume_snapshot(struct volume *volume, const char *name, bool brief);
+/* The st_ino that the root of a snapshot of this name has. */
+uint64_t volume_snapshot_ino(struct volume *volume, const char *name);
 
 /* Call `visit` for each name with referenced nodes below it, in a volume where nothing
  * moves.  No lock is held meanwhile. */

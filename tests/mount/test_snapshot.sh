@@ -2,74 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # test_snapshot.sh - `.datawal/snapshots`: a moment of the store beside the one that goes
-# on; and datawal-backup.
-. "$(dirname "$0")/lib.sh"
-
-DATAWAL_BACKUP=$(dirname "$DATAWALFS")/datawal-backup
-export DATAWAL_BACKUP
-
-# Everything that is to be seen of a tree, but for times of directories: once its names
-# were read anew, that of the newest value in one is all it has to go by.
-describe()
-{
-	(
-		cd "$1"
-		find . -printf '%P %y %m %U %G %l\n' | LC_ALL=C sort
-		find . ! -type d -printf '%P %s %T@\n' | LC_ALL=C sort
-		find . -type f -printf 'ctime %P %C@\n' | LC_ALL=C sort
-		find . -type f -exec sha256sum {} + | LC_ALL=C sort
-		find . -type f -o -type d | LC_ALL=C sort | xargs -d '\n' getfattr -d -m -
-	)
-}
-
-# Directories, attributes, a link, a large file, a key that is also a directory.
-fill()
-{
-	mkdir -p "$M/d/e/f" "$M/empty" "$M/private"
-	local i
-	for i in $(seq 300); do
-		echo "value $i" > "$M/d/e/$i"
-	done
-	head -c 3000000 /dev/urandom > "$M/large"
-	ln -s d/e/7 "$M/link"
-	chmod 640 "$M/d/e/1"
-	chown 12:34 "$M/d/e/2"
-	touch -d '2001-02-03 04:05:06.789' "$M/d/e/3"
-	setfattr -n user.colour -v blue "$M/d/e/4"
-	chmod 700 "$M/private"
-	chmod 751 "$M"
-	setfattr -n user.of -v root "$M"
-	echo secret > "$M/private/x"
-	: > "$M/d/nothing"
-}
-
-# Other values, names and attributes for all of it.
-change_everything()
-{
-	local i
-	for i in $(seq 300); do
-		case $((i % 5)) in
-		0) rm "$M/d/e/$i" ;;
-		1) echo "other $i" > "$M/d/e/$i" ;;
-		2) chmod 600 "$M/d/e/$i" ;;
-		3) mv "$M/d/e/$i" "$M/d/e/new$i" ;;
-		4) setfattr -n user.colour -v red "$M/d/e/$i" ;;
-		esac
-	done
-	printf X | dd of="$M/large" bs=1 seek=1000000 conv=notrunc status=none
-	ln -sfn elsewhere "$M/link"
-	mv "$M/d" "$M/moved"
-	rmdir "$M/empty" "$M/moved/e/f"
-	chmod 755 "$M/private" "$M"
-	setfattr -x user.of "$M"
-	echo new > "$M/new"
-}
-# What of it a copy can have.
-describe_copy()
-{
-	describe "$1" | grep -v '^ctime '
-}
-export -f describe describe_copy fill change_everything
+# on.
+. "$(dirname "$0")/snapshots.sh"
 
 test_snapshot_does_not_change()
 {
@@ -214,31 +148,6 @@ test_snapshot_paths_are_kept()
 	unmount_store
 }
 
-test_snapshot_ends_with_the_mount()
-{
-	mount_store
-	echo 1 > "$M/a"
-	mkdir "$M/.datawal/snapshots/s" "$M/.datawal/snapshots/unseen"
-	cat "$M/.datawal/snapshots/s/a"
-	echo 2 > "$M/a"
-	remount_store
-	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
-	[ "$(cat "$M/a")" = 2 ]
-	mkdir "$M/.datawal/snapshots/s"
-	echo 3 > "$M/a"
-	sync -f "$M"
-	local pid
-	pid=$(daemon_pid)
-	kill -9 "$pid"
-	umount -l "$M"
-	wait_released
-	mount_store
-	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
-	[ "$(cat "$M/a")" = 3 ]
-	command_file verify
-	unmount_store
-}
-
 # A signal ends it well, whatever is open of whichever moment.
 test_snapshot_ends_by_a_signal()
 {
@@ -308,12 +217,15 @@ test_snapshot_refuses()
 	fails rm "$s/s"
 	fails rmdir "$s"
 	fails mkdir "$s/$(printf 'x%.0s' $(seq 256))"
+	fails mkdir "$s/.hidden"
 	mkdir "$s/$(printf 'x%.0s' $(seq 255))" "$s/a b%00" "$s/control"
 	[ "$(cat "$s/a b%00/a" "$s/control/a" | tr -d '\n')" = 11 ]
 	mkdir "$W/look"
 	"$DATAWALFS" "$S" "$W/look" -o ro
-	[ -z "$(ls -A "$W/look/.datawal/snapshots")" ]
-	fails mkdir "$W/look/.datawal/snapshots/s"
+	[ "$(cat "$W/look/.datawal/snapshots/s/a")" = 1 ]
+	fails mkdir "$W/look/.datawal/snapshots/t"
+	grep -q 'Read-only file system' "$W/stderr"
+	fails rmdir "$W/look/.datawal/snapshots/s"
 	grep -q 'Read-only file system' "$W/stderr"
 	umount "$W/look"
 	unmount_store
@@ -419,112 +331,6 @@ test_snapshot_under_load()
 	touch "$W/done"
 	wait $writer
 	unmount_store
-}
-
-# --- datawal-backup ---
-
-test_backup_runs_a_command()
-{
-	mount_store
-	fill
-	cd "$W"
-	"$DATAWAL_BACKUP" "$M" -- tar -cf out.tar -C {} .
-	mkdir restored
-	tar -C restored -xpf out.tar
-	diff -r --no-dereference "$M" restored
-	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
-	[ "$("$DATAWAL_BACKUP" mnt -- sh -c 'cat "$DATAWAL_SNAPSHOT/d/e/5"')" = "value 5" ]
-	[ "$("$DATAWAL_BACKUP" -C "$M" -- cat d/e/5)" = "value 5" ]
-	[ "$("$DATAWAL_BACKUP" --name=mine "$M" -- echo 'a{}b{}' {})" = \
-		"a$M/.datawal/snapshots/mineb$M/.datawal/snapshots/mine $M/.datawal/snapshots/mine" ]
-	# what is written meanwhile is in the next one
-	"$DATAWAL_BACKUP" "$M" -- sh -c 'echo late > "$1/late"; ! [ -e "$2/late" ]' - "$M" {}
-	"$DATAWAL_BACKUP" "$M" -- "$DATAWAL_BACKUP" "$M" -- test -e {}/late
-	[ -z "$(ls -A "$M/.datawal/snapshots")" ]
-	unmount_store
-}
-
-# status N COMMAND...: must exit so
-status()
-{
-	local want=$1 rc=0
-	shift
-	"$@" > "$W/out" 2>&1 || rc=$?
-	[ $rc = "$want" ] || { echo "exit status $rc instead of $want: $*"; cat "$W/out"; return 1; }
-}
-export -f status
-
-test_backup_exit_status()
-{
-	mount_store -o control=.ctl
-	echo 1 > "$M/a"
-	local s=$M/.ctl/snapshots
-	status 125 "$DATAWAL_BACKUP" "$M" -- true
-	grep -q 'see --control\|See --control' "$W/out"
-	status 0 "$DATAWAL_BACKUP" --control=.ctl "$M" -- true
-	status 3 "$DATAWAL_BACKUP" --control=.ctl "$M" -- sh -c 'exit 3'
-	status 137 "$DATAWAL_BACKUP" --control=.ctl "$M" -- sh -c 'kill -9 $$'
-	status 127 "$DATAWAL_BACKUP" --control=.ctl "$M" -- no-such-command
-	status 126 "$DATAWAL_BACKUP" --control=.ctl "$M" -- /etc/passwd
-	[ -z "$(ls -A "$s")" ]
-	status 125 "$DATAWAL_BACKUP" --control=.ctl "$M" true
-	status 125 "$DATAWAL_BACKUP" --control=.ctl "$M" --
-	status 125 "$DATAWAL_BACKUP" --name=a/b --control=.ctl "$M" -- true
-	mkdir "$s/used"
-	status 125 "$DATAWAL_BACKUP" --name=used --control=.ctl "$M" -- true
-	[ -d "$s/used/" ]
-	# an ordinary directory, of which mkdir would make an empty backup
-	mkdir -p "$W/plain/.ctl/snapshots"
-	status 125 "$DATAWAL_BACKUP" --control=.ctl "$W/plain" -- true
-	mkdir "$W/look"
-	"$DATAWALFS" "$S" "$W/look" -o ro
-	status 125 "$DATAWAL_BACKUP" "$W/look" -- true
-	grep -q 'one moment already' "$W/out"
-	umount "$W/look"
-	unmount_store
-}
-
-# It lets go whatever ends it, and the command ends with it.
-test_backup_signals()
-{
-	mount_store
-	echo 1 > "$M/a"
-	local signal pid rc s=$M/.datawal/snapshots
-	nothing_there()
-	{
-		[ -z "$(ls -A "$M/.datawal/snapshots")" ]
-	}
-	# also one that nobody waits for
-	ended()
-	{
-		! grep '^State:' "/proc/$1/status" | grep -v Z
-	}
-	for signal in TERM HUP USR1 KILL; do
-		"$DATAWAL_BACKUP" --name=$signal "$M" -- sh -c 'echo $$ > "$1"; exec sleep 1000' - "$W/pid.$signal" &
-		pid=$!
-		wait_until test -s "$W/pid.$signal"
-		[ -e "$s/$signal/a" ]
-		kill -$signal $pid
-		rc=0
-		wait $pid || rc=$?
-		[ $rc = $((128 + $(kill -l $signal))) ]
-		wait_until nothing_there
-		wait_until ended "$(cat "$W/pid.$signal")"
-	done
-	# a command that has something to do before it ends is waited for
-	"$DATAWAL_BACKUP" "$M" -- bash -c 'trap "cat \$1/a > \$2; exit 7" TERM; echo > "$3"
-		while :; do read -rt 0.05 <> <(:) || true; done' - {} "$W/last" "$W/ready" &
-	pid=$!
-	wait_until test -s "$W/ready"
-	kill -TERM $pid
-	rc=0
-	wait $pid || rc=$?
-	[ $rc = 7 ]
-	[ "$(cat "$W/last")" = 1 ]
-	nothing_there
-	# the mount goes first
-	status 0 "$DATAWAL_BACKUP" "$M" -- umount -l "$M"
-	wait_released
 }
 
 run_tests "$@"

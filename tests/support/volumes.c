@@ -67,6 +67,26 @@ struct volume *volumes_mount(const char *dir)
 	return volumes_mount_with(dir, NULL, 0);
 }
 
+struct volume *volumes_open_snapshot(int dirfd, const char *name)
+{
+	const struct dw_options options = {.read_only = true};
+	struct volume_options volume_options = volumes_defaults;
+	struct dw_store *store = NULL;
+	struct volume *volume = NULL;
+
+	volume_options.read_only = true;
+	volume_options.snapshot = name;
+	CHECK_EQ(dw_snapshot_open(dirfd, name, &options, NULL, &store), 0);
+	CHECK_EQ(volume_open(store, &volume_options, &volume), 0);
+	return volume;
+}
+
+struct volume *volumes_snapshot(struct volume *volume, const char *name)
+{
+	CHECK_EQ(volume_snapshot(volume, name, false), 0);
+	return volumes_open_snapshot(dw_directory_fd(volume_store(volume)), name);
+}
+
 int volumes_close(struct volume *volume)
 {
 	volumes_forget(volume);

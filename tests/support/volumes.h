@@ -26,6 +26,10 @@ struct volume *volumes_mount_with(const char *dir, const struct volume_options *
 				  uint64_t segment_size);
 struct volume *volumes_mount(const char *dir);
 void volumes_unmount(struct volume *volume);
+/* Open a snapshot, by the store's directory. */
+struct volume *volumes_open_snapshot(int dirfd, const char *name);
+/* Make one that lasts, and open it. */
+struct volume *volumes_snapshot(struct volume *volume, const char *name);
 /* volume_close(), where that may fail. */
 int volumes_close(struct volume *volume);
 

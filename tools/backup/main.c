@@ -160,7 +160,8 @@ static int try_snapshot(struct backup *backup, const char *name)
 {
 	if (snprintf(backup->path, PATH_MAX, "%s/%s", backup->directory, name) >= PATH_MAX)
 		return ENAMETOOLONG;
-	return mkdir(backup->path, 0755) < 0 ? errno : 0;
+	/* by the sticky bit it ends with the mount: nothing is left of it if all are killed */
+	return mkdir(backup->path, S_ISVTX | 0755) < 0 ? errno : 0;
 }
 
 static int take_snapshot(struct backup *backup)

@@ -4,8 +4,10 @@
  * of the control directory.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "fs/base/clock.h"
 #include "fs/mounted/control.h"
 #include "fs/mounted/snapshots.h"
 #include "tests/support/volumes.h"
@@ -61,7 +63,10 @@ static void write_store(const char *dir, const char *key, const char *value)
 
 static struct generations *new_generations(struct world *world)
 {
-	const struct generations_config config = {reopen, world, on_change, world};
+	const struct generations_config config = {.open = reopen,
+						  .open_context = world,
+						  .changed = on_change,
+						  .changed_context = world};
 	struct generations *generations = NULL;
 
 	CHECK_EQ(generations_new(open_reader(world->dir), &config, &generations), 0);
@@ -179,45 +184,77 @@ static void test_writer_never_changes(void)
 
 static void expect_names(struct generations *generations, const char *names)
 {
-	struct snapshot_entry entry = {.serial = 0};
+	struct snapshot_name *list = NULL;
+	size_t count = 0;
 	char got[256] = "";
 
-	while (!snapshots_next(generations, entry.serial, &entry)) {
-		(void)strcat(got, entry.name);
+	CHECK_EQ(snapshots_list(generations, &list, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		(void)strcat(got, list[i].name);
 		(void)strcat(got, "|");
 	}
+	free(list);
 	CHECK(!strcmp(got, names));
 }
 
-static struct generations *new_writer(const char *dir)
+static int open_snapshot(void *context, int dirfd, const char *name, struct volume **ret)
 {
+	size_t *opened = context;
+
+	*ret = volumes_open_snapshot(dirfd, name);
+	++*opened;
+	return 0;
+}
+
+/* `*opened` counts how often a snapshot is opened. */
+static struct generations *new_writer(const char *dir, size_t *opened, int64_t idle_ms)
+{
+	const struct generations_config config = {
+		.open_context = opened, .open_snapshot = open_snapshot, .idle_ms = idle_ms};
 	struct generations *generations = NULL;
 
-	CHECK_EQ(generations_new(volumes_mount(dir), &(struct generations_config){.open = NULL},
-				 &generations),
-		 0);
+	*opened = 0;
+	CHECK_EQ(generations_new(volumes_mount(dir), &config, &generations), 0);
 	return generations;
+}
+
+static struct volume *writer_of(struct generations *generations)
+{
+	struct generation *generation = generations_hold(generations, NULL);
+
+	generations_drop(generations, generation);
+	return generation->volume;
+}
+
+/* Count no more on a node that was looked up. */
+static void forget(struct generations *generations, struct node *node, uint64_t count)
+{
+	struct generation *generation = generations_hold(generations, node);
+
+	volume_forget(generation->volume, node, count);
+	generations_drop(generations, generation);
 }
 
 /* A known node keeps its generation, a name does not; and a node tells its generation. */
 static void test_snapshots(void)
 {
-	struct generations *generations = new_writer(stores_dir());
-	struct volume *volume = generations_hold(generations, NULL)->volume;
+	size_t opened;
+	struct generations *generations = new_writer(stores_dir(), &opened, 0);
+	struct volume *volume = writer_of(generations);
 	struct volume_entry one, two, found, file;
 
 	volumes_write(volume, "f", "1");
-	CHECK_EQ(snapshots_add(generations, "one", &one), 0);
+	CHECK_EQ(snapshots_add(generations, "one", false, &one), 0);
 	volumes_write(volume, "f", "2");
-	CHECK_EQ(snapshots_add(generations, "two", &two), 0);
-	CHECK_EQ(snapshots_add(generations, "one", &found), -EEXIST);
+	CHECK_EQ(snapshots_add(generations, "two", false, &two), 0);
+	CHECK_EQ(snapshots_add(generations, "one", false, &found), -EEXIST);
 	expect_names(generations, "one|two|");
 	expect(generations, one.node, "f", "1");
 	expect(generations, two.node, "f", "2");
 	CHECK_EQ(snapshots_find(generations, "one", &found), 0);
 	CHECK(found.node == one.node && found.st.st_ino == one.st.st_ino);
 	CHECK(one.st.st_ino != two.st.st_ino && one.st.st_ino != 1);
-	/* a name keeps a snapshot without known nodes */
+	CHECK_EQ(opened, 2);
 	struct generation *generation = generations_hold(generations, one.node);
 	CHECK_EQ(volume_lookup(generation->volume, one.node, "f", &file), 0);
 	CHECK(file.st.st_ino != volumes_stat(volume, "f").st_ino);
@@ -228,13 +265,12 @@ static void test_snapshots(void)
 	CHECK_EQ(snapshots_remove(generations, "one"), -ENOENT);
 	CHECK_EQ(snapshots_find(generations, "one", &found), -ENOENT);
 	expect_names(generations, "two|");
-	CHECK_EQ(snapshots_count(generations), 1);
 	CHECK_EQ(generations_collect(generations), 1);
 	expect(generations, file.node, "f", "1");
 	/* the same name again, beside it */
-	CHECK_EQ(snapshots_add(generations, "one", &found), 0);
+	CHECK_EQ(snapshots_add(generations, "one", false, &found), 0);
 	CHECK(found.node != one.node && found.st.st_ino == one.st.st_ino);
-	expect_names(generations, "two|one|");
+	expect(generations, found.node, "f", "2");
 	generation = generations_hold(generations, file.node);
 	volume_forget(generation->volume, file.node, 1);
 	CHECK_EQ(generations_collect(generations), 1); /* held */
@@ -243,48 +279,158 @@ static void test_snapshots(void)
 	CHECK_EQ(generations_free(generations), 0);
 }
 
+/* They are there at the next mount, also at one that only reads, opened when they are looked for.
+ */
+static void test_snapshots_last(void)
+{
+	struct world world = {.dir = stores_dir()};
+	size_t opened;
+	struct generations *generations = new_writer(world.dir, &opened, 0);
+	struct volume_entry entry, again;
+
+	volumes_write(writer_of(generations), "f", "1");
+	CHECK_EQ(snapshots_add(generations, "s", false, &entry), 0);
+	CHECK_EQ(snapshots_add(generations, "brief", true, &again), 0);
+	expect_names(generations, "brief|s|");
+	volumes_write(writer_of(generations), "f", "2");
+	snapshots_end(generations);
+	CHECK_EQ(generations_free(generations), 0);
+	generations = new_writer(world.dir, &opened, 0);
+	expect_names(generations, "s|");
+	CHECK_EQ(opened, 0);
+	CHECK_EQ(snapshots_find(generations, "s", &again), 0);
+	CHECK_EQ(again.st.st_ino, entry.st.st_ino);
+	expect(generations, again.node, "f", "1");
+	CHECK_EQ(generations_free(generations), 0);
+
+	generations = new_generations(&world);
+	expect_names(generations, "s|");
+	CHECK_EQ(snapshots_find(generations, "s", &entry), -ENOTSUP);
+	CHECK_EQ(snapshots_find(generations, "t", &entry), -ENOENT);
+	CHECK_EQ(snapshots_add(generations, "t", false, &entry), -EROFS);
+	CHECK_EQ(snapshots_remove(generations, "s"), -EROFS);
+	CHECK_EQ(generations_free(generations), 0);
+}
+
+/* Another program removed it, and made another one of the name. */
+static void test_snapshots_replaced(void)
+{
+	size_t opened;
+	struct generations *generations = new_writer(stores_dir(), &opened, 0);
+	struct volume *volume = writer_of(generations);
+	const int dirfd = dw_directory_fd(volume_store(volume));
+	struct volume_entry old, new;
+
+	volumes_write(volume, "f", "1");
+	CHECK_EQ(snapshots_add(generations, "s", false, &old), 0);
+	CHECK_EQ(dw_snapshot_remove(dirfd, "s"), 0);
+	CHECK_EQ(snapshots_find(generations, "s", &new), -ENOENT);
+	volumes_write(volume, "f", "2");
+	CHECK_EQ(volume_snapshot(volume, "s", false), 0);
+	CHECK_EQ(snapshots_find(generations, "s", &new), 0);
+	expect(generations, new.node, "f", "2");
+	expect(generations, old.node, "f", "1");
+	CHECK_EQ(dw_snapshot_remove(dirfd, "s"), 0);
+	CHECK_EQ(volume_snapshot(volume, "s", false), 0);
+	CHECK_EQ(snapshots_find(generations, "s", &old), 0);
+	CHECK(old.node != new.node);
+	CHECK_EQ(generations_free(generations), 0);
+}
+
+struct visits {
+	size_t names, snapshots;
+};
+
 static void count_known(void *context, struct node *parent, const char *name)
 {
-	size_t *count = context;
+	struct visits *visits = context;
 
-	CHECK(parent != NULL && !strcmp(name, "f"));
-	++*count;
+	CHECK(!strcmp(name, parent ? "f" : "s"));
+	*(parent ? &visits->names : &visits->snapshots) += 1;
 }
 
 /* Only nodes of removed ones, and only referenced nodes. */
 static void test_snapshots_left(void)
 {
-	struct generations *generations = new_writer(stores_dir());
-	struct volume *volume = generations_hold(generations, NULL)->volume;
+	size_t opened;
+	struct generations *generations = new_writer(stores_dir(), &opened, 0);
+	struct volume *volume = writer_of(generations);
 	struct volume_entry root, file;
-	size_t count = 0;
+	struct visits visits = {0};
 
 	volumes_write(volume, "e", "1");
 	volumes_write(volume, "f", "1");
-	CHECK_EQ(snapshots_add(generations, "unseen", &root), 0);
+	CHECK_EQ(snapshots_add(generations, "unseen", false, &root), 0);
 	CHECK_EQ(snapshots_remove(generations, "unseen"), 0);
-	CHECK_EQ(snapshots_add(generations, "s", &root), 0);
+	CHECK_EQ(snapshots_add(generations, "s", false, &root), 0);
 	struct generation *generation = generations_hold(generations, root.node);
 	CHECK_EQ(volume_lookup(generation->volume, root.node, "f", &file), 0);
 	generations_drop(generations, generation);
-	generations_for_left(generations, count_known, &count);
-	CHECK_EQ(count, 0);
+	generations_for_left(generations, count_known, &visits);
+	CHECK(!visits.names && !visits.snapshots);
 	CHECK_EQ(snapshots_remove(generations, "s"), 0);
-	generations_for_left(generations, count_known, &count);
-	CHECK_EQ(count, 1);
+	generations_for_left(generations, count_known, &visits);
+	CHECK(visits.names == 1 && !visits.snapshots);
 	CHECK_EQ(generations_collect(generations), 2);
 	CHECK_EQ(generations_free(generations), 0);
 }
 
-static void test_snapshots_read_only(void)
+/* One that is not used is to be forgotten, asked for once, closed when it is, and opened again. */
+static void test_snapshots_idle(void)
 {
-	struct world world = {.dir = stores_dir()};
-	struct volume_entry entry;
+	size_t opened;
+	struct generations *generations = new_writer(stores_dir(), &opened, 1);
+	struct volume_entry root, file;
+	struct visits visits = {0};
 
-	write_store(world.dir, "f", "1");
-	struct generations *generations = new_generations(&world);
-	CHECK_EQ(snapshots_add(generations, "s", &entry), -EROFS);
-	CHECK_EQ(snapshots_count(generations), 0);
+	CHECK_EQ(generations_look_ms(generations, 0), -1);
+	volumes_write(writer_of(generations), "f", "1");
+	CHECK_EQ(snapshots_add(generations, "s", false, &root), 0);
+	CHECK(generations_look_ms(generations, 0) > 0);
+	struct generation *generation = generations_hold(generations, root.node);
+	CHECK_EQ(volume_lookup(generation->volume, root.node, "f", &file), 0);
+	generations_drop(generations, generation);
+	const int64_t before = generation->used_ms;
+	while (clock_monotonic_ms() < before + 2)
+		;
+	CHECK_EQ(generations_collect(generations), 1);
+	generations_for_left(generations, count_known, &visits);
+	CHECK(visits.names == 1 && visits.snapshots == 1);
+	forget(generations, file.node, 1);
+	forget(generations, root.node, 1);
+	generation->used_ms -= 2000;
+	CHECK_EQ(generations_collect(generations), 0);
+	CHECK_EQ(generations_look_ms(generations, 0), -1);
+	CHECK_EQ(opened, 1);
+	CHECK_EQ(snapshots_find(generations, "s", &root), 0);
+	CHECK_EQ(opened, 2);
+	expect(generations, root.node, "f", "1");
+	CHECK_EQ(generations_free(generations), 0);
+}
+
+/* Of many the oldest are to be forgotten sooner. */
+static void test_snapshots_many(void)
+{
+	enum { MANY = 20, STAY = 16 };
+	size_t opened, leaving = 0;
+	struct generations *generations = new_writer(stores_dir(), &opened, 0);
+	struct volume_entry root;
+	char name[16];
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof name, "s%02d", i);
+		CHECK_EQ(snapshots_add(generations, name, false, &root), 0);
+		struct generation *generation = generations_hold(generations, root.node);
+		generations_drop(generations, generation);
+		generation->used_ms -= 10000 - i;
+	}
+	CHECK_EQ(generations_collect(generations), MANY - STAY);
+	for (const struct generation *at = generations->newest->next; at; at = at->next)
+		if (at->leaving) {
+			leaving++;
+			CHECK(strcmp(at->name, "s04") < 0);
+		}
+	CHECK_EQ(leaving, MANY - STAY);
 	CHECK_EQ(generations_free(generations), 0);
 }
 
@@ -313,7 +459,10 @@ int main(int argc, char **argv)
 		{"generation_writer_never_changes", test_writer_never_changes},
 		{"generation_snapshots", test_snapshots},
 		{"generation_snapshots_left", test_snapshots_left},
-		{"generation_snapshots_read_only", test_snapshots_read_only},
+		{"generation_snapshots_last", test_snapshots_last},
+		{"generation_snapshots_replaced", test_snapshots_replaced},
+		{"generation_snapshots_idle", test_snapshots_idle},
+		{"generation_snapshots_many", test_snapshots_many},
 		{"generation_control_names", test_control_names},
 		{NULL, NULL},
 	};

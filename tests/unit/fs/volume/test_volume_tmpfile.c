@@ -120,7 +120,7 @@ static void test_full_disk(void)
 
 static void test_refused(void)
 {
-	struct volume *v = volumes_mount(stores_dir()), *frozen = NULL;
+	struct volume *v = volumes_mount(stores_dir());
 	struct volume_entry entry;
 
 	volumes_write(v, "f", "");
@@ -137,7 +137,7 @@ static void test_refused(void)
 	memset(name, 'n', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
 	CHECK_EQ(volume_link(v, f, volume_root(v), name, &entry), -ENAMETOOLONG);
-	CHECK_EQ(volume_snapshot(v, "moment", &frozen), 0);
+	struct volume *frozen = volumes_snapshot(v, "moment");
 	CHECK_EQ(volume_tmpfile(frozen, &volumes_cred, volume_root(frozen), 0600, O_RDWR, &entry),
 		 -EROFS);
 	volumes_unmount(frozen);
