@@ -29,6 +29,7 @@ enum {
 	AT_INODE = 48,
 	AT_CRC = 56,
 	FLAG_SEALED = 1,
+	TYPE_CLOCK = 0x80, /* in an entry's type byte: the clock follows the time */
 	CRC_SIZE = 4,
 	NUMBER_SIZE_MAX = 10, /* LEB128 of 64 bits */
 };
@@ -159,22 +160,35 @@ static uint64_t unzigzag(uint64_t v)
 	return v >> 1 ^ (v & 1 ? UINT64_MAX : 0);
 }
 
+/* Users set times: a copy that keeps them, an archive that is unpacked.  A moment of the store is
+ * found by the clock. */
+static bool has_clock(const struct hint_entry *entry)
+{
+	uint64_t mtime = (uint64_t)entry->mtime_ns, clock = (uint64_t)entry->clock_ns;
+	uint64_t apart = entry->clock_ns > entry->mtime_ns ? clock - mtime : mtime - clock;
+
+	return entry->clock_ns && apart > HINT_CLOCK_NEAR_NS;
+}
+
 int hint_entry_add(struct buf *entries, struct hint_state *state, const struct hint_entry *entry)
 {
 	const struct record_header *header = &entry->header;
-	int rc = buf_reserve(entries, 1 + CRC_SIZE + 4 * NUMBER_SIZE_MAX + header->key_size);
+	bool clock = has_clock(entry);
+	int rc = buf_reserve(entries, 1 + CRC_SIZE + 5 * NUMBER_SIZE_MAX + header->key_size);
 
 	if (rc < 0)
 		return rc;
 	/* not by entries->size: the compiler would load it again after each byte */
 	uint8_t *at = entries->data + entries->size;
-	*at++ = (uint8_t)header->type;
+	*at++ = (uint8_t)((unsigned)header->type | (clock ? TYPE_CLOCK : 0));
 	bytes_put32(at, entry->crc);
 	at = put_number(at + CRC_SIZE, header->key_size);
 	at = put_number(at, header->payload_size);
 	/* differences wrap: unsigned arithmetic on both sides */
 	at = put_number(at, zigzag(header->txid - state->txid));
 	at = put_number(at, zigzag((uint64_t)entry->mtime_ns - (uint64_t)state->mtime_ns));
+	if (clock)
+		at = put_number(at, zigzag((uint64_t)entry->clock_ns - (uint64_t)entry->mtime_ns));
 	if (header->key_size)
 		memcpy(at, entry->key.data, header->key_size);
 	entries->size = (size_t)(at - entries->data) + header->key_size;
@@ -185,30 +199,35 @@ int hint_entry_add(struct buf *entries, struct hint_state *state, const struct h
 bool hint_entry_next(unsigned layout, const uint8_t *entries, size_t size, size_t *at,
 		     struct hint_state *state, struct hint_entry *ret)
 {
-	uint64_t key_size, payload_size, txid, mtime;
+	uint64_t key_size, payload_size, txid, mtime, clock = 0;
 	size_t end = *at, crc_size = layout == 1 ? 0 : CRC_SIZE;
 
-	if (end >= size || size - end <= crc_size || entries[end] > DW_DELETE)
+	if (end >= size || size - end <= crc_size)
 		return false;
-	enum dw_type type = (enum dw_type)entries[end++];
+	bool clocked = layout != 1 && entries[end] & TYPE_CLOCK;
+	unsigned type = entries[end++] & ~(clocked ? (unsigned)TYPE_CLOCK : 0);
+	if (type > DW_DELETE)
+		return false;
 	uint32_t crc = crc_size ? bytes_get32(entries + end) : 0;
 	end += crc_size;
 	if (!get_number(entries, size, &end, &key_size) ||
 	    !get_number(entries, size, &end, &payload_size) ||
-	    !get_number(entries, size, &end, &txid) || !get_number(entries, size, &end, &mtime))
+	    !get_number(entries, size, &end, &txid) || !get_number(entries, size, &end, &mtime) ||
+	    (clocked && !get_number(entries, size, &end, &clock)))
 		return false;
 	if (key_size > DW_KEY_SIZE_MAX || payload_size > DW_VALUE_SIZE_MAX || key_size > size - end)
 		return false;
 	state->txid += unzigzag(txid);
 	state->mtime_ns = (int64_t)((uint64_t)state->mtime_ns + unzigzag(mtime));
 	*ret = (struct hint_entry){
-		.header = {.type = type,
+		.header = {.type = (enum dw_type)type,
 			   .txid = state->txid,
 			   .key_size = (uint32_t)key_size,
 			   .payload_size = (uint32_t)payload_size},
 		.crc = crc,
 		.mtime_ns = state->mtime_ns,
 		.key = {entries + end, (size_t)key_size},
+		.clock_ns = (int64_t)((uint64_t)state->mtime_ns + unzigzag(clock)),
 	};
 	*at = end + (size_t)key_size;
 	return true;

@@ -30,12 +30,18 @@ enum {
 	HINT_BLOCK_SIZE_MAX = 1 << 20,
 };
 
+/* A clock that differs by less from the time that is shown is not written. */
+#define HINT_CLOCK_NEAR_NS 50000000
+
 /* The entry of one record in a hint. */
 struct hint_entry {
 	struct record_header header;
 	uint32_t crc;     /* the record's CRC field; in layout 1: 0 */
-	int64_t mtime_ns; /* commit time */
+	int64_t mtime_ns; /* commit time, or what the caller gave instead */
 	struct dw_bytes key;
+	/* What the clock said when the record was committed; 0: near `mtime_ns`.  Read: always
+	 * set, to `mtime_ns` where no other time was written. */
+	int64_t clock_ns;
 };
 
 /* Which file a segment is: changed or copied, it is another one. */

@@ -118,7 +118,8 @@ static int make_room(struct compaction *c, uint64_t size)
 static int place_record(struct compaction *c, const struct record_header *header,
 			const struct index_probe *probe, uint32_t crc)
 {
-	const struct hint_entry entry = {*header, crc, probe->mtime_ns, probe->key};
+	/* the clock is needed for records behind the horizon only, and this is none */
+	const struct hint_entry entry = {*header, crc, probe->mtime_ns, probe->key, 0};
 	int rc = make_room(c, record_size(header));
 
 	if (rc < 0)

@@ -77,6 +77,7 @@ static bool agrees(const struct sidecar *sidecar, const struct scan_record *reco
 
 int sidecar_compare(struct sidecar *sidecar, const struct scan_record *record, int64_t *mtime_ret)
 {
+	sidecar->clock_ns = 0;
 	if (!sidecar_exists(sidecar))
 		return 0;
 	int rc = skip_to(sidecar, record->offset, false);
@@ -90,6 +91,7 @@ int sidecar_compare(struct sidecar *sidecar, const struct scan_record *record, i
 	sidecar->has = false;
 	sidecar->agreed++;
 	*mtime_ret = sidecar->entry.mtime_ns;
+	sidecar->clock_ns = sidecar->entry.clock_ns;
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct sidecar {
 	bool has; /* an entry was read and not compared */
 	struct hint_entry entry;
 	uint64_t offset;
+	int64_t clock_ns; /* of the record that was compared last and agreed; 0: it did not */
 	uint64_t records, agreed; /* compared, and of these as the hint says */
 	uint64_t differs; /* offset of the first disagreement that is no damage; UINT64_MAX: none */
 	sidecar_missed_fn *missed; /* may be NULL */

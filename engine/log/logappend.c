@@ -58,6 +58,7 @@ static void note_in_hint(struct log_writer *log, const struct dw_op *ops, size_t
 			.crc = crcs[i],
 			.mtime_ns = ops[i].mtime_set ? ops[i].mtime_ns : now_ns,
 			.key = ops[i].key,
+			.clock_ns = now_ns,
 		};
 		hintwriter_add(&log->hint, &entry);
 	}

@@ -91,7 +91,7 @@ static void catch_up(struct log_writer *log)
 	if (!scan_init(&scan, log->pool->io, log->fd, log->hint.end, log->end))
 		while (scan_next(&scan, &record) == 1) {
 			const struct hint_entry entry = {record.header, record.crc,
-							 log->active->mtime_ns, record.key};
+							 log->active->mtime_ns, record.key, 0};
 			hintwriter_add(&log->hint, &entry);
 		}
 	scan_release(&scan);

@@ -142,7 +142,7 @@ static int read_records(struct replay *replay, struct dw_segment *segment, struc
 
 	while ((rc = segcheck_next(&r->check, &record)) == 1) {
 		const struct hint_entry entry = {record.header, record.crc, r->check.mtime_ns,
-						 record.key};
+						 record.key, r->check.sidecar.clock_ns};
 		rc = apply(replay, segment, &record.header, record.key, record.offset,
 			   entry.mtime_ns);
 		if (rc < 0)

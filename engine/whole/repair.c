@@ -124,7 +124,7 @@ static int write_hint(struct repair *repair, struct dw_segment *segment, int fd,
 		if (rc != 1)
 			break;
 		const struct hint_entry entry = {record.header, record.crc, check.mtime_ns,
-						 record.key};
+						 record.key, check.sidecar.clock_ns};
 		hintwriter_add(writer, &entry);
 		rc = 0;
 	}

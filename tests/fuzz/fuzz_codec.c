@@ -131,10 +131,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void add_entries(struct buf *ret)
 {
 	static const struct hint_entry entries[] = {
-		{{DW_PUT, 1, 3, 70000}, 1, 1700000000000000000, {"key", 3}},
-		{{DW_DELETE, 2, 1, 0}, 0, 1700000000001000000, {"k", 1}},
-		{{DW_RAW, UINT64_MAX, 0, 5}, UINT32_MAX, INT64_MIN, {"", 0}},
-		{{DW_PUT, 3, 4, DW_VALUE_SIZE_MAX}, 77, INT64_MAX, {"last", 4}},
+		{{DW_PUT, 1, 3, 70000}, 1, 1700000000000000000, {"key", 3}, 0},
+		{{DW_DELETE, 2, 1, 0}, 0, 1700000000001000000, {"k", 1}, 0},
+		{{DW_RAW, UINT64_MAX, 0, 5}, UINT32_MAX, INT64_MIN, {"", 0}, 0},
+		{{DW_PUT, 3, 4, DW_VALUE_SIZE_MAX}, 77, INT64_MAX, {"last", 4}, 0},
 	};
 	struct hint_state state = {0};
 

@@ -99,7 +99,7 @@ static size_t write_two_blocks(int dirfd, uint32_t seed)
 	hintwriter_init(&writer, &io_posix, dirfd, 7, NULL);
 	for (uint32_t i = 0; i < 20; i++) {
 		const struct hint_entry entry = {
-			{DW_PUT, i + 1, 3, 5}, i == 19 ? 4711 : seed + i, 1 << 20, {"key", 3}};
+			{DW_PUT, i + 1, 3, 5}, i == 19 ? 4711 : seed + i, 1 << 20, {"key", 3}, 0};
 		hintwriter_add(&writer, &entry);
 		if (i != 9)
 			continue;
@@ -232,7 +232,7 @@ static void test_placed(void)
 {
 	struct crashio crash;
 	struct hintwriter writer;
-	const struct hint_entry entry = {{DW_PUT, 1, 3, 5}, 0x12345678, 1 << 20, {"key", 3}};
+	const struct hint_entry entry = {{DW_PUT, 1, 3, 5}, 0x12345678, 1 << 20, {"key", 3}, 0};
 	const char *dir = check_dir();
 	bool synced = false, renamed = false;
 
@@ -355,7 +355,8 @@ static void test_hostile(void)
  * could end a block that must be filled exactly. */
 static void test_cut_entry(void)
 {
-	const struct hint_entry entry = {{DW_PUT, 300, 3, 70000}, 0x12345678, 1 << 20, {"key", 3}};
+	const struct hint_entry entry = {
+		{DW_PUT, 300, 3, 70000}, 0x12345678, 1 << 20, {"key", 3}, 0};
 	struct hint_state state = {0};
 	struct hint_entry got = {.mtime_ns = 77};
 	struct buf bytes = {0};
@@ -371,6 +372,52 @@ static void test_cut_entry(void)
 		CHECK_EQ(got.mtime_ns, whole ? 1 << 20 : 77);
 	}
 	buf_release(&bytes);
+}
+
+/* The clock is kept where a time was set, costs nothing elsewhere, and is read back in any case. */
+static void test_clock(void)
+{
+	static const struct {
+		int64_t mtime_ns, clock_ns, read;
+		bool written;
+	} cases[] = {
+		{1000, 0, 1000, false},
+		{1000, 1000, 1000, false},
+		{1000, 1000 + HINT_CLOCK_NEAR_NS, 1000, false},
+		{1000000000, 1000000000 - HINT_CLOCK_NEAR_NS, 1000000000, false},
+		{1000, 1001 + HINT_CLOCK_NEAR_NS, 1001 + HINT_CLOCK_NEAR_NS, true},
+		{1000000000, 999999999 - HINT_CLOCK_NEAR_NS, 999999999 - HINT_CLOCK_NEAR_NS, true},
+		{INT64_MIN, INT64_MAX, INT64_MAX, true},
+		{-5000000000, 1700000000000000000, 1700000000000000000, true},
+	};
+	struct hint_entry entry = {{DW_DELETE, 1, 3, 0}, 0x12345678, 0, {"key", 3}, 0}, got;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct hint_state state = {0}, plain = {0};
+		struct buf bytes = {0}, without = {0};
+		size_t at = 0;
+		entry.mtime_ns = cases[i].mtime_ns;
+		entry.clock_ns = 0;
+		CHECK_EQ(hint_entry_add(&without, &plain, &entry), 0);
+		entry.clock_ns = cases[i].clock_ns;
+		CHECK_EQ(hint_entry_add(&bytes, &state, &entry), 0);
+		CHECK_EQ(bytes.size > without.size, cases[i].written);
+		CHECK_EQ(bytes.data[0], cases[i].written ? 0x80 | DW_DELETE : DW_DELETE);
+		for (size_t size = 0; size <= bytes.size; size++) {
+			state = (struct hint_state){0};
+			CHECK_EQ(hint_entry_next(HINT_LAYOUT, bytes.data, size, &at, &state, &got),
+				 size == bytes.size);
+		}
+		CHECK_EQ(got.clock_ns, cases[i].read);
+		CHECK_EQ(got.mtime_ns, cases[i].mtime_ns);
+		CHECK_EQ(got.header.type, DW_DELETE);
+		at = 0;
+		/* layout 1 has none */
+		CHECK(!cases[i].written ||
+		      !hint_entry_next(1, bytes.data, bytes.size, &at, &state, &got));
+		buf_release(&bytes);
+		buf_release(&without);
+	}
 }
 
 /* --- the example of docs/FORMAT.md --- */
@@ -434,6 +481,7 @@ int main(int argc, char **argv)
 		{"hint_hostile", test_hostile},
 		{"hint_cut_entry", test_cut_entry},
 		{"hint_format_doc", test_format_doc},
+		{"hint_clock", test_clock},
 		{NULL, NULL},
 	};
 	return check_main(argc, argv, tests);
