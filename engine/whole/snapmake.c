@@ -50,6 +50,7 @@ struct dw_snapshot_making {
 	int to;        /* `.new`; -1: not open */
 	bool locked;   /* names_lock of both */
 	bool complete; /* it has its name */
+	bool damaged;  /* the store inside is, so that it cannot be opened */
 	struct snapmark mark;
 };
 
@@ -75,7 +76,12 @@ static int find_inside(struct dw_store *store, struct dw_snapshot_making *making
 		rc = dw_open_in(store, DW_ATTR_DIRECTORY, &options, NULL, &making->opened);
 	if (making->opened)
 		making->inside.core = making->opened->core;
-	return rc == -ENOENT ? 0 : rc;
+	making->damaged = rc == -EBADMSG;
+	/* the last three: what has that name is no store, and no part of this one */
+	return making->damaged || rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP ||
+			       rc == -ENOMEDIUM
+		       ? 0
+		       : rc;
 }
 
 /* The directory of snapshots, and in it that of the one to come. */
@@ -245,12 +251,50 @@ static int fill(struct part *part, int to, enum dw_snapshot_method *method)
 	return rc ? rc : io->fsync(io, to);
 }
 
+/* The segments in `from` as they lie, and their hints.  They are copied: whatever mends the store
+ * may cut its last segment and go on in it, and a link would share that. */
+static int copy_damaged(struct dw_snapshot_making *making, int from, int to)
+{
+	const struct owner *owner = &making->store.core->pool.owner;
+	enum dw_snapshot_method method = DW_SNAPSHOT_CLONE;
+	struct segset_ids ids = {0};
+	char name[SEGNAME_SIZE];
+	int rc = segset_list(making->io, from, &ids);
+
+	for (size_t i = 0; !rc && i < ids.count; i++) {
+		segname_format(ids.items[i], name);
+		rc = twin_make(making->io, from, name, to, owner, &method);
+		segname_format_hint(ids.items[i], name);
+		if (!rc)
+			rc = twin_make(making->io, from, name, to, owner, &method);
+		rc = rc == -ENOENT ? 0 : rc; /* there need be no hint */
+	}
+	segset_ids_release(&ids);
+	return rc ? rc : making->io->fsync(making->io, to);
+}
+
+static int fill_damaged(struct dw_snapshot_making *making)
+{
+	struct io *io = making->io;
+	struct core *core = making->store.core;
+	int from = snapdir_open(io, core->dirfd, DW_ATTR_DIRECTORY);
+
+	if (from < 0)
+		return from == -ENOENT ? 0 : from;
+	int to = snapdir_make(io, making->to, DW_ATTR_DIRECTORY, &core->pool.owner);
+	int rc = to < 0 ? to : copy_damaged(making, from, to);
+	if (to >= 0)
+		(void)io->close(io, to); /* it is synced */
+	(void)io->close(io, from);       /* it was only read */
+	return rc;
+}
+
 static int fill_inside(struct dw_snapshot_making *making)
 {
 	struct io *io = making->io;
 
 	if (!making->inside.core)
-		return 0;
+		return making->damaged ? fill_damaged(making) : 0;
 	int fd = snapdir_make(io, making->to, DW_ATTR_DIRECTORY, &making->inside.core->pool.owner);
 	if (fd < 0)
 		return fd;

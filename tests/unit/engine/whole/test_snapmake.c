@@ -24,15 +24,6 @@ static struct dw_store *open_snapshot(int dirfd, const char *name, struct dw_rep
 	return store;
 }
 
-static struct dw_store *open_inside(struct dw_store *above, bool read_only)
-{
-	const struct dw_options options = {.read_only = read_only, .create = !read_only};
-	struct dw_store *store = NULL;
-
-	CHECK_EQ(dw_open_in(above, DW_ATTR_DIRECTORY, &options, NULL, &store), 0);
-	return store;
-}
-
 static void verify(struct dw_store *store)
 {
 	struct dw_verify_report report;
@@ -157,36 +148,6 @@ static void test_own_end(void)
 	stores_close(store);
 }
 
-static void test_attributes(void)
-{
-	const char *dir = stores_dir();
-	struct dw_store *store = stores_open(dir, 0), *attrs = open_inside(store, false);
-	struct dw_snapshot_info info;
-
-	stores_put(attrs, "a", "mode 1");
-	stores_put(store, "a", "old");
-	CHECK_EQ(dw_snapshot_create(store, "with", &info), 0);
-	CHECK_EQ(info.segments, 4);
-	stores_put(attrs, "a", "mode 2");
-	stores_put(store, "a", "new");
-	stores_close(attrs);
-	/* also if nobody has them open */
-	CHECK_EQ(dw_snapshot_create(store, "closed", NULL), 0);
-	for (int i = 0; i < 2; i++) {
-		struct dw_store *old =
-			open_snapshot(dw_directory_fd(store), i ? "closed" : "with", NULL);
-		struct dw_store *inside = open_inside(old, true);
-		stores_expect(old, "a", i ? "new" : "old");
-		stores_expect(inside, "a", i ? "mode 2" : "mode 1");
-		stores_close(inside);
-		stores_close(old);
-	}
-	attrs = open_inside(store, false);
-	stores_expect(attrs, "a", "mode 2");
-	stores_close(attrs);
-	stores_close(store);
-}
-
 /* The moment is that of the second step. */
 static void test_steps(void)
 {
@@ -305,28 +266,6 @@ static void test_brief(void)
 	CHECK_EQ(count_snapshots(dw_directory_fd(store)), 1);
 	CHECK(!is_there(dir, ".snapshots/brief"));
 	CHECK(is_there(dir, ".snapshots/lasts/00000001.dwal"));
-	stores_close(store);
-}
-
-/* Attributes that come into being while a snapshot is got ready. */
-static void test_new_attributes(void)
-{
-	struct dw_store *store = stores_open(stores_dir(), 0);
-	struct dw_snapshot_making *making = NULL;
-
-	stores_put(store, "a", "1");
-	CHECK_EQ(dw_snapshot_prepare(store, "s", false, &making), 0);
-	struct dw_store *attrs = open_inside(store, false);
-	stores_put(attrs, "a", "mode 1");
-	CHECK_EQ(dw_snapshot_take(making), 0);
-	CHECK_EQ(dw_snapshot_finish(making, NULL), 0);
-	struct dw_store *old = open_snapshot(dw_directory_fd(store), "s", NULL);
-	struct dw_store *inside = open_inside(old, true);
-	stores_expect(inside, "a", "mode 1");
-	stores_close(inside);
-	stores_close(old);
-	CHECK_EQ(dw_compact(attrs, NULL), 0); /* its names are free again */
-	stores_close(attrs);
 	stores_close(store);
 }
 
@@ -464,12 +403,10 @@ int main(int argc, char **argv)
 		{"snap_made", test_made},
 		{"snap_shared", test_shared},
 		{"snap_own_end", test_own_end},
-		{"snap_attributes", test_attributes},
 		{"snap_steps", test_steps},
 		{"snap_names", test_names},
 		{"snap_leftovers", test_leftovers},
 		{"snap_brief", test_brief},
-		{"snap_new_attributes", test_new_attributes},
 		{"snap_copied", test_copied},
 		{"snap_index", test_index},
 		{"snap_faults", test_faults},
