@@ -57,12 +57,10 @@ int dw_snapshot_list(int dirfd, struct dw_snapshot_info **ret, size_t *count_ret
 	int rc = list.fd < 0 ? list.fd : list.io->list(list.io, list.fd, list_one, &list);
 	if (list.fd >= 0)
 		(void)list.io->close(list.io, list.fd); /* only read */
-	if (!rc || rc == -ENOENT) {
-		struct dw_snapshot_info *items =
-			reallocarray(list.items, list.count + 1, sizeof *items);
-		rc = items ? 0 : -ENOMEM;
-		list.items = items ? items : list.items;
-	}
+	if (rc == -ENOENT)
+		rc = 0; /* none was ever made */
+	if (!rc && !list.items && !(list.items = malloc(sizeof *list.items)))
+		rc = -ENOMEM;
 	if (rc < 0) {
 		free(list.items);
 		return rc;

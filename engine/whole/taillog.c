@@ -222,7 +222,7 @@ static int give_found(struct dw_tail *tail, struct dw_change *ret)
 {
 	const struct tail_place *place = &tail->find.places[tail->found_next];
 	struct tail_reader *side = &tail->side;
-	struct scan_record record;
+	struct scan_record record = {0};
 	int rc = 0;
 
 	if (side->fd < 0 || side->id != place->segment)
