@@ -139,18 +139,20 @@ struct hint {
 static bool next_entry(struct fuzz_input *in, int layout, uint64_t *txid, uint64_t *time,
 		       struct entry *ret)
 {
-	uint64_t key_size, payload_size, txid_step, time_step;
+	uint64_t key_size, payload_size, txid_step, time_step, clock;
 	size_t crc_size = layout == 2 ? 4 : 0;
 
 	if (!in->size)
 		return false;
 	uint8_t type = fuzz_byte(in);
+	bool has_clock = layout == 2 && type >= 128;
+	type = has_clock ? type - 128 : type;
 	if (type > 2 || in->size < crc_size)
 		return false;
 	const uint8_t *crc = fuzz_bytes(in, &crc_size);
 	if (!leb(in, &key_size) || !leb(in, &payload_size) || !leb(in, &txid_step) ||
-	    !leb(in, &time_step) || key_size > 65536 || payload_size > 67108864 ||
-	    key_size > in->size)
+	    !leb(in, &time_step) || (has_clock && !leb(in, &clock)) || key_size > 65536 ||
+	    payload_size > 67108864 || key_size > in->size)
 		return false;
 	*txid += zigzag_off(txid_step);
 	*time += zigzag_off(time_step);
