@@ -101,11 +101,11 @@ static int clear_name(struct io *io, int fd, const char *name, int depth)
 static int clear(struct io *io, int dirfd, const char *name, int depth)
 {
 	struct names names = {.wanted = is_no_dot};
-	int fd = snapdir_open(io, dirfd, name), rc = fd;
+	int fd = snapdir_open(io, dirfd, name);
 
 	if (fd < 0)
 		return fd;
-	rc = io->list(io, fd, note_name, &names);
+	int rc = io->list(io, fd, note_name, &names);
 	for (size_t i = 0; !rc && i < names.count; i++)
 		rc = clear_name(io, fd, names.items[i], depth);
 	names_release(&names);
@@ -252,12 +252,12 @@ int snapdir_look(struct io *io, int dirfd, const char *name, struct dw_snapshot_
 	struct dw_snapshot_info info = {.segments = 0};
 	struct snapmark mark = {.txid = 0};
 	struct stat st;
-	int fd = snapdir_open(io, dirfd, name), rc = fd;
+	int fd = snapdir_open(io, dirfd, name);
 
 	assert(snapmark_may_name(name));
 	if (fd < 0)
 		return fd;
-	rc = snapdir_read_mark(io, fd, &mark);
+	int rc = snapdir_read_mark(io, fd, &mark);
 	if (rc == -ENOENT || rc == -EBADMSG) { /* somebody's copy without it */
 		rc = io->fstat(io, fd, &st);
 		mark.time_ns = rc ? 0 : clock_ns_of(st.st_mtim);

@@ -9,6 +9,7 @@
  */
 #include "whole/receive.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -66,6 +67,7 @@ static int set_complete(struct dw_receive *receive)
 
 	if (!receive->incomplete)
 		return 0;
+	assert(core); /* set_incomplete() had it */
 	int rc = core->io->unlink(core->io, core->dirfd, SEGNAME_RECEIVING);
 	if (!rc || rc == -ENOENT)
 		rc = core->io->fsync(core->io, core->dirfd);

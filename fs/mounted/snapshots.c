@@ -138,7 +138,7 @@ static int open_one(struct generations *generations, int dirfd, const char *name
 static int hold_snapshot(struct generations *generations, int dirfd, const char *name,
 			 struct generation **ret)
 {
-	struct snapshot_identity identity;
+	struct snapshot_identity identity = {0};
 	/* before it is opened: if another one takes its place meanwhile, that is seen later */
 	int rc = identify(dirfd, name, &identity);
 
@@ -190,13 +190,15 @@ static int remember_brief(struct generations *generations, const char *name)
 
 static void forget_brief(struct generations *generations, const char *name)
 {
-	struct brief_snapshot *brief, *next;
+	struct brief_snapshot **at = &generations->briefs;
 
-	LL_FOREACH_SAFE(generations->briefs, brief, next)
-	{
-		if (strcmp(brief->name, name) != 0)
+	while (*at) {
+		struct brief_snapshot *brief = *at;
+		if (strcmp(brief->name, name) != 0) {
+			at = &brief->next;
 			continue;
-		LL_DELETE(generations->briefs, brief);
+		}
+		*at = brief->next;
 		free(brief);
 	}
 }
