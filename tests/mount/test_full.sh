@@ -59,7 +59,7 @@ deleted()
 	local way
 	disk "$1"
 	for way in online remounted offline; do
-		mount_store -o "segment_size=$2"
+		mount_store -o "segment_size=$2,compact=off"
 		fill
 		sync "$M"
 		rm -f "$M"/*
@@ -67,7 +67,7 @@ deleted()
 		[ "$(sizes)" -gt 1000000 ]
 		case $way in
 		online) command_file compact ;;
-		remounted) remount_store -o "segment_size=$2" && command_file compact ;;
+		remounted) remount_store -o "segment_size=$2,compact=off" && command_file compact ;;
 		offline) unmount_store && "$DATAWAL" compact "$S" && mount_store ;;
 		esac
 		[ "$(sizes)" -lt 1000 ]
