@@ -178,7 +178,7 @@ install: $(addprefix $(O)/,$(PROGRAMS)) $(O)/libdatawal.a $(O)/libdatawal.so.0 $
 	install -m755 $(addprefix $(O)/,$(PROGRAMS)) $(DESTDIR)$(bindir)
 	install -m644 $(O)/libdatawal.a $(O)/libdatawal.so.0 $(DESTDIR)$(libdir)
 	ln -sf libdatawal.so.0 $(DESTDIR)$(libdir)/libdatawal.so
-	install -m644 engine/datawal.h $(DESTDIR)$(includedir)
+	install -m644 engine/datawal.h engine/datawal_log.h $(DESTDIR)$(includedir)
 	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(patsubst $(prefix)/%,$${prefix}/%,$(libdir))|; s|@version@|$(VERSION)|; s|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' \
 		engine/libdatawal.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libdatawal.pc
 	$(if $(MAN_PAGES),install -m644 $(MAN_PAGES) $(DESTDIR)$(mandir)/man1,@echo "no scdoc, so no manual pages; 'tools/install-deps build' installs it" >&2)
@@ -191,7 +191,7 @@ uninstall:
 	cd $(DESTDIR)$(bindir) && rm -f $(PROGRAMS)
 	cd $(DESTDIR)$(libdir) && rm -f libdatawal.a libdatawal.so libdatawal.so.0 pkgconfig/libdatawal.pc
 	cd $(DESTDIR)$(mandir)/man1 && rm -f $(MAN)
-	rm -f $(DESTDIR)$(includedir)/datawal.h $(DESTDIR)$(bashdir)/datawal $(DESTDIR)$(zshdir)/_datawal \
+	rm -f $(addprefix $(DESTDIR)$(includedir)/,datawal.h datawal_log.h) $(DESTDIR)$(bashdir)/datawal $(DESTDIR)$(zshdir)/_datawal \
 		$(DESTDIR)$(unitdir)/datawalfs@.service
 
 # build/datawalfs_VERSION_ARCH.deb

@@ -66,6 +66,7 @@ test_build_install_plain()
 	grep "no scdoc, so no manual pages; 'tools/install-deps build' installs it" "$W/said"
 	[ -x root/usr/bin/datawalfs ]
 	[ -e root/usr/include/datawal.h ]
+	[ -e root/usr/include/datawal_log.h ]
 	[ -z "$(find root -name '*.1')" ]
 	as_user env PATH="$PLAIN" make -s -C copy deb > "$W/said" 2>&1 || {
 		cat "$W/said"

@@ -10,10 +10,10 @@
 LIBRARY=$(dirname "$(readlink -f "${DATAWAL:-build/release/datawal}")")
 export LIBRARY
 
-# What datawal.h declares as functions.
+# What datawal.h declares as functions, and the part of it that it includes.
 declared()
 {
-	sed 's/^ \*.*//; s/^\/\*.*//' "$TOP/engine/datawal.h" |
+	sed 's/^ \*.*//; s/^\/\*.*//' "$TOP/engine/datawal.h" "$TOP/engine/datawal_log.h" |
 		grep -oE '\bdw_[a-z_]+\(' | tr -d '(' | grep -v '_fn$' | sort -u
 }
 
