@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/clock.h"
 #include "codec/segname.h"
-#include "disk/atomicfile.h"
 #include "disk/twin.h"
 #include "index/index.h"
 #include "index/root.h"
@@ -52,30 +52,8 @@ static int prove_twin(struct io *io, int to, struct indexfile_segment *segment, 
 		return rc;
 	segment->inode = st.st_ino;
 	if (!last)
-		segment->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+		segment->mtime_ns = clock_ns_of(st.st_mtim);
 	return 0;
-}
-
-static int write_root(const struct index *index, const struct indexfile *root, int to)
-{
-	struct atomicfile file = {.fd = -1};
-	struct buf bytes = {0};
-	int rc = indexfile_encode(root, &bytes);
-
-	if (!rc)
-		rc = atomicfile_init(&file, index->io, to, SEGNAME_INDEX, SEGNAME_INDEX_NEW,
-				     OWNER_MODE_NEW);
-	if (!rc)
-		owner_apply(index->owner, index->io, file.fd);
-	if (!rc)
-		rc = atomicfile_write(&file, bytes.data, bytes.size);
-	if (!rc)
-		rc = atomicfile_sync(&file);
-	if (!rc)
-		rc = atomicfile_commit(&file, false);
-	atomicfile_release(&file);
-	buf_release(&bytes);
-	return rc;
 }
 
 /* Links are the files that were proved, all but the one that the directory has of its own. */
@@ -105,7 +83,7 @@ int index_copy(struct index *index, int to, uint32_t end, enum dw_snapshot_metho
 		if (!rc)
 			rc = prove_all(index, &root, to, *method == DW_SNAPSHOT_LINK);
 		if (!rc)
-			rc = write_root(index, &root, to);
+			rc = root_write_to(index, &root, to);
 	}
 	indexfile_release(&root);
 	return rc == -ENOENT ? 0 : rc;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "codec/run.h"
 #include "codec/segname.h"
@@ -18,11 +19,6 @@
 enum { SIZE_MAX_READ = 1 << 30 }; /* bytes: no such file is as large */
 
 /* --- proofs --- */
-
-static int64_t to_ns(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* The current identity of the segment open as `fd`; its first `size` bytes count.  -ENODATA: it is
  * shorter. */
@@ -41,7 +37,7 @@ static int look_at(struct io *io, int fd, uint64_t size, struct indexfile_segmen
 	if (rc < 0)
 		return rc;
 	ret->crc = bytes_get32(crc);
-	ret->mtime_ns = to_ns(st.st_mtim);
+	ret->mtime_ns = clock_ns_of(st.st_mtim);
 	ret->inode = st.st_ino;
 	*file_size_ret = (uint64_t)st.st_size;
 	return 0;
@@ -214,17 +210,15 @@ static int claim_name(struct index *index)
 	return rc;
 }
 
-int root_write(struct index *index, const struct indexfile *root)
+int root_write_to(const struct index *index, const struct indexfile *root, int dirfd)
 {
 	struct atomicfile file = {.fd = -1};
 	struct buf bytes = {0};
-	int rc = claim_name(index);
+	int rc = indexfile_encode(root, &bytes);
 
-	if (rc >= 0)
-		rc = indexfile_encode(root, &bytes);
 	if (!rc)
-		rc = atomicfile_init(&file, index->io, index->dirfd, SEGNAME_INDEX,
-				     SEGNAME_INDEX_NEW, OWNER_MODE_NEW);
+		rc = atomicfile_init(&file, index->io, dirfd, SEGNAME_INDEX, SEGNAME_INDEX_NEW,
+				     OWNER_MODE_NEW);
 	if (!rc && index->owner)
 		owner_apply(index->owner, index->io, file.fd);
 	if (!rc)
@@ -235,6 +229,15 @@ int root_write(struct index *index, const struct indexfile *root)
 		rc = atomicfile_commit(&file, false);
 	atomicfile_release(&file);
 	buf_release(&bytes);
+	return rc;
+}
+
+int root_write(struct index *index, const struct indexfile *root)
+{
+	int rc = claim_name(index);
+
+	if (rc >= 0)
+		rc = root_write_to(index, root, index->dirfd);
 	/* before anything that the older one names goes */
 	if (!rc && index->io->fsync(index->io, index->dirfd) < 0)
 		rc = -EINPROGRESS;

@@ -25,9 +25,13 @@ int root_prove_coming(struct index *index, const char *name, struct indexfile_se
  * at. */
 int root_fits(const struct indexfile *root, const struct segset *set);
 
-/* Write it.  0; -EEXIST: its name is taken, as root_look() says; -EINPROGRESS: it has its name, but
- * a power cut may take that, so neither this one nor the one before may lose what it names; another
- * -errno: nothing has changed. */
+/* Write it to the directory `dirfd` under its name, synced; the caller syncs the directory.  0 or
+ * -errno. */
+int root_write_to(const struct index *index, const struct indexfile *root, int dirfd);
+
+/* Write it to the index's own.  0; -EEXIST: its name is taken, as root_look() says; -EINPROGRESS:
+ * it has its name, but a power cut may take that, so neither this one nor the one before may lose
+ * what it names; another -errno: nothing has changed. */
 int root_write(struct index *index, const struct indexfile *root);
 /* 0; -ENOENT; -EBADMSG; or another -errno. */
 int root_read(struct index *index, struct indexfile *ret);
