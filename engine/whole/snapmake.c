@@ -264,9 +264,10 @@ static int copy_damaged(struct dw_snapshot_making *making, int from, int to)
 	for (size_t i = 0; !rc && i < ids.count; i++) {
 		segname_format(ids.items[i], name);
 		rc = twin_make(making->io, from, name, to, owner, &method);
+		if (rc < 0)
+			break;
 		segname_format_hint(ids.items[i], name);
-		if (!rc)
-			rc = twin_make(making->io, from, name, to, owner, &method);
+		rc = twin_make(making->io, from, name, to, owner, &method);
 		rc = rc == -ENOENT ? 0 : rc; /* there need be no hint */
 	}
 	segset_ids_release(&ids);
