@@ -46,6 +46,33 @@ is_mounted()
 	grep -q " $1 " /proc/self/mounts
 }
 
+# A store on an XFS of its own at "$W/disk", for cut_power.
+make_disk()
+{
+	local tool
+	[ "$(id -u)" = 0 ] || skip "not root"
+	for tool in mkfs.xfs xfs_io; do
+		command -v $tool > /dev/null || skip "no $tool"
+	done
+	truncate -s 320M "$W/image"
+	mkfs.xfs -q "$W/image"
+	mkdir "$W/disk"
+	mount -o loop "$W/image" "$W/disk" || skip "no loop device or no XFS"
+	S=$W/disk/store
+	mkdir "$S"
+	sync -f "$W/disk"
+}
+
+# cut_power [OPTION...]: cut the power, and mount what is left.
+cut_power()
+{
+	xfs_io -x -c shutdown "$W/disk"
+	umount "$M" || umount -l "$M"
+	unmount_disk
+	mount -o loop "$W/image" "$W/disk"
+	mount_store "$@"
+}
+
 # unmount_disk: "$W/disk", where "$S" is.  For after unmount_store: the lock is free by then, but
 # the daemon may live for a moment, or the kernel be about to let go of what it had open.  Nothing
 # is to be waited for after --unmount, nor after the end of a daemon in the foreground.

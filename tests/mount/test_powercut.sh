@@ -5,33 +5,6 @@
 # to disk has its owner and mode there, and whatever fails is said.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# A store on a file system of its own at "$W/disk".
-make_disk()
-{
-	local tool
-	[ "$(id -u)" = 0 ] || skip "not root"
-	for tool in mkfs.xfs xfs_io; do
-		command -v $tool > /dev/null || skip "no $tool"
-	done
-	truncate -s 320M "$W/image"
-	mkfs.xfs -q "$W/image"
-	mkdir "$W/disk"
-	mount -o loop "$W/image" "$W/disk" || skip "no loop device or no XFS"
-	S=$W/disk/store
-	mkdir "$S"
-	sync -f "$W/disk"
-}
-
-# Cut the power, and mount what is left.
-cut_power()
-{
-	xfs_io -x -c shutdown "$W/disk"
-	umount "$M" || umount -l "$M"
-	unmount_disk
-	mount -o loop "$W/image" "$W/disk"
-	mount_store
-}
-
 # cut_behind COMMAND...: the files that it brought to disk have their mode
 cut_behind()
 {

@@ -135,18 +135,8 @@ test_snapshot_mounts_by_itself()
 # A store on a file system of its own, whose power is cut right after mkdir said yes.
 test_snapshot_powercut()
 {
-	local tool i s=$M/.datawal/snapshots
-	[ "$(id -u)" = 0 ] || skip "not root"
-	for tool in mkfs.xfs xfs_io; do
-		command -v $tool > /dev/null || skip "no $tool"
-	done
-	truncate -s 320M "$W/image"
-	mkfs.xfs -q "$W/image"
-	mkdir "$W/disk"
-	mount -o loop "$W/image" "$W/disk" || skip "no loop device or no XFS"
-	S=$W/disk/store
-	mkdir "$S"
-	sync -f "$W/disk"
+	local i s=$M/.datawal/snapshots
+	make_disk
 	for i in $(seq 4); do
 		mount_store -o umask=022
 		(umask 077 && echo "$i" > "$M/secret")
@@ -155,11 +145,7 @@ test_snapshot_powercut()
 		sha256sum < "$M/large$i" > "$W/sum$i"
 		echo later > "$M/secret"
 		[ "$i" != 3 ] || rmdir "$s/s1"
-		xfs_io -x -c shutdown "$W/disk"
-		umount "$M" || umount -l "$M"
-		unmount_disk
-		mount -o loop "$W/image" "$W/disk"
-		mount_store -o umask=022
+		cut_power -o umask=022
 		[ "$(cat "$s/s$i/secret")" = "$i" ]
 		[ "$(stat -c %a "$s/s$i/secret")" = 600 ]
 		sha256sum < "$s/s$i/large$i" | cmp "$W/sum$i" -
