@@ -28,8 +28,8 @@ struct owner owner_of(const struct stat *st);
 /* Give a file that was just made to the owner.  Where that is not allowed it stays private. */
 void owner_apply(const struct owner *owner, struct io *io, int fd);
 
-/* The same for the lock file, which may be an older one: readable only for users who may write the
- * store, since a user who can read it can lock it. */
+/* The same for the lock file, which may be an older one: readable only where the store may be
+ * written, since a user that can read it can lock it. */
 void owner_apply_lock(const struct owner *owner, struct io *io, int fd);
 
 /* Of a directory for such files. */

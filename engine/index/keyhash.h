@@ -2,7 +2,7 @@
  *
  * keyhash.h - the hash of a key in tables in memory.
  *
- * Never on disk: each process has another secret, so that users who choose keys cannot
+ * Never on disk: each process has another secret, so that users that choose keys cannot
  * choose where they come to lie, and make all others walk past them.
  */
 #ifndef INDEX_KEYHASH_H

@@ -4,7 +4,7 @@
  * list.
  *
  * A node that is added waits in a queue.  It gets its place when somebody seeks a key, so that a
- * writer who lists nothing does not pay for the order, and many nodes are sorted before they are
+ * writer that lists nothing does not pay for the order, and many nodes are sorted before they are
  * placed.
  *
  * Nodes lie in the directory's arena and are named as entries are.  A node is never taken out, nor

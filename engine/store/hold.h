@@ -3,9 +3,9 @@
  * hold.h - what a writer holds its store by, and whether it still does.
  *
  * Taken in this order: `.lock`, the directory, the last segment.  The active segment stays locked
- * from then on (log/log.h).  A file can be unlinked while it is open, by any user who may write the
- * directory: later writes are lost when it is closed.  So before a sync says yes, and at the end,
- * the writer looks whether its files are still there.
+ * from then on (log/log.h).  A file can be unlinked while it is open, by any user that may write
+ * the directory: later writes are lost when it is closed.  So before a sync says yes, and at the
+ * end, the writer looks whether its files are still there.
  */
 #ifndef STORE_HOLD_H
 #define STORE_HOLD_H

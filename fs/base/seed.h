@@ -2,7 +2,7 @@
  *
  * seed.h - a number at random for the hash tables of this process.
  *
- * Names are chosen by users who may write to a mount.  A table that hashed them alike in every
+ * Names are chosen by users of a mount.  A table that hashed them alike in every
  * process would take time by the square with names made for one place in it.
  */
 #ifndef FS_BASE_SEED_H
